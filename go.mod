@@ -1,0 +1,3 @@
+module tianfu
+
+go 1.26

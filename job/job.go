@@ -1,0 +1,104 @@
+// Package job owns what tenants submit: jobs, their tasks and gangs, what a
+// task asks of a node, and the checks that make a submission acceptable. It
+// never decides where anything runs. Read this file first, then check.go.
+package job
+
+import (
+	"strconv"
+	"time"
+
+	"tianfu/fleet"
+	"tianfu/unit"
+)
+
+// ID identifies a job; IDs are counters given out by the control core.
+type ID uint64
+
+// String renders "j-42".
+func (id ID) String() string { return "j-" + strconv.FormatUint(uint64(id), 10) }
+
+// Tenant names who owns jobs and pays for them.
+type Tenant string
+
+// Queue names an ordered waiting line.
+type Queue string
+
+// Class says how a job wants to be treated.
+type Class uint8
+
+// The classes.
+const (
+	Batch Class = iota
+	Interactive
+	LongRun
+)
+
+// Capability asks for accelerators by what they can do rather than by name.
+type Capability struct {
+	MinMemory  unit.MiB // memory of one accelerator; 0 = any
+	Precisions []string // e.g. "bf16", "fp8": all must be supported
+	Stack      string   // software stack, e.g. "cuda", "cann"; empty = any
+}
+
+// Request is what one task asks of one node.
+type Request struct {
+	CPU          unit.MilliCPU
+	Memory       unit.MiB
+	Accelerators int           // number of devices; 0 = none
+	Share        unit.Milli    // of each device; 1000 = whole; below 1000 only with one device
+	Partition    string        // hardware partition profile, e.g. "1g.10gb"; empty = none
+	Models       []fleet.Model // accepted models, any of; empty = any
+	Capability   Capability
+}
+
+// Group is a number of equal tasks of a job.
+type Group struct {
+	Name    string
+	Count   int
+	Request Request
+}
+
+// TopologyMode says how strongly a job wants its tasks near each other.
+type TopologyMode uint8
+
+// The modes.
+const (
+	Anywhere TopologyMode = iota
+	Prefer
+	Must
+)
+
+// Topology is the wish of a gang: all tasks within one domain of a level.
+type Topology struct {
+	Mode  TopologyMode
+	Level fleet.Level // host, rack, segment, pod or site
+}
+
+// Spec is a job as submitted. It is immutable once accepted.
+type Spec struct {
+	Name        string
+	Tenant      Tenant
+	Queue       Queue
+	Class       Class
+	Priority    int32
+	Groups      []Group
+	Gang        bool // all tasks start together or not at all
+	Topology    Topology
+	Preemptible bool
+	// ExpectedRun is the run time that planning may assume; 0 = unknown.
+	ExpectedRun time.Duration
+	// ExpectedRunOn overrides ExpectedRun on named accelerator models.
+	ExpectedRunOn map[fleet.Model]time.Duration
+	// StartBy is the latest start; when it passes unplaced, the job ends with
+	// its reason. 0 = no limit.
+	StartBy unit.Instant
+}
+
+// Tasks returns the number of tasks of the job.
+func (s *Spec) Tasks() int {
+	n := 0
+	for i := range s.Groups {
+		n += s.Groups[i].Count
+	}
+	return n
+}
