@@ -1,0 +1,97 @@
+// Command tianfu is the whole product in one binary: it replays workloads
+// against a fleet and, later, runs a centre live. This room owns flags, files,
+// wiring and the words printed to people; no rule of scheduling lives here.
+// Read this file first, then the file named like the subcommand.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tianfu/fault"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	p := &program{out: os.Stdout, err: os.Stderr}
+	code := p.Run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// program is one run of the binary: where it writes and which flags hold for
+// every subcommand. Tests make their own.
+type program struct {
+	out, err io.Writer
+	format   string // -o
+}
+
+// Run executes one command line and returns the exit code of fault's table.
+func (p *program) Run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		var usage *usageError
+		kind := fault.KindOf(err)
+		if errors.As(err, &usage) {
+			kind = fault.Invalid
+		}
+		fmt.Fprintf(p.err, "tianfu: %v\n", err)
+		return kind.ExitCode()
+	}
+	return 0
+}
+
+// usageError marks what cobra says about flags and arguments, so that it ends
+// with the exit code of invalid input.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tianfu",
+		Short:         "The control plane of a green, heterogeneous computing centre",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w (see %q)", err, c.CommandPath()+" --help")}
+	})
+	root.PersistentFlags().StringVarP(&p.format, "output", "o", "table", "output format: table, json, yaml or csv")
+	root.AddCommand(p.subcommands()...)
+	markUsageErrors(root)
+	return root
+}
+
+// markUsageErrors gives argument errors the exit code of invalid input.
+func markUsageErrors(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return &usageError{fmt.Errorf("%w (see %q)", err, c.CommandPath()+" --help")}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		markUsageErrors(sub)
+	}
+}
+
+// subcommands lists the commands of the binary, one file each.
+func (p *program) subcommands() []*cobra.Command {
+	return []*cobra.Command{}
+}

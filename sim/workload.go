@@ -1,0 +1,30 @@
+// Package sim drives the core in virtual time: it owns the virtual clock,
+// traces and generated workloads, the three kinds of replay, injected faults
+// and the reports drawn from a run. It holds no rule of scheduling: every
+// decision is control.Step's. Read this file first, then replay.go.
+package sim
+
+import (
+	"time"
+
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// Arrival is one job of a workload.
+type Arrival struct {
+	Spec   *job.Spec
+	Submit unit.Instant
+	Run    time.Duration // true run time; negative when the source has none
+	// Models is the accepted-model field as the source spells it. The peers'
+	// typical-task classes compare this text, not the parsed set.
+	Models string
+}
+
+// Workload is an ordered list of jobs with where it came from.
+type Workload struct {
+	Name    string // file name without directory
+	Jobs    []Arrival
+	Timed   bool           // submit and run times are real
+	Skipped map[string]int // rows left out, by cause
+}
