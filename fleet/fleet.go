@@ -89,8 +89,9 @@ type Node struct {
 // Fleet is a set of nodes in declaration order, which is also their rank: the
 // tie-break of every policy, lowest first.
 type Fleet struct {
-	Name  string
-	Nodes []Node
+	Name   string
+	Nodes  []Node
+	Traits map[Model]Traits // by model; empty for a trace
 }
 
 // Devices returns the number of accelerators of the fleet.

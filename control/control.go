@@ -1,0 +1,200 @@
+// Package control owns the whole state of a centre and the one cycle that
+// changes it. Step takes everything that arrived by an instant and returns
+// records (facts, to persist) and orders (acts, to carry out); the state is the
+// fold of its records, so recovery, audit, replay, dry run and simulation are
+// one mechanism. It never reads a clock, draws a random number or touches a
+// file. Read this file first, then cycle.go and fold.go.
+package control
+
+import (
+	"slices"
+
+	"tianfu/energy"
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// Config is what a centre is opened with. It is persisted as the first record.
+type Config struct {
+	Fleet   *fleet.Fleet
+	Rank    []int32            // rank of each node; nil = declaration order
+	Power   []energy.NodeModel // of each node; nil = not modelled
+	Policy  string
+	Params  sched.Config
+	Rules   sched.Rules
+	Weights map[job.Tenant]int64 // fair-share weights; absent = 1
+}
+
+// State is a centre: its fleet, its jobs and who holds what. It is not safe
+// for concurrent use; a driver owns it.
+type State struct {
+	cfg     Config
+	now     unit.Instant
+	cap     *sched.Capacity
+	index   *sched.Index
+	waiting *sched.Waiting
+	tenants []sched.Usage
+	numbers map[job.Tenant]int16
+	names   []job.Tenant
+	nodes   map[fleet.NodeID]int32
+	jobs    []jobState // by ID, from 1
+	held    *sched.Reservation
+	due     dueHeap // pending jobs with a latest start
+	windows windowList
+
+	decider  sched.Decider
+	verifier sched.Verifier
+	dirty    bool // something changed since the last cycle
+	out      Outcome
+	moves    int64
+}
+
+// jobState is what the core keeps of a job.
+type jobState struct {
+	spec      *job.Spec
+	submitted unit.Instant
+	handle    sched.Handle // in the line; valid while queued
+	queued    bool
+	phase     Phase
+	running   int32 // tasks holding an allocation
+	open      int32 // tasks not yet ended for good
+	one       taskState
+	more      []taskState // of a job of several tasks
+	lost      []int32     // tasks of a gang waiting for the others to leave
+}
+
+type taskState struct {
+	alloc   sched.AllocID // while running
+	attempt int32         // tries begun
+	running bool
+	done    bool
+}
+
+func (j *jobState) task(i int32) *taskState {
+	if j.more == nil {
+		return &j.one
+	}
+	return &j.more[i]
+}
+
+// Phase is where a job stands.
+type Phase uint8
+
+// The phases of a job.
+const (
+	Pending Phase = iota
+	Running
+	Completed
+	FailedJob
+	Cancelled
+	Expired
+)
+
+// Outcome is what a Step returns. Its slices are valid until the next Step.
+type Outcome struct {
+	Records  []Record
+	Orders   []Order
+	Refusals []Refusal
+	Plan     *sched.Plan // of this step's cycle; nil when none ran
+}
+
+// Refusal says why an input was not accepted; nothing changed.
+type Refusal struct {
+	Input int // index in the batch, after the core ordered it
+	Err   error
+}
+
+// Open returns the state of a new centre. Its first Step records it.
+func Open(cfg Config) (*State, error) {
+	s := &State{cfg: cfg, numbers: map[job.Tenant]int16{}, nodes: map[fleet.NodeID]int32{}, waiting: sched.NewWaiting()}
+	s.cap = sched.NewCapacity(cfg.Fleet, cfg.Rank, cfg.Power)
+	p, err := sched.New(cfg.Policy, s.cap, cfg.Params)
+	if err != nil {
+		return nil, err
+	}
+	s.index = sched.NewIndex(s.cap, p)
+	for i := range cfg.Fleet.Nodes {
+		r := int32(i)
+		if cfg.Rank != nil {
+			r = cfg.Rank[i]
+		}
+		id := cfg.Fleet.Nodes[i].ID
+		if _, twice := s.nodes[id]; twice {
+			return nil, fault.New(fault.Invalid, "node "+string(id), "declared twice", "give every node a name of its own")
+		}
+		s.nodes[id] = r
+		for _, w := range cfg.Fleet.Nodes[i].Maintenance {
+			s.windows = append(s.windows, windowStart{at: w.From, node: r})
+		}
+	}
+	slices.SortFunc(s.windows, windowStart.compare)
+	return s, nil
+}
+
+// Step takes all inputs that arrived by now and returns what became of them.
+// The core orders simultaneous inputs itself: reports by job, task and
+// attempt, then commands as they came. It panics on a broken invariant, before
+// anything can be persisted.
+func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
+	if now < s.now {
+		panic("control: time went backwards")
+	}
+	s.now = now
+	o := &s.out
+	o.Records, o.Orders, o.Refusals, o.Plan = o.Records[:0], o.Orders[:0], o.Refusals[:0], nil
+	if len(batch) > 1 {
+		slices.SortStableFunc(batch, compareInputs)
+	}
+	for i := range batch {
+		if err := s.accept(&batch[i]); err != nil {
+			o.Refusals = append(o.Refusals, Refusal{Input: i, Err: err})
+		}
+	}
+	s.openWindows()
+	if s.dirty && s.waiting.Len() > 0 {
+		s.cycle()
+	}
+	s.dirty = false
+	s.expire()
+	return o
+}
+
+// Now returns the instant of the last step.
+func (s *State) Now() unit.Instant { return s.now }
+
+// NextWake returns when the state needs a tick although nothing arrives: a
+// latest start passes, a maintenance window opens or closes, a reservation
+// falls due. Never when nothing is due.
+func (s *State) NextWake() unit.Instant {
+	at := unit.Never
+	if len(s.due) > 0 {
+		at = min(at, s.due[0].at)
+	}
+	if len(s.windows) > 0 {
+		at = min(at, s.windows[0].at)
+	}
+	return at
+}
+
+// record folds a fact into the state and adds it to the step's outcome.
+func (s *State) record(r Record) {
+	r.At = s.now
+	s.out.Records = append(s.out.Records, r)
+	s.fold(&s.out.Records[len(s.out.Records)-1])
+}
+
+// tenant returns the number of a tenant, giving out the next one at first
+// sight.
+func (s *State) tenant(t job.Tenant) int16 {
+	n, ok := s.numbers[t]
+	if !ok {
+		n = int16(len(s.names))
+		s.numbers[t] = n
+		s.names = append(s.names, t)
+		s.tenants = append(s.tenants, sched.Usage{Weight: max(s.cfg.Weights[t], 1)})
+	}
+	return n
+}

@@ -1,0 +1,117 @@
+package control
+
+import (
+	"container/heap"
+
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// cycle is snapshot, decide, verify, record.
+func (s *State) cycle() {
+	snap := sched.Snapshot{
+		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants,
+		Rules: s.cfg.Rules, Held: s.held,
+	}
+	plan := s.decider.Decide(&snap, s.now)
+	if err := s.verifier.Verify(&snap, plan, s.now); err != nil {
+		panic("control: a plan failed verification: " + err.Error())
+	}
+	s.out.Plan = plan
+	s.commit(plan)
+}
+
+// commit records what a verified plan proposes and orders it.
+func (s *State) commit(plan *sched.Plan) {
+	for i := range plan.Moves {
+		m := &plan.Moves[i]
+		a := s.cap.Alloc(m.Alloc)
+		attempt := s.jobOf(a.Job).task(a.Task).attempt
+		s.out.Orders = append(s.out.Orders, Order{Kind: Shift, Job: a.Job, Task: a.Task, Attempt: attempt, Node: m.Node, Devices: m.Devices})
+		s.record(Record{Kind: Moved, Job: a.Job, Task: a.Task, Attempt: attempt, Node: m.Node, Devices: m.Devices})
+	}
+	for i := range plan.Placements {
+		a := &plan.Placements[i].Alloc
+		attempt := s.jobOf(a.Job).task(a.Task).attempt + 1
+		s.record(Record{
+			Kind: Allocated, Job: a.Job, Task: a.Task, Attempt: attempt, Node: a.Node, Devices: a.Devices,
+			Share: a.Share, Shape: a.Shape, CPU: a.CPU, Memory: a.Memory, Profile: a.Profile, End: a.End,
+		})
+		s.out.Orders = append(s.out.Orders, Order{Kind: Start, Job: a.Job, Task: a.Task, Attempt: attempt, Node: a.Node, Devices: a.Devices})
+	}
+	for i := range plan.Preemptions {
+		p := &plan.Preemptions[i]
+		a := s.cap.Alloc(p.Alloc)
+		id, task := a.Job, a.Task
+		j := s.jobOf(id)
+		t := j.task(task)
+		s.record(Record{Kind: Evicting, Job: id, Task: task, Attempt: t.attempt, Cause: CausePreempted, For: p.For})
+		s.out.Orders = append(s.out.Orders, Order{Kind: Stop, Job: id, Task: task, Attempt: t.attempt, Node: a.Node})
+	}
+	if !sameReservation(s.held, plan.Reservation) {
+		s.record(Record{Kind: Reserved, Held: plan.Reservation})
+	}
+}
+
+func sameReservation(a, b *sched.Reservation) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	if a.Job != b.Job || a.At != b.At || len(a.Nodes) != len(b.Nodes) {
+		return false
+	}
+	for i := range a.Nodes {
+		if a.Nodes[i].Node != b.Nodes[i].Node {
+			return false
+		}
+	}
+	return true
+}
+
+// dueHeap orders pending jobs by their latest start.
+type dueHeap []dueJob
+
+type dueJob struct {
+	at unit.Instant
+	id job.ID
+}
+
+func (h dueHeap) Len() int { return len(h) }
+func (h dueHeap) Less(i, j int) bool {
+	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].id < h[j].id
+}
+func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push and Pop serve container/heap.
+func (h *dueHeap) Push(x any) { *h = append(*h, x.(dueJob)) }
+
+// Pop removes the last element.
+func (h *dueHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
+
+// expire ends the jobs whose latest start has come and that this step's cycle
+// could not place, each with its reason.
+func (s *State) expire() {
+	for len(s.due) > 0 && s.due[0].at <= s.now {
+		id := s.due[0].id
+		if len(s.due) == 1 {
+			s.due = s.due[:0]
+		} else {
+			heap.Pop(&s.due)
+		}
+		j := s.jobOf(id)
+		if !j.queued || j.phase != Pending {
+			continue
+		}
+		why := s.waiting.Reason(j.handle)
+		if why.Dominant == sched.None {
+			why.Dominant = sched.BehindHead
+		}
+		s.record(Record{Kind: JobExpired, Job: id, Reason: why})
+	}
+}

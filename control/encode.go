@@ -1,0 +1,217 @@
+package control
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+)
+
+var errNotOpened = fault.New(fault.Invalid, "record log", "does not begin with the record that opens a centre", "restore the log from its start")
+
+// AppendRecord appends the canonical bytes of a record, as a store persists
+// them: the kind, the instant, and what the kind carries, integers as varints.
+// They hold no wall time of the writer, path, version or metric, so equal
+// histories have equal bytes on every machine.
+func AppendRecord(b []byte, r *Record) []byte {
+	b = append(b, byte(r.Kind))
+	b = binary.AppendVarint(b, int64(r.At))
+	switch r.Kind {
+	case Opened:
+		return appendConfig(b, r.Config)
+	case Submitted:
+		b = binary.AppendUvarint(b, uint64(r.Job))
+		return appendSpec(b, r.Spec)
+	case Allocated:
+		b = appendTask(b, r)
+		b = binary.AppendUvarint(b, uint64(r.Node))
+		b = binary.AppendUvarint(b, uint64(r.Devices))
+		b = binary.AppendUvarint(b, uint64(r.Share))
+		b = binary.AppendUvarint(b, uint64(r.Shape))
+		b = binary.AppendUvarint(b, uint64(r.CPU))
+		b = binary.AppendUvarint(b, uint64(r.Memory))
+		b = binary.AppendUvarint(b, uint64(r.Profile))
+		return binary.AppendVarint(b, int64(r.End))
+	case Evicting:
+		b = append(appendTask(b, r), byte(r.Cause))
+		return binary.AppendUvarint(b, uint64(r.For))
+	case Ended:
+		return append(appendTask(b, r), byte(r.Ending))
+	case JobExpired:
+		b = binary.AppendUvarint(b, uint64(r.Job))
+		return appendReason(b, &r.Reason)
+	case JobCancelled:
+		return binary.AppendUvarint(b, uint64(r.Job))
+	case Reserved:
+		return appendReservation(b, r.Held)
+	case NodeChanged:
+		b = binary.AppendUvarint(b, uint64(r.Node))
+		b = binary.AppendVarint(b, int64(r.Device))
+		return append(b, byte(r.Health), flags(r.Cordon, r.Drain))
+	case Moved:
+		b = appendTask(b, r)
+		b = binary.AppendUvarint(b, uint64(r.Node))
+		return binary.AppendUvarint(b, uint64(r.Devices))
+	}
+	panic("control: record of an unknown kind")
+}
+
+func appendTask(b []byte, r *Record) []byte {
+	b = binary.AppendUvarint(b, uint64(r.Job))
+	b = binary.AppendUvarint(b, uint64(r.Task))
+	return binary.AppendUvarint(b, uint64(r.Attempt))
+}
+
+func appendString(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func flags(on ...bool) byte {
+	var f byte
+	for i, v := range on {
+		if v {
+			f |= 1 << i
+		}
+	}
+	return f
+}
+
+func appendReason(b []byte, r *sched.Reason) []byte {
+	b = append(b, byte(r.Dominant))
+	b = binary.AppendUvarint(b, uint64(r.Considered))
+	for _, n := range r.Excluded {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return binary.AppendUvarint(b, uint64(r.Ahead))
+}
+
+func appendReservation(b []byte, r *sched.Reservation) []byte {
+	if r == nil {
+		return append(b, 0)
+	}
+	b = append(b, 1)
+	b = binary.AppendUvarint(b, uint64(r.Job))
+	b = binary.AppendVarint(b, int64(r.At))
+	b = binary.AppendUvarint(b, uint64(len(r.Nodes)))
+	for i := range r.Nodes {
+		b = binary.AppendUvarint(b, uint64(r.Nodes[i].Node))
+		b = binary.AppendUvarint(b, uint64(len(r.Nodes[i].Tasks)))
+		for _, n := range r.Nodes[i].Tasks {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+	}
+	return b
+}
+
+func appendSpec(b []byte, s *job.Spec) []byte {
+	b = appendString(b, s.Name)
+	b = appendString(b, string(s.Tenant))
+	b = appendString(b, string(s.Queue))
+	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible), byte(s.Topology.Mode), byte(s.Topology.Level))
+	b = binary.AppendVarint(b, int64(s.Priority))
+	b = binary.AppendVarint(b, int64(s.ExpectedRun))
+	b = binary.AppendVarint(b, int64(s.StartBy))
+	b = binary.AppendUvarint(b, uint64(len(s.ExpectedRunOn)))
+	if len(s.ExpectedRunOn) > 0 {
+		models := make([]string, 0, len(s.ExpectedRunOn))
+		for m := range s.ExpectedRunOn {
+			models = append(models, string(m))
+		}
+		slices.Sort(models)
+		for _, m := range models {
+			b = appendString(b, m)
+			b = binary.AppendVarint(b, int64(s.ExpectedRunOn[fleet.Model(m)]))
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Groups)))
+	for i := range s.Groups {
+		b = appendGroup(b, &s.Groups[i])
+	}
+	return b
+}
+
+func appendGroup(b []byte, g *job.Group) []byte {
+	r := &g.Request
+	b = appendString(b, g.Name)
+	b = binary.AppendUvarint(b, uint64(g.Count))
+	b = binary.AppendUvarint(b, uint64(r.CPU))
+	b = binary.AppendUvarint(b, uint64(r.Memory))
+	b = binary.AppendUvarint(b, uint64(r.Accelerators))
+	b = binary.AppendUvarint(b, uint64(r.Share))
+	b = appendString(b, r.Partition)
+	b = binary.AppendUvarint(b, uint64(len(r.Models)))
+	for _, m := range r.Models {
+		b = appendString(b, string(m))
+	}
+	b = binary.AppendUvarint(b, uint64(r.Capability.MinMemory))
+	b = appendString(b, r.Capability.Stack)
+	b = binary.AppendUvarint(b, uint64(len(r.Capability.Precisions)))
+	for _, p := range r.Capability.Precisions {
+		b = appendString(b, p)
+	}
+	return b
+}
+
+// appendConfig appends the fleet by rank, then the policy, its parameters and
+// the rules.
+func appendConfig(b []byte, c *Config) []byte {
+	b = appendString(b, c.Fleet.Name)
+	b = binary.AppendUvarint(b, uint64(len(c.Fleet.Nodes)))
+	byRank := make([]int32, len(c.Fleet.Nodes))
+	for i := range byRank {
+		r := int32(i)
+		if c.Rank != nil {
+			r = c.Rank[i]
+		}
+		byRank[r] = int32(i)
+	}
+	for _, i := range byRank {
+		n := &c.Fleet.Nodes[i]
+		b = binary.AppendUvarint(b, uint64(i))
+		for _, s := range []string{string(n.ID), n.SKU, string(n.Model), n.Place.Site, n.Place.Building, n.Place.Hall, n.Place.Row, n.Place.Rack, n.Segment, n.Pod, n.Rail} {
+			b = appendString(b, s)
+		}
+		b = binary.AppendUvarint(b, uint64(n.CPU))
+		b = binary.AppendUvarint(b, uint64(n.Memory))
+		b = append(b, byte(n.Health), flags(n.Cordoned, n.Drain))
+		b = binary.AppendUvarint(b, uint64(len(n.Devices)))
+		for _, d := range n.Devices {
+			b = append(b, byte(d.Health), flags(d.Cordoned))
+		}
+		b = binary.AppendUvarint(b, uint64(len(n.Maintenance)))
+		for _, w := range n.Maintenance {
+			b = binary.AppendVarint(b, int64(w.From))
+			b = binary.AppendVarint(b, int64(w.To))
+		}
+	}
+	b = appendString(b, c.Policy)
+	b = append(b, byte(c.Rules.Backfill), flags(c.Rules.Preempt))
+	b = binary.AppendUvarint(b, uint64(c.Rules.Depth))
+	b = binary.AppendUvarint(b, c.Params.Seed)
+	b = binary.AppendUvarint(b, uint64(len(c.Params.Typical)))
+	for i := range c.Params.Typical {
+		t := &c.Params.Typical[i]
+		b = appendGroup(b, &job.Group{Count: int(t.Weight), Request: job.Request{
+			CPU: t.CPU, Accelerators: t.Count, Share: t.Share, Models: t.Models,
+		}})
+	}
+	return appendWeights(b, c.Weights)
+}
+
+func appendWeights(b []byte, w map[job.Tenant]int64) []byte {
+	names := make([]string, 0, len(w))
+	for t := range w {
+		names = append(names, string(t))
+	}
+	slices.Sort(names)
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, t := range names {
+		b = appendString(b, t)
+		b = binary.AppendVarint(b, w[job.Tenant(t)])
+	}
+	return b
+}

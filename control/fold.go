@@ -1,0 +1,211 @@
+package control
+
+import (
+	"container/heap"
+	"slices"
+
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// fold applies one record to the state. It decides nothing: everything it
+// needs is in the record or already in the state.
+func (s *State) fold(r *Record) {
+	s.dirty = true
+	switch r.Kind {
+	case Opened:
+	case Submitted:
+		s.foldSubmitted(r)
+	case Allocated:
+		s.foldAllocated(r)
+	case Evicting:
+		s.cap.Evict(s.jobOf(r.Job).task(r.Task).alloc, r.At)
+	case Ended:
+		s.foldEnded(r)
+	case JobExpired:
+		s.close(r.Job, Expired)
+	case JobCancelled:
+		s.close(r.Job, Cancelled)
+	case Reserved:
+		s.held = r.Held
+	case NodeChanged:
+		s.cap.SetHealth(r.Node, int(r.Device), r.Health, r.Cordon, r.Drain)
+	case Moved:
+		t := s.jobOf(r.Job).task(r.Task)
+		t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices)
+		s.moves++
+	default:
+		panic("control: record of an unknown kind")
+	}
+}
+
+func (s *State) foldSubmitted(r *Record) {
+	tasks := r.Spec.Tasks()
+	s.jobs = append(s.jobs, jobState{spec: r.Spec, submitted: r.At, open: int32(tasks)})
+	j := &s.jobs[len(s.jobs)-1]
+	if tasks > 1 {
+		j.more = make([]taskState, tasks)
+	}
+	s.enqueue(r.Job, j, nil)
+	for g := range r.Spec.Groups {
+		s.index.Observe(&r.Spec.Groups[g].Request, r.Spec.Groups[g].Count)
+	}
+	switch {
+	case r.Spec.StartBy == 0:
+	case len(s.due) == 0:
+		s.due = append(s.due, dueJob{r.Spec.StartBy, r.Job})
+	default:
+		heap.Push(&s.due, dueJob{r.Spec.StartBy, r.Job})
+	}
+}
+
+// enqueue puts a job, or the tasks of it that lost their place, into the line.
+func (s *State) enqueue(id job.ID, j *jobState, pending []int32) {
+	j.handle = s.waiting.Add(s.cap, id, j.spec, uint64(id), s.tenant(j.spec.Tenant), pending)
+	j.queued = true
+}
+
+func (s *State) foldAllocated(r *Record) {
+	j := s.jobOf(r.Job)
+	t := j.task(r.Task)
+	t.attempt, t.running = r.Attempt, true
+	n := s.tenant(j.spec.Tenant)
+	t.alloc = s.cap.Grant(sched.Alloc{
+		Job: r.Job, Task: r.Task, Attempt: r.Attempt, Node: r.Node, CPU: r.CPU, Memory: r.Memory, Devices: r.Devices,
+		Share: r.Share, Profile: r.Profile, Shape: r.Shape, Tenant: n, Priority: j.spec.Priority,
+		Preemptible: j.spec.Preemptible, Start: r.At, End: r.End,
+	})
+	s.tenants[n].Add(s.cap.Alloc(t.alloc), 1)
+	j.running++
+	j.phase = Running
+	if j.more == nil {
+		s.waiting.Remove(j.handle)
+		j.queued = false
+		return
+	}
+	pending := s.pendingOf(j)
+	if len(pending) == 0 {
+		s.waiting.Remove(j.handle)
+		j.queued = false
+		return
+	}
+	s.waiting.SetPending(j.handle, pending)
+}
+
+// pendingOf lists the tasks of a job that neither run nor are done.
+func (s *State) pendingOf(j *jobState) []int32 {
+	var out []int32
+	for i := range j.more {
+		if t := &j.more[i]; !t.running && !t.done {
+			out = append(out, int32(i))
+		}
+	}
+	return out
+}
+
+func (s *State) foldEnded(r *Record) {
+	j := s.jobOf(r.Job)
+	t := j.task(r.Task)
+	n := s.tenant(j.spec.Tenant)
+	s.tenants[n].Add(s.cap.Alloc(t.alloc), -1)
+	s.cap.Release(t.alloc)
+	t.running = false
+	j.running--
+	again := j.phase == Running && (r.Ending == Evicted || r.Ending == NodeLost)
+	if !again {
+		t.done = true
+		j.open--
+		if r.Ending == TaskFailed && j.phase == Running {
+			j.phase = FailedJob
+		}
+		if j.open == 0 && j.phase == Running {
+			j.phase = Completed
+		}
+		return
+	}
+	switch {
+	case j.more == nil:
+		j.phase = Pending
+		s.enqueue(r.Job, j, nil)
+	case j.spec.Gang:
+		j.lost = append(j.lost, r.Task)
+		if j.running == 0 {
+			j.lost = j.lost[:0]
+			j.phase = Pending
+			s.enqueue(r.Job, j, s.pendingOf(j))
+		}
+	case j.queued:
+		s.waiting.SetPending(j.handle, s.pendingOf(j))
+	default:
+		s.enqueue(r.Job, j, s.pendingOf(j))
+	}
+}
+
+// close ends a job that holds nothing any more or soon will not.
+func (s *State) close(id job.ID, p Phase) {
+	j := s.jobOf(id)
+	j.phase = p
+	if j.queued {
+		s.waiting.Remove(j.handle)
+		j.queued = false
+	}
+	if s.held != nil && s.held.Job == id {
+		s.held = nil
+	}
+}
+
+// Recover returns the state that a log of records describes. The first record
+// must be the one that opened the centre.
+func Recover(records []Record) (*State, error) {
+	if len(records) == 0 || records[0].Kind != Opened {
+		return nil, errNotOpened
+	}
+	s, err := Open(*records[0].Config)
+	if err != nil {
+		return nil, err
+	}
+	for i := range records[1:] {
+		r := &records[i+1]
+		s.now = r.At
+		s.fold(r)
+		for len(s.windows) > 0 && s.windows[0].at <= r.At {
+			s.windows = s.windows[1:]
+		}
+	}
+	s.due = slices.DeleteFunc(s.due, func(d dueJob) bool { return !s.jobOf(d.id).queued })
+	heap.Init(&s.due)
+	return s, nil
+}
+
+// Snapshot-free views of the state, for drivers and reports.
+
+// Capacity returns what the fleet has left. The caller must not change it.
+func (s *State) Capacity() *sched.Capacity { return s.cap }
+
+// Pending returns the number of jobs in the line.
+func (s *State) Pending() int { return s.waiting.Len() }
+
+// Moves returns how many running tasks were moved so far.
+func (s *State) Moves() int64 { return s.moves }
+
+// Phase returns where a job stands and when it was submitted.
+func (s *State) Phase(id job.ID) (Phase, unit.Instant, bool) {
+	j := s.jobOf(id)
+	if j == nil {
+		return 0, 0, false
+	}
+	return j.phase, j.submitted, true
+}
+
+// Why returns why a pending job was not placed when it was last looked at.
+func (s *State) Why(id job.ID) (sched.Reason, bool) {
+	j := s.jobOf(id)
+	if j == nil || !j.queued {
+		return sched.Reason{}, false
+	}
+	return s.waiting.Reason(j.handle), true
+}
+
+// Reservation returns what the head of the line holds; nil = nothing.
+func (s *State) Reservation() *sched.Reservation { return s.held }

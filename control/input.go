@@ -1,0 +1,214 @@
+package control
+
+import (
+	"cmp"
+
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// InputKind says what an input is. Reports come before commands.
+type InputKind uint8
+
+// The inputs.
+const (
+	Exited    InputKind = iota + 1 // report: an attempt ended
+	NodeState                      // report or command: health, cordon or drain of a node or device
+	Submit                         // command: a new job
+	Cancel                         // command: end a job
+	Tick                           // nothing but the time
+)
+
+// Ending says how an attempt ended.
+type Ending uint8
+
+// The endings of an attempt.
+const (
+	Succeeded Ending = iota
+	TaskFailed
+	Evicted  // it was told to leave
+	NodeLost // its node failed
+	Stopped  // its job was cancelled
+)
+
+// Input is one thing that arrived: a command, a report or a tick.
+type Input struct {
+	Kind    InputKind
+	Job     job.ID
+	Task    int32
+	Attempt int32
+	Ending  Ending
+	Spec    *job.Spec
+	Node    fleet.NodeID
+	Device  int // -1 = the node itself
+	Health  fleet.Health
+	Cordon  bool
+	Drain   bool
+}
+
+func compareInputs(a, b Input) int {
+	ra, rb := a.Kind == Exited, b.Kind == Exited
+	switch {
+	case ra && !rb:
+		return -1
+	case rb && !ra:
+		return 1
+	case !ra:
+		if a.Kind == Tick || b.Kind == Tick {
+			return cmp.Compare(a.Kind/Tick, b.Kind/Tick)
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.Job, b.Job), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Attempt, b.Attempt))
+}
+
+// accept turns one input into records, or says why not.
+func (s *State) accept(in *Input) error {
+	switch in.Kind {
+	case Exited:
+		return s.exited(in)
+	case NodeState:
+		return s.nodeState(in)
+	case Submit:
+		return s.submit(in)
+	case Cancel:
+		return s.cancel(in)
+	case Tick:
+		s.dirty = true
+		return nil
+	}
+	return fault.Invalidf("input", "kind %d is not known", in.Kind)
+}
+
+// submit takes a job in, or refuses one that no node of the fleet could run
+// even when idle.
+func (s *State) submit(in *Input) error {
+	if err := in.Spec.Check(); err != nil {
+		return err
+	}
+	for g := range in.Spec.Groups {
+		if err := s.cap.Possible(&in.Spec.Groups[g].Request); err != nil {
+			return fault.Wrap(err, "job "+in.Spec.Name, "submit")
+		}
+	}
+	s.record(Record{Kind: Submitted, Job: job.ID(len(s.jobs) + 1), Spec: in.Spec})
+	return nil
+}
+
+// exited takes the report that an attempt ended. A late or repeated report is
+// not an error: it is about an attempt that the state no longer runs.
+func (s *State) exited(in *Input) error {
+	j := s.jobOf(in.Job)
+	if j == nil || in.Task < 0 || int(in.Task) >= j.spec.Tasks() {
+		return fault.New(fault.NotFound, in.Job.String(), "no such job or task", "")
+	}
+	t := j.task(in.Task)
+	if !t.running || t.attempt != in.Attempt {
+		return nil
+	}
+	s.record(Record{Kind: Ended, Job: in.Job, Task: in.Task, Attempt: in.Attempt, Ending: in.Ending})
+	s.afterEnd(in.Job, j, in.Ending)
+	return nil
+}
+
+// afterEnd carries the loss of one task to its gang, and work that has lost
+// its place back into the line.
+func (s *State) afterEnd(id job.ID, j *jobState, e Ending) {
+	if !j.spec.Gang || e == Succeeded || j.running == 0 {
+		return
+	}
+	for i := range int32(j.spec.Tasks()) {
+		if t := j.task(i); t.running {
+			s.evict(id, i, t, CauseGang)
+		}
+	}
+}
+
+// evict tells a running task to leave, once.
+func (s *State) evict(id job.ID, task int32, t *taskState, cause EvictCause) {
+	if s.cap.Alloc(t.alloc).Evicting {
+		return
+	}
+	s.record(Record{Kind: Evicting, Job: id, Task: task, Attempt: t.attempt, Cause: cause})
+	s.out.Orders = append(s.out.Orders, Order{Kind: Stop, Job: id, Task: task, Attempt: t.attempt, Node: s.cap.Alloc(t.alloc).Node})
+}
+
+// cancel ends a job: at once if it waits, by eviction if it runs.
+func (s *State) cancel(in *Input) error {
+	j := s.jobOf(in.Job)
+	if j == nil {
+		return fault.New(fault.NotFound, in.Job.String(), "no such job", "")
+	}
+	if j.phase > Running {
+		return fault.New(fault.Conflict, in.Job.String(), "has ended already", "")
+	}
+	s.record(Record{Kind: JobCancelled, Job: in.Job})
+	for i := range int32(j.spec.Tasks()) {
+		if t := j.task(i); t.running {
+			s.evict(in.Job, i, t, CauseCancel)
+		}
+	}
+	return nil
+}
+
+// nodeState takes a change of health, cordon or drain. Work on a failed node
+// is lost at once; work on a draining one is told to leave.
+func (s *State) nodeState(in *Input) error {
+	n, ok := s.nodes[in.Node]
+	if !ok {
+		return fault.New(fault.NotFound, "node "+string(in.Node), "no such node", "")
+	}
+	if in.Device >= s.cap.DevicesOf(n) {
+		return fault.New(fault.NotFound, "node "+string(in.Node), "no such device", "devices count from 0; -1 names the node")
+	}
+	s.record(Record{Kind: NodeChanged, Node: n, Device: int32(in.Device), Health: in.Health, Cordon: in.Cordon, Drain: in.Drain})
+	for _, a := range s.cap.Running(n) {
+		id, task := a.Job, a.Task
+		if in.Device >= 0 && a.Devices>>in.Device&1 == 0 {
+			continue
+		}
+		j := s.jobOf(id)
+		switch {
+		case in.Health == fleet.Failed:
+			s.record(Record{Kind: Ended, Job: id, Task: task, Attempt: a.Attempt, Ending: NodeLost})
+			s.out.Orders = append(s.out.Orders, Order{Kind: Forget, Job: id, Task: task, Attempt: a.Attempt, Node: n})
+			s.afterEnd(id, j, NodeLost)
+		case in.Drain:
+			s.evict(id, task, j.task(task), CauseDrain)
+		}
+	}
+	return nil
+}
+
+func (s *State) jobOf(id job.ID) *jobState {
+	if id == 0 || uint64(id) > uint64(len(s.jobs)) {
+		return nil
+	}
+	return &s.jobs[id-1]
+}
+
+// windowStart is the opening of a maintenance window.
+type windowStart struct {
+	at   unit.Instant
+	node int32
+}
+
+func (a windowStart) compare(b windowStart) int {
+	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.node, b.node))
+}
+
+type windowList []windowStart
+
+// openWindows tells what still runs to leave nodes whose window has opened.
+func (s *State) openWindows() {
+	for len(s.windows) > 0 && s.windows[0].at <= s.now {
+		n := s.windows[0].node
+		s.windows = s.windows[1:]
+		s.dirty = true
+		for _, a := range s.cap.Running(n) {
+			s.evict(a.Job, a.Task, s.jobOf(a.Job).task(a.Task), CauseMaintenance)
+		}
+	}
+}

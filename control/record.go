@@ -1,0 +1,87 @@
+package control
+
+import (
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// RecordKind says what a record states.
+type RecordKind uint8
+
+// The records. Numbers are persisted: never reuse one.
+const (
+	Opened       RecordKind = 1
+	Submitted    RecordKind = 2
+	Allocated    RecordKind = 3
+	Evicting     RecordKind = 4
+	Ended        RecordKind = 5
+	JobExpired   RecordKind = 6
+	JobCancelled RecordKind = 7
+	Reserved     RecordKind = 8
+	NodeChanged  RecordKind = 9
+	Moved        RecordKind = 10
+)
+
+// EvictCause says why a task was told to leave.
+type EvictCause uint8
+
+// The causes of an eviction.
+const (
+	CausePreempted EvictCause = iota
+	CauseGang
+	CauseCancel
+	CauseDrain
+	CauseMaintenance
+)
+
+// Record is one fact. Which fields count depends on its kind.
+type Record struct {
+	Kind    RecordKind
+	At      unit.Instant
+	Job     job.ID
+	Task    int32
+	Attempt int32
+	Node    int32  // rank
+	Devices uint16 // set
+	Share   int16  // milli of each device
+	Shape   sched.ShapeID
+	CPU     int32
+	Memory  int32
+	Profile int16
+	End     unit.Instant // expected; Never = unknown
+	Ending  Ending
+	Cause   EvictCause
+	For     job.ID // who a preemption makes room for
+	Device  int32
+	Health  fleet.Health
+	Cordon  bool
+	Drain   bool
+	Reason  sched.Reason
+	Spec    *job.Spec
+	Held    *sched.Reservation // nil = given up
+	Config  *Config
+}
+
+// OrderKind says what the driver is asked to do.
+type OrderKind uint8
+
+// The orders.
+const (
+	Start  OrderKind = iota // begin an attempt
+	Stop                    // end an attempt, with grace
+	Forget                  // an attempt is lost; do not wait for it
+	Shift                   // move an attempt to another node
+)
+
+// Order is an act requested of the outside. Job and Task are its key and
+// Attempt its generation: carrying one out twice must be harmless.
+type Order struct {
+	Kind    OrderKind
+	Job     job.ID
+	Task    int32
+	Attempt int32
+	Node    int32 // rank
+	Devices uint16
+}

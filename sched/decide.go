@@ -1,0 +1,269 @@
+package sched
+
+import (
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// policies is the register: one line a policy.
+var policies = []struct {
+	name, usage string
+	args        int
+	make        func(*Capacity, Config, []int64) Policy
+}{
+	{"firstfit", "firstfit", 0, func(*Capacity, Config, []int64) Policy { return firstFit{} }},
+	{"random", "random", 0, func(_ *Capacity, cfg Config, _ []int64) Policy { return random{cfg.Seed} }},
+	{"dotprod", "dotprod", 0, func(*Capacity, Config, []int64) Policy { return dotProd{} }},
+	{"gpu-clustering", "gpu-clustering", 0, func(*Capacity, Config, []int64) Policy { return gpuClustering{} }},
+	{"gpu-packing", "gpu-packing", 0, func(*Capacity, Config, []int64) Policy { return gpuPacking{} }},
+	{"bestfit", "bestfit", 0, func(*Capacity, Config, []int64) Policy { return bestFit{} }},
+	{"fgd", "fgd", 0, func(c *Capacity, cfg Config, _ []int64) Policy { return newFGD(c, cfg) }},
+	{"pwr", "pwr", 0, func(*Capacity, Config, []int64) Policy { return pwr{} }},
+	{"pwr+fgd", "pwr+fgd:W1:W2", 2, func(c *Capacity, cfg Config, w []int64) Policy { return newWeighted(c, cfg, w) }},
+}
+
+// splitName takes "pwr+fgd:100:900" apart.
+func splitName(name string) (string, []int64, error) {
+	base, rest, found := strings.Cut(name, ":")
+	var args []int64
+	for found {
+		var one string
+		one, rest, found = strings.Cut(rest, ":")
+		v, err := strconv.ParseInt(one, 10, 32)
+		if err != nil || v < 0 {
+			return "", nil, fault.New(fault.Invalid, "policy "+name, "parameter "+strconv.Quote(one)+" is not a whole number from 0", "write weights such as 100:900")
+		}
+		args = append(args, v)
+	}
+	return base, args, nil
+}
+
+func join(names []string) string { return strings.Join(names, ", ") }
+
+// Decide walks the line in queue order - priority, then fair share over
+// tenants, then arrival - and proposes what may start now. The first job that
+// does not fit gets a reservation, and later ones start only if they do not
+// delay it. It is deterministic and leaves the snapshot as it was.
+func (d *Decider) Decide(s *Snapshot, now unit.Instant) *Plan {
+	d.begin(s, now)
+	d.order.fill(d)
+	for examined := 0; ; examined++ {
+		g, ok := d.order.pop(d)
+		if !ok || examined >= d.depth() {
+			break
+		}
+		if !d.visit(g) {
+			break
+		}
+	}
+	d.undo(0)
+	d.dropHolds()
+	return &d.plan
+}
+
+// Decider is the scratch space of Decide: buffers that live from cycle to
+// cycle, and nothing that a decision depends on.
+type Decider struct {
+	*Snapshot
+	now     unit.Instant
+	plan    Plan
+	order   groupOrder
+	journal []step
+	// next is the latest proposal, not yet entered into the capacity: most
+	// cycles make one, and then it never needs to be taken back.
+	next    Alloc
+	pending bool
+	head    job.ID
+	within  restriction
+	held    []hold
+	isHeld  []int32 // index in held plus one, by node; kept zero between cycles
+	tasks   []task
+	slots   []slot
+}
+
+// step is one change to the capacity that the cycle will take back.
+type step struct {
+	id      AllocID
+	removed bool
+	alloc   Alloc
+}
+
+func (d *Decider) begin(s *Snapshot, now unit.Instant) {
+	d.Snapshot, d.now = s, now
+	p := &d.plan
+	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
+	p.Unplaced, p.Reservation = p.Unplaced[:0], nil
+	d.head, d.pending = 0, false
+	d.journal = d.journal[:0]
+	d.within = restriction{}
+	if len(d.isHeld) < len(s.Capacity.nodes) {
+		d.isHeld = make([]int32, len(s.Capacity.nodes))
+	}
+}
+
+func (d *Decider) depth() int {
+	if d.Rules.Depth > 0 {
+		return d.Rules.Depth
+	}
+	return DefaultDepth
+}
+
+// visit examines the job at the cursor of a group. It returns false when the
+// cycle is over.
+func (d *Decider) visit(o *groupCursor) bool {
+	g := &d.Waiting.groups[o.group]
+	e := &d.Waiting.entries[o.entry]
+	next := e.next
+	if g.tried == d.Capacity.freed+1 {
+		// Nothing was freed since this group did not fit.
+		return d.block(o, e, g.reason)
+	}
+	var why Reason
+	placed := d.start(o.entry, &why)
+	if placed {
+		d.order.advance(d, o, next)
+		return true
+	}
+	if why.Excluded[Reserved]+why.Excluded[NoMemory]+why.Excluded[Maintenance] == 0 {
+		// What does not fit stops its whole group; memory, windows and
+		// reservations may let the next job through.
+		g.tried = d.Capacity.freed + 1
+		g.reason = why
+		return d.block(o, e, why)
+	}
+	g.reason = why
+	keep := d.block(o, e, why)
+	if keep {
+		d.order.advance(d, o, next)
+	}
+	return keep
+}
+
+// block notes why a job waits; the first one becomes the head and holds a
+// reservation. It returns false when nothing may pass the head.
+func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
+	if d.head == 0 {
+		d.head = e.job
+		if d.Rules.Preempt && d.Capacity.preemptible > 0 && !d.evicting(e) {
+			d.preempt(o.entry)
+		}
+		if d.Rules.Backfill == Strict {
+			d.note(o, e, why)
+			return false
+		}
+		if d.plan.Reservation == nil {
+			d.reserve(o.entry)
+		}
+	} else {
+		why.Ahead = d.head
+	}
+	d.note(o, e, why)
+	return true
+}
+
+func (d *Decider) note(o *groupCursor, e *entry, why Reason) {
+	d.plan.Unplaced = append(d.plan.Unplaced, Unplaced{Job: e.job, Handle: Handle(o.entry), Reason: why})
+}
+
+// start proposes placements for a pending job. On failure everything proposed
+// for it is taken back and why is filled in.
+func (d *Decider) start(i int32, why *Reason) bool {
+	e := &d.Waiting.entries[i]
+	if e.asks == nil && e.spec.Groups[0].Count == 1 {
+		t := task{job: e.job, ask: e.ask, tenant: d.tenant(e), priority: e.spec.Priority, preempt: e.spec.Preemptible}
+		return d.place(&t, i, why)
+	}
+	return d.startMany(i, why)
+}
+
+func (d *Decider) tenant(e *entry) int16 { return d.Waiting.groups[e.group].key.tenant }
+
+// place proposes a node and devices for one task.
+func (d *Decider) place(t *task, i int32, why *Reason) bool {
+	d.apply()
+	n, devices, ok := d.pick(t, d.Waiting.entries[i].spec, why)
+	if !ok {
+		return false
+	}
+	d.propose(t, i, n, devices)
+	return true
+}
+
+func (d *Decider) propose(t *task, i int32, n int32, devices uint16) {
+	spec := d.Waiting.entries[i].spec
+	s := &d.Capacity.shapes[t.ask.Shape]
+	a := Alloc{
+		Job: t.job, Task: t.index, Node: n, CPU: s.CPU, Memory: t.ask.Memory,
+		Devices: devices, Share: s.Share, Profile: s.Profile, Tenant: t.tenant,
+		Priority: t.priority, Preemptible: t.preempt, Shape: s.ID,
+		Start: d.now, End: d.expectedEnd(spec, n),
+	}
+	d.takeHold(&a)
+	d.next, d.pending = a, true
+	d.plan.Placements = append(d.plan.Placements, Placement{
+		Job: t.job, Task: t.index, Node: n, Devices: devices, Handle: Handle(i), Alloc: a,
+	})
+}
+
+// expectedEnd returns when planning may expect a job started now on node n to
+// leave; Never when nothing was said.
+func (d *Decider) expectedEnd(spec *job.Spec, n int32) unit.Instant {
+	run := spec.ExpectedRun
+	if spec.ExpectedRunOn != nil {
+		if nd := &d.Capacity.nodes[n]; nd.model < fleet.MaxModels {
+			if r, ok := spec.ExpectedRunOn[d.Capacity.models[nd.model]]; ok {
+				run = r
+			}
+		}
+	}
+	if run <= 0 {
+		return unit.Never
+	}
+	return d.now.Add(run)
+}
+
+// apply enters the outstanding proposal into the capacity.
+func (d *Decider) apply() {
+	if !d.pending {
+		return
+	}
+	d.pending = false
+	id := d.Capacity.add(d.next)
+	d.Tenants[d.next.Tenant].add(&d.next, 1)
+	d.journal = append(d.journal, step{id: id, alloc: d.next})
+}
+
+// withdraw removes a running allocation for the rest of the cycle.
+func (d *Decider) withdraw(id AllocID) {
+	a := d.Capacity.allocs[id]
+	d.journal = append(d.journal, step{id: id, removed: true, alloc: a})
+	freed := d.Capacity.freed
+	d.Capacity.remove(id)
+	d.Capacity.freed = freed
+}
+
+// undo takes back the cycle's changes down to a mark in the journal.
+func (d *Decider) undo(mark int) {
+	d.pending = false
+	freed := d.Capacity.freed
+	for i := len(d.journal) - 1; i >= mark; i-- {
+		st := &d.journal[i]
+		if st.removed {
+			d.Capacity.restore(st.id, st.alloc)
+			continue
+		}
+		d.Tenants[st.alloc.Tenant].add(&st.alloc, -1)
+		d.Capacity.remove(st.id)
+	}
+	d.journal = d.journal[:mark]
+	d.Capacity.freed = freed
+}
+
+// DeviceCount returns how many devices a set names.
+func DeviceCount(set uint16) int { return bits.OnesCount16(set) }

@@ -1,0 +1,127 @@
+package sched
+
+import (
+	"fmt"
+
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// Grant enters an allocation into the capacity; the fold of an allocated
+// record.
+func (c *Capacity) Grant(a Alloc) AllocID { return c.add(a) }
+
+// Release takes an allocation back; the fold of an ended record.
+func (c *Capacity) Release(id AllocID) { c.remove(id) }
+
+// Alloc returns a running allocation.
+func (c *Capacity) Alloc(id AllocID) *Alloc { return &c.allocs[id] }
+
+// Evict marks an allocation as told to leave; planning takes it as gone.
+func (c *Capacity) Evict(id AllocID, now unit.Instant) {
+	a := &c.allocs[id]
+	c.ends.remove(a.End, a)
+	a.Evicting = true
+	a.End = now
+	c.ends.add(a.End, id, a)
+}
+
+// Move puts a running allocation on other devices and returns its new number.
+func (c *Capacity) Move(id AllocID, n int32, devices uint16) AllocID {
+	a := c.allocs[id]
+	c.remove(id)
+	a.Node, a.Devices = n, devices
+	return c.add(a)
+}
+
+// Running returns a copy of what runs on a node.
+func (c *Capacity) Running(n int32) []Alloc {
+	out := make([]Alloc, 0, len(c.onNode[n]))
+	for _, id := range c.onNode[n] {
+		out = append(out, c.allocs[id])
+	}
+	return out
+}
+
+// DevicesOf returns the number of devices of a node.
+func (c *Capacity) DevicesOf(n int32) int { return int(c.nodes[n].devices) }
+
+// Nodes returns the number of nodes.
+func (c *Capacity) Nodes() int { return len(c.nodes) }
+
+// Node returns a node as declared, by rank.
+func (c *Capacity) Node(n int32) *fleet.Node { return &c.specs[n] }
+
+// SetHealth changes health and cordon of a node (device < 0) or device.
+func (c *Capacity) SetHealth(n int32, device int, h fleet.Health, cordon, drain bool) {
+	spec := &c.specs[n]
+	if device < 0 {
+		spec.Health, spec.Cordoned, spec.Drain = h, cordon || drain, drain
+	} else {
+		devices := append([]fleet.Device(nil), spec.Devices...) // the declared fleet stays as it is
+		devices[device] = fleet.Device{Health: h, Cordoned: cordon || drain}
+		spec.Devices = devices
+	}
+	c.refresh(n)
+}
+
+// Total and Used return what the fleet has and what is granted.
+func (c *Capacity) Total() Totals { return c.total }
+
+// Used returns what is granted.
+func (c *Capacity) Used() Totals { return c.used }
+
+// Add enters an allocation into a tenant's usage (sign 1) or takes it out (-1).
+func (u *Usage) Add(a *Alloc, sign int64) { u.add(a, sign) }
+
+// Possible returns an error when no node could run a request even if idle.
+func (c *Capacity) Possible(r *job.Request) error {
+	ask := c.Ask(r)
+	if int32(r.Memory) <= c.largest(ask.Shape) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "", fmt.Sprintf(
+		"no node of the fleet can run a task with %s CPU, %s memory and %d x %s accelerators of %v even when idle",
+		r.CPU, r.Memory, r.Accelerators, r.Share, r.Models), "ask for less, accept other models, or split the task")
+}
+
+// largest returns the most memory of a node that could run the shape when
+// idle, or -1.
+func (c *Capacity) largest(id ShapeID) int32 {
+	for int(id) >= len(c.memory) {
+		s := &c.shapes[len(c.memory)]
+		best := int32(-1)
+		for i := range c.kinds {
+			k := &c.kinds[i]
+			if s.Count > 0 && (k.Devices < uint8(s.Count) || s.Accept>>k.Model&1 == 0 || !c.offers(s, k)) || k.CPU < s.CPU {
+				continue
+			}
+			best = max(best, k.Memory)
+		}
+		c.memory = append(c.memory, best)
+	}
+	return c.memory[id]
+}
+
+func (c *Capacity) offers(s *Shape, k *Kind) bool {
+	return s.Profile == 0 || k.Model < fleet.MaxModels && c.profiles[s.Profile-1].on[k.Model].compute > 0
+}
+
+// Observe tells a learning policy about tasks that were submitted. It is part
+// of the fold.
+func (x *Index) Observe(r *job.Request, count int) {
+	p, ok := x.policy.(Learner)
+	if !ok {
+		return
+	}
+	ask := x.cap.Ask(r)
+	changed := false
+	for range count {
+		changed = p.Observe(x.cap, ask) || changed
+	}
+	if changed {
+		x.reset()
+	}
+}

@@ -1,0 +1,104 @@
+package sched
+
+// groupOrder hands out groups of pending jobs in queue order: priority first,
+// then the tenant with the smallest share, then the earliest arrival. Shares
+// only grow within a cycle, so a cursor whose tenant was served since it was
+// queued is put back with its new share.
+type groupOrder struct {
+	heap []groupCursor
+	at   groupCursor // the one handed out last
+}
+
+type groupCursor struct {
+	priority int32
+	group    int32
+	entry    int32
+	tenant   int16
+	share    int64
+	seq      uint64
+}
+
+func (a *groupCursor) before(b *groupCursor) bool {
+	if a.priority != b.priority {
+		return a.priority > b.priority
+	}
+	if a.share != b.share {
+		return a.share < b.share
+	}
+	return a.seq < b.seq
+}
+
+func (o *groupOrder) fill(d *Decider) {
+	o.heap = o.heap[:0]
+	for _, gi := range d.Waiting.live {
+		g := &d.Waiting.groups[gi]
+		o.heap = append(o.heap, o.cursor(d, gi, g.first))
+	}
+	for i := len(o.heap)/2 - 1; i >= 0; i-- {
+		o.down(i)
+	}
+}
+
+func (o *groupOrder) cursor(d *Decider, gi, entry int32) groupCursor {
+	g := &d.Waiting.groups[gi]
+	c := groupCursor{priority: g.key.priority, group: gi, entry: entry, tenant: g.key.tenant, seq: d.Waiting.entries[entry].seq}
+	if len(d.Waiting.live) > 1 {
+		d.apply()
+		c.share = d.Tenants[c.tenant].share(&d.Capacity.total)
+	}
+	return c
+}
+
+// pop returns the next group in order.
+func (o *groupOrder) pop(d *Decider) (*groupCursor, bool) {
+	for len(o.heap) > 0 {
+		o.at = o.heap[0]
+		if len(o.heap) > 1 {
+			d.apply()
+			if now := d.Tenants[o.at.tenant].share(&d.Capacity.total); now != o.at.share {
+				o.heap[0].share = now
+				o.down(0)
+				continue
+			}
+		}
+		end := len(o.heap) - 1
+		o.heap[0] = o.heap[end]
+		o.heap = o.heap[:end]
+		o.down(0)
+		return &o.at, true
+	}
+	return nil, false
+}
+
+// advance puts a group back with its next job.
+func (o *groupOrder) advance(d *Decider, c *groupCursor, next int32) {
+	if next < 0 {
+		return
+	}
+	o.heap = append(o.heap, o.cursor(d, c.group, next))
+	for i := len(o.heap) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !o.heap[i].before(&o.heap[up]) {
+			break
+		}
+		o.heap[i], o.heap[up] = o.heap[up], o.heap[i]
+		i = up
+	}
+}
+
+func (o *groupOrder) down(i int) {
+	for {
+		c := 2*i + 1
+		if c >= len(o.heap) {
+			return
+		}
+		if c+1 < len(o.heap) && o.heap[c+1].before(&o.heap[c]) {
+			c++
+		}
+		if !o.heap[c].before(&o.heap[i]) {
+			return
+		}
+		o.heap[i], o.heap[c] = o.heap[c], o.heap[i]
+		i = c
+	}
+}

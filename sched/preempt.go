@@ -1,0 +1,196 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+
+	"tianfu/unit"
+)
+
+// victimNodes bounds how many nodes with enough victims are compared for one
+// task.
+const victimNodes = 64
+
+// victims is a set of allocations on one node whose leaving lets a task in.
+type victims struct {
+	node     int32
+	allocs   []AllocID
+	priority int32 // of the most important one
+	lost     int64 // milli-device seconds of work thrown away
+}
+
+// evicting reports whether work is already leaving for a job.
+func (d *Decider) evicting(e *entry) bool {
+	if d.Held == nil || d.Held.Job != e.job {
+		return false
+	}
+	for i := range d.Held.Nodes {
+		for _, id := range d.Capacity.onNode[d.Held.Nodes[i].Node] {
+			if d.Capacity.allocs[id].Evicting {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// preempt looks for lower-priority work to take back so that all tasks of the
+// head fit, and holds the nodes for it. Only strictly lower priorities are
+// touched, so no two jobs can evict each other in turn.
+func (d *Decider) preempt(i int32) {
+	e := &d.Waiting.entries[i]
+	d.apply()
+	d.listTasks(e)
+	tasks := slices.Clone(d.tasks)
+	if !e.spec.Gang {
+		tasks = tasks[:1]
+	}
+	mark, kept, chosen := len(d.journal), len(d.plan.Placements), len(d.plan.Preemptions)
+	ok := true
+	for k := range tasks {
+		t := tasks[k]
+		var why Reason
+		if d.place(&t, i, &why) {
+			continue
+		}
+		v, found := d.cheapest(&t, e)
+		if !found {
+			ok = false
+			break
+		}
+		for _, id := range v.allocs {
+			d.plan.Preemptions = append(d.plan.Preemptions, Preemption{Alloc: id, For: e.job, Handle: Handle(i)})
+			d.withdraw(id)
+		}
+		n := v.node
+		d.propose(&t, i, n, d.Index.policy.Devices(d.Capacity, n, &d.Capacity.shapes[t.ask.Shape]))
+	}
+	r := &Reservation{Job: e.job, At: d.now}
+	for _, p := range d.plan.Placements[kept:] {
+		r.addTask(e, p.Node, p.Task)
+	}
+	d.rollback(mark, kept)
+	if !ok || len(d.plan.Preemptions) == chosen {
+		d.plan.Preemptions = d.plan.Preemptions[:chosen]
+		return
+	}
+	d.plan.Reservation = r
+	d.holdEvicted(e, r)
+}
+
+// addTask counts a task on a node of the reservation.
+func (r *Reservation) addTask(e *entry, n, task int32) {
+	g, at := 0, int32(e.spec.Groups[0].Count)
+	for task >= at {
+		g++
+		at += int32(e.spec.Groups[g].Count)
+	}
+	for k := range r.Nodes {
+		if r.Nodes[k].Node == n {
+			r.Nodes[k].Tasks[g]++
+			return
+		}
+	}
+	counts := make([]int32, len(e.spec.Groups))
+	counts[g]++
+	r.Nodes = append(r.Nodes, HeldNode{Node: n, Tasks: counts})
+}
+
+// holdEvicted keeps the nodes of a preemption for the head as if the evicted
+// work had left already.
+func (d *Decider) holdEvicted(e *entry, r *Reservation) {
+	for k := range d.plan.Preemptions {
+		d.Capacity.allocs[d.plan.Preemptions[k].Alloc].Evicting = true
+	}
+	d.hold(e, r)
+	for k := range d.plan.Preemptions {
+		d.Capacity.allocs[d.plan.Preemptions[k].Alloc].Evicting = false
+	}
+}
+
+// cheapest returns the victims that cost least: the least important ones, then
+// the fewest, then the least work lost, then the lowest rank.
+func (d *Decider) cheapest(t *task, e *entry) (victims, bool) {
+	var best victims
+	found := 0
+	for n := range d.Capacity.nodes {
+		v, ok := d.victimsOn(int32(n), t, e)
+		if !ok {
+			continue
+		}
+		if found == 0 || v.cheaper(&best) {
+			best = v
+		}
+		if found++; found == victimNodes {
+			break
+		}
+	}
+	return best, found > 0
+}
+
+func (v *victims) cheaper(o *victims) bool {
+	switch {
+	case v.priority != o.priority:
+		return v.priority < o.priority
+	case len(v.allocs) != len(o.allocs):
+		return len(v.allocs) < len(o.allocs)
+	}
+	return v.lost < o.lost
+}
+
+// victimsOn returns a smallest set of lower-priority allocations on node n
+// whose leaving lets the task in.
+func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
+	c := d.Capacity
+	v := victims{node: n, priority: -1 << 31}
+	nd := c.nodes[n]
+	s := &c.shapes[t.ask.Shape]
+	if nd.blocked != None || s.Count > 0 && s.Accept>>nd.model&1 == 0 || s.Profile != 0 ||
+		c.windows > 0 && d.entersWindow(n, e.spec) ||
+		d.within.on && c.Domain(d.within.level, n) != d.within.domain {
+		return v, false
+	}
+	var pool []AllocID
+	for _, id := range c.onNode[n] {
+		if a := &c.allocs[id]; a.Preemptible && !a.Evicting && a.Priority < t.priority {
+			pool = append(pool, id)
+		}
+	}
+	if len(pool) == 0 {
+		return v, false
+	}
+	slices.SortStableFunc(pool, func(x, y AllocID) int {
+		a, b := &c.allocs[x], &c.allocs[y]
+		if k := cmp.Compare(a.Priority, b.Priority); k != 0 {
+			return k
+		}
+		return cmp.Compare(b.Start, a.Start) // the latest started loses least
+	})
+	take := 0
+	for take < len(pool) && nd.slots(s, t.ask.Memory) < 1 {
+		nd.release(&c.allocs[pool[take]])
+		nd.summarise()
+		take++
+	}
+	if nd.slots(s, t.ask.Memory) < 1 {
+		return v, false
+	}
+	// Spare those that turn out not to be needed, the most important first.
+	for k := take - 1; k >= 0; k-- {
+		x := nd
+		x.take(&c.allocs[pool[k]])
+		x.summarise()
+		if x.slots(s, t.ask.Memory) >= 1 {
+			nd = x
+			continue
+		}
+		v.add(&c.allocs[pool[k]], pool[k], d.now)
+	}
+	return v, true
+}
+
+func (v *victims) add(a *Alloc, id AllocID, now unit.Instant) {
+	v.allocs = append(v.allocs, id)
+	v.priority = max(v.priority, a.Priority)
+	v.lost += int64(now.Sub(a.Start).Seconds()) * int64(max(a.Milli(), 1))
+}

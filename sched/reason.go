@@ -1,0 +1,91 @@
+package sched
+
+import (
+	"fmt"
+	"strings"
+
+	"tianfu/job"
+)
+
+// Cause is one thing that can stand between a task and a node.
+type Cause uint8
+
+// The causes, in the order in which a node is examined: a node is counted once,
+// under the first that excludes it.
+const (
+	None        Cause = iota
+	Cordoned          // the node takes no new work
+	Unhealthy         // the node has failed
+	WrongModel        // no accepted accelerator model
+	NoDevices         // too few devices with enough left
+	NoCPU             // too little CPU left
+	NoMemory          // too little memory left
+	Maintenance       // the task would run into a maintenance window
+	Reserved          // capacity is held for the job ahead
+	Topology          // no topology domain holds the whole gang
+	GangPartial       // some tasks fit, the whole gang does not
+	BehindHead        // queue order: an earlier job waits and backfill is off
+	NumCauses
+)
+
+var causeWords = [NumCauses]string{
+	"none", "cordoned", "unhealthy", "wrong model", "not enough free devices",
+	"not enough CPU", "not enough memory", "maintenance window", "reserved for the job ahead",
+	"no topology domain large enough", "gang only fits in part", "waits behind the head of the queue",
+}
+
+// String names the cause in words.
+func (c Cause) String() string {
+	if c < NumCauses {
+		return causeWords[c]
+	}
+	return fmt.Sprintf("cause %d", uint8(c))
+}
+
+// Reason says why a job was not placed in a cycle: the dominant cause and the
+// counts behind it. Nodes that would have held the task are in no count.
+type Reason struct {
+	Dominant   Cause
+	Considered int32            // nodes examined
+	Excluded   [NumCauses]int32 // nodes ruled out, by first cause
+	Ahead      job.ID           // the job whose reservation or turn blocks; 0 = none
+}
+
+// dominate sets the dominant cause: what rules out most of the nodes that are
+// of an accepted model and open, for that is what could change.
+func (r *Reason) dominate() {
+	best, n := None, int32(0)
+	for c := NoDevices; c < NumCauses; c++ {
+		if r.Excluded[c] > n {
+			best, n = c, r.Excluded[c]
+		}
+	}
+	if best == None {
+		for c := Cordoned; c <= WrongModel; c++ {
+			if r.Excluded[c] > n {
+				best, n = c, r.Excluded[c]
+			}
+		}
+	}
+	r.Dominant = best
+}
+
+// String renders the reason as one line.
+func (r *Reason) String() string {
+	var b strings.Builder
+	b.WriteString(r.Dominant.String())
+	sep := ": "
+	for c := Cordoned; c < NumCauses; c++ {
+		if r.Excluded[c] > 0 {
+			fmt.Fprintf(&b, "%s%d %s", sep, r.Excluded[c], c)
+			sep = ", "
+		}
+	}
+	if r.Considered > 0 {
+		fmt.Fprintf(&b, " (of %d nodes)", r.Considered)
+	}
+	if r.Ahead != 0 {
+		fmt.Fprintf(&b, " behind %s", r.Ahead)
+	}
+	return b.String()
+}

@@ -1,0 +1,269 @@
+package sched
+
+import (
+	"fmt"
+	"math/bits"
+
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// Verifier checks plans against the declared fleet and the running
+// allocations. It reads none of the caches that Decide uses and shares none of
+// its code: what a node has left is summed up again from what runs there.
+type Verifier struct {
+	touched []int32
+	work    map[int32]*load
+	free    []*load
+	jobs    map[job.ID]int
+}
+
+// load is what a node holds, as the verifier counts it.
+type load struct {
+	cpu, mem      int64
+	dev           [fleet.MaxDevices]int32
+	parts         [fleet.MaxDevices]struct{ compute, memory int }
+	partedDevices uint16
+}
+
+// Verify returns an error that names the first thing wrong with a plan: a
+// placement on a node that is closed, of a wrong model or too full; a device
+// over-allocated; a gang in parts; a topology wish that must hold and does
+// not; a preemption of work that is not lower in priority.
+func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
+	v.reset()
+	for i := range p.Preemptions {
+		if err := v.preemption(s, &p.Preemptions[i]); err != nil {
+			return err
+		}
+	}
+	for i := 0; i < len(p.Placements); {
+		j := i + 1
+		for j < len(p.Placements) && p.Placements[j].Job == p.Placements[i].Job {
+			j++
+		}
+		if err := v.jobPlacements(s, p.Placements[i:j], now); err != nil {
+			return err
+		}
+		i = j
+	}
+	return v.moves(s, p)
+}
+
+func (v *Verifier) reset() {
+	if v.work == nil {
+		v.work = map[int32]*load{}
+		v.jobs = map[job.ID]int{}
+	}
+	for _, n := range v.touched {
+		v.free = append(v.free, v.work[n])
+		delete(v.work, n)
+	}
+	v.touched = v.touched[:0]
+	clear(v.jobs)
+}
+
+func (v *Verifier) preemption(s *Snapshot, p *Preemption) error {
+	if int(p.Alloc) < 0 || int(p.Alloc) >= len(s.Capacity.allocs) {
+		return fmt.Errorf("preemption of allocation %d, which does not exist", p.Alloc)
+	}
+	a := &s.Capacity.allocs[p.Alloc]
+	e := s.Waiting.at(p.Handle)
+	switch {
+	case a.Job == 0:
+		return fmt.Errorf("preemption of allocation %d, which is not running", p.Alloc)
+	case e == nil || e.job != p.For:
+		return fmt.Errorf("preemption for %s, which is not waiting", p.For)
+	case !a.Preemptible:
+		return fmt.Errorf("preemption of %s, which is not preemptible", a.Job)
+	case a.Priority >= e.spec.Priority:
+		return fmt.Errorf("preemption of %s at priority %d for %s at %d", a.Job, a.Priority, p.For, e.spec.Priority)
+	}
+	return nil
+}
+
+// jobPlacements checks the placements of one job.
+func (v *Verifier) jobPlacements(s *Snapshot, ps []Placement, now unit.Instant) error {
+	first := &ps[0]
+	e := s.Waiting.at(first.Handle)
+	if e == nil || e.job != first.Job {
+		return fmt.Errorf("placement of %s, which is not waiting", first.Job)
+	}
+	if v.jobs[first.Job] != 0 {
+		return fmt.Errorf("%s is placed twice", first.Job)
+	}
+	if e.asks != nil || len(ps) > 1 || e.spec.Gang {
+		v.jobs[first.Job] = len(ps)
+	} else if len(v.jobs) > 0 || len(ps) != 1 {
+		v.jobs[first.Job] = 1
+	}
+	if e.spec.Gang && len(ps) != e.waitingTasks() {
+		return fmt.Errorf("gang %s is placed in part: %d of %d tasks", first.Job, len(ps), e.waitingTasks())
+	}
+	last := int32(-1)
+	for i := range ps {
+		p := &ps[i]
+		if p.Task <= last && i > 0 {
+			return fmt.Errorf("%s/%d is placed twice or out of order", p.Job, p.Task)
+		}
+		last = p.Task
+		r := e.request(p.Task)
+		if r == nil {
+			return fmt.Errorf("%s has no task %d to place", p.Job, p.Task)
+		}
+		if err := v.placement(s, p, e, r, now); err != nil {
+			return err
+		}
+	}
+	return v.topology(s, e.spec, ps)
+}
+
+// placement checks one task against its node and books it.
+func (v *Verifier) placement(s *Snapshot, p *Placement, e *entry, r *job.Request, now unit.Instant) error {
+	c := s.Capacity
+	if p.Node < 0 || int(p.Node) >= len(c.specs) {
+		return fmt.Errorf("%s/%d on node %d, which does not exist", p.Job, p.Task, p.Node)
+	}
+	n := &c.specs[p.Node]
+	if n.Health != fleet.Healthy || n.Cordoned || n.Drain {
+		return fmt.Errorf("%s/%d on node %s, which takes no work", p.Job, p.Task, n.ID)
+	}
+	for _, w := range n.Maintenance {
+		if now >= w.From && now < w.To {
+			return fmt.Errorf("%s/%d on node %s inside a maintenance window", p.Job, p.Task, n.ID)
+		}
+	}
+	if err := v.model(c, p, r, n); err != nil {
+		return err
+	}
+	l := v.load(c, p.Node)
+	l.cpu += int64(r.CPU)
+	l.mem += int64(r.Memory)
+	if l.cpu > int64(n.CPU) {
+		return fmt.Errorf("%s/%d on node %s: %d milli CPU granted of %d", p.Job, p.Task, n.ID, l.cpu, n.CPU)
+	}
+	if l.mem > int64(n.Memory) {
+		return fmt.Errorf("%s/%d on node %s: %d MiB granted of %d", p.Job, p.Task, n.ID, l.mem, n.Memory)
+	}
+	if a := &p.Alloc; a.Job != p.Job || a.Task != p.Task || a.Node != p.Node || a.Devices != p.Devices ||
+		int64(a.CPU) != int64(r.CPU) || int64(a.Memory) != int64(r.Memory) {
+		return fmt.Errorf("%s/%d: the grant differs from the placement", p.Job, p.Task)
+	}
+	return v.devices(c, p, r, n, l)
+}
+
+func (v *Verifier) model(c *Capacity, p *Placement, r *job.Request, n *fleet.Node) error {
+	if bits.OnesCount16(p.Devices) != r.Accelerators {
+		return fmt.Errorf("%s/%d on node %s: %d devices granted, %d asked", p.Job, p.Task, n.ID, bits.OnesCount16(p.Devices), r.Accelerators)
+	}
+	if r.Accelerators == 0 {
+		return nil
+	}
+	ok := len(r.Models) == 0
+	for _, m := range r.Models {
+		ok = ok || m == n.Model
+	}
+	if !ok || !able(c.traits[n.Model], &r.Capability) && (r.Capability.MinMemory > 0 || r.Capability.Stack != "" || len(r.Capability.Precisions) > 0) {
+		return fmt.Errorf("%s/%d on node %s: model %s is not accepted", p.Job, p.Task, n.ID, n.Model)
+	}
+	return nil
+}
+
+// devices books the devices of a placement and checks that none is granted
+// beyond a whole.
+func (v *Verifier) devices(c *Capacity, p *Placement, r *job.Request, n *fleet.Node, l *load) error {
+	for m := p.Devices; m != 0; m &= m - 1 {
+		i := bits.TrailingZeros16(m)
+		if i >= len(n.Devices) || n.Devices[i].Cordoned || n.Devices[i].Health != fleet.Healthy {
+			return fmt.Errorf("%s/%d on node %s: device %d takes no work", p.Job, p.Task, n.ID, i)
+		}
+		if r.Partition != "" {
+			if err := v.partition(c, p, r, n, l, i); err != nil {
+				return err
+			}
+			continue
+		}
+		l.dev[i] += int32(r.Share)
+		if l.dev[i] > int32(unit.Whole) || l.partedDevices>>i&1 != 0 {
+			return fmt.Errorf("%s/%d on node %s: device %d over-allocated", p.Job, p.Task, n.ID, i)
+		}
+	}
+	return nil
+}
+
+func (v *Verifier) partition(c *Capacity, p *Placement, r *job.Request, n *fleet.Node, l *load, i int) error {
+	t := c.traits[n.Model]
+	for _, q := range t.Profiles {
+		if q.Name == r.Partition {
+			l.parts[i].compute += q.Compute
+			l.parts[i].memory += q.Memory
+			l.partedDevices |= 1 << i
+			if l.dev[i] > 0 || l.parts[i].compute > t.ComputeSlices || l.parts[i].memory > t.MemorySlices {
+				return fmt.Errorf("%s/%d on node %s: device %d has no room for partition %s", p.Job, p.Task, n.ID, i, r.Partition)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("%s/%d on node %s: %s offers no partition %s", p.Job, p.Task, n.ID, n.Model, r.Partition)
+}
+
+// load sums up what runs on a node.
+func (v *Verifier) load(c *Capacity, n int32) *load {
+	if l := v.work[n]; l != nil {
+		return l
+	}
+	var l *load
+	if k := len(v.free); k > 0 {
+		l = v.free[k-1]
+		v.free = v.free[:k-1]
+		*l = load{}
+	} else {
+		l = &load{}
+	}
+	for _, id := range c.onNode[n] {
+		a := &c.allocs[id]
+		l.cpu += int64(a.CPU)
+		l.mem += int64(a.Memory)
+		for m := a.Devices; m != 0; m &= m - 1 {
+			i := bits.TrailingZeros16(m)
+			if a.Profile == 0 {
+				l.dev[i] += int32(a.Share)
+				continue
+			}
+			q := c.profiles[a.Profile-1].on[c.nodes[n].model]
+			l.parts[i].compute += int(q.compute)
+			l.parts[i].memory += int(q.memory)
+			l.partedDevices |= 1 << i
+		}
+	}
+	v.work[n] = l
+	v.touched = append(v.touched, n)
+	return l
+}
+
+// topology checks a wish that must hold.
+func (v *Verifier) topology(s *Snapshot, spec *job.Spec, ps []Placement) error {
+	if spec.Topology.Mode != job.Must || len(ps) < 2 {
+		return nil
+	}
+	level := spec.Topology.Level
+	want := s.Capacity.specs[ps[0].Node].Domain(level)
+	for i := 1; i < len(ps); i++ {
+		if s.Capacity.specs[ps[i].Node].Domain(level) != want {
+			return fmt.Errorf("gang %s leaves its topology domain", ps[0].Job)
+		}
+	}
+	return nil
+}
+
+// moves checks that every moved task fits where it goes, in the order given.
+func (v *Verifier) moves(s *Snapshot, p *Plan) error {
+	for i := range p.Moves {
+		m := &p.Moves[i]
+		if int(m.Alloc) < 0 || int(m.Alloc) >= len(s.Capacity.allocs) || s.Capacity.allocs[m.Alloc].Job == 0 {
+			return fmt.Errorf("move of allocation %d, which is not running", m.Alloc)
+		}
+	}
+	return nil
+}
