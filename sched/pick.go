@@ -111,6 +111,9 @@ func (d *Decider) choose(p Chooser, si *shapeIndex, s *Shape, t *task, spec *job
 			x.picked = append(x.picked, b)
 		}
 	}
+	if len(x.keys) == 0 {
+		return -1, 0
+	}
 	if cap(x.scores) < len(x.keys) {
 		x.scores = make([]int64, 2*len(x.keys))
 	}
