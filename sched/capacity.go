@@ -78,14 +78,15 @@ type Capacity struct {
 	onNode  [][]AllocID
 	domains [fleet.NumLevels]domainTable
 
-	total, used Totals
-	devices     int32  // usable or not
-	freed       uint64 // counts releases: what did not fit cannot fit until it moves
-	changes     changeLog
-	ends        endOrder
-	memory      []int32 // by shape: see largest
-	windows     int     // nodes with maintenance windows
-	preemptible int     // running allocations that may be preempted
+	total, used           Totals
+	modelFree, modelTotal [noModel + 1]int64 // milli, by model index
+	devices               int32              // usable or not
+	freed                 uint64             // counts releases: what did not fit cannot fit until it moves
+	changes               changeLog
+	ends                  endOrder
+	memory                []int32 // by shape: see largest
+	windows               int     // nodes with maintenance windows
+	preemptible           int     // running allocations that may be preempted
 }
 
 // Totals are amounts of the three resources.
@@ -130,6 +131,7 @@ func NewCapacity(f *fleet.Fleet, rank []int32, power []energy.NodeModel) *Capaci
 			c.kinds = append(c.kinds, Kind{CPU: k.cpu, Memory: k.mem, Devices: uint8(k.devices), Model: k.model, Power: k.power})
 		}
 		c.nodes[r] = node{kind: id}
+		c.modelTotal[k.model] += int64(k.devices) * int64(unit.Whole)
 		c.total.CPU += int64(fn.CPU)
 		c.total.Memory += int64(fn.Memory)
 		c.total.Milli += int64(k.devices) * int64(unit.Whole)
@@ -159,6 +161,7 @@ func (c *Capacity) internModel(m fleet.Model) uint8 {
 func (c *Capacity) refresh(n int32) {
 	nd, spec := &c.nodes[n], &c.specs[n]
 	k := &c.kinds[nd.kind]
+	before := int64(nd.sum)
 	*nd = node{kind: nd.kind, cpu: k.CPU, mem: k.Memory, devices: k.Devices, model: k.Model}
 	switch {
 	case spec.Health == fleet.Failed:
@@ -176,6 +179,7 @@ func (c *Capacity) refresh(n int32) {
 		nd.take(&c.allocs[id])
 	}
 	nd.summarise()
+	c.modelFree[nd.model] += int64(nd.sum) - before
 	c.freed++
 	c.changes.touch(n)
 }
@@ -235,7 +239,9 @@ func (c *Capacity) add(a Alloc) AllocID {
 	c.onNode[a.Node] = append(c.onNode[a.Node], id)
 	nd := &c.nodes[a.Node]
 	nd.take(&a)
+	before := nd.sum
 	nd.summarise()
+	c.modelFree[nd.model] += int64(nd.sum - before)
 	c.used.CPU += int64(a.CPU)
 	c.used.Memory += int64(a.Memory)
 	c.used.Milli += int64(a.Milli())
@@ -268,7 +274,9 @@ func (c *Capacity) remove(id AllocID) {
 			nd.parted &^= 1 << i
 		}
 	}
+	before := nd.sum
 	nd.summarise()
+	c.modelFree[nd.model] += int64(nd.sum - before)
 	c.used.CPU -= int64(a.CPU)
 	c.used.Memory -= int64(a.Memory)
 	c.used.Milli -= int64(a.Milli())

@@ -24,6 +24,7 @@ var policies = []struct {
 	{"gpu-packing", "gpu-packing", 0, func(*Capacity, Config, []int64) Policy { return gpuPacking{} }},
 	{"bestfit", "bestfit", 0, func(*Capacity, Config, []int64) Policy { return bestFit{} }},
 	{"fgd", "fgd", 0, func(c *Capacity, cfg Config, _ []int64) Policy { return newFGD(c, cfg) }},
+	{"tianfu", "tianfu", 0, func(c *Capacity, _ Config, _ []int64) Policy { return newTianfu(c) }},
 	{"pwr", "pwr", 0, func(*Capacity, Config, []int64) Policy { return pwr{} }},
 	{"pwr+fgd", "pwr+fgd:W1:W2", 2, func(c *Capacity, cfg Config, w []int64) Policy { return newWeighted(c, cfg, w) }},
 }
