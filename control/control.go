@@ -48,6 +48,7 @@ type State struct {
 	decider  sched.Decider
 	verifier sched.Verifier
 	dirty    bool // something changed since the last cycle
+	opened   bool // the record that opens the centre is out
 	out      Outcome
 	moves    int64
 }
@@ -127,10 +128,10 @@ func Open(cfg Config) (*State, error) {
 		}
 		s.nodes[id] = r
 		for _, w := range cfg.Fleet.Nodes[i].Maintenance {
-			s.windows = append(s.windows, windowStart{at: w.From, node: r})
+			s.windows = append(s.windows, windowEdge{at: w.From, node: r, opens: true}, windowEdge{at: w.To, node: r})
 		}
 	}
-	slices.SortFunc(s.windows, windowStart.compare)
+	slices.SortFunc(s.windows, windowEdge.compare)
 	return s, nil
 }
 
@@ -148,12 +149,16 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	if len(batch) > 1 {
 		slices.SortStableFunc(batch, compareInputs)
 	}
+	if !s.opened {
+		s.opened = true
+		s.record(Record{Kind: Opened, Config: &s.cfg})
+	}
 	for i := range batch {
 		if err := s.accept(&batch[i]); err != nil {
 			o.Refusals = append(o.Refusals, Refusal{Input: i, Err: err})
 		}
 	}
-	s.openWindows()
+	s.passWindows()
 	if s.dirty && s.waiting.Len() > 0 {
 		s.cycle()
 	}

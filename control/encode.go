@@ -39,7 +39,7 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = append(appendTask(b, r), byte(r.Cause))
 		return binary.AppendUvarint(b, uint64(r.For))
 	case Ended:
-		return append(appendTask(b, r), byte(r.Ending))
+		return binary.AppendUvarint(append(appendTask(b, r), byte(r.Ending)), uint64(r.Node))
 	case JobExpired:
 		b = binary.AppendUvarint(b, uint64(r.Job))
 		return appendReason(b, &r.Reason)

@@ -15,6 +15,7 @@ func (s *State) fold(r *Record) {
 	s.dirty = true
 	switch r.Kind {
 	case Opened:
+		s.opened = true
 	case Submitted:
 		s.foldSubmitted(r)
 	case Allocated:

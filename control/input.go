@@ -108,7 +108,7 @@ func (s *State) exited(in *Input) error {
 	if !t.running || t.attempt != in.Attempt {
 		return nil
 	}
-	s.record(Record{Kind: Ended, Job: in.Job, Task: in.Task, Attempt: in.Attempt, Ending: in.Ending})
+	s.record(Record{Kind: Ended, Job: in.Job, Task: in.Task, Attempt: in.Attempt, Ending: in.Ending, Node: s.cap.Alloc(t.alloc).Node})
 	s.afterEnd(in.Job, j, in.Ending)
 	return nil
 }
@@ -172,7 +172,7 @@ func (s *State) nodeState(in *Input) error {
 		j := s.jobOf(id)
 		switch {
 		case in.Health == fleet.Failed:
-			s.record(Record{Kind: Ended, Job: id, Task: task, Attempt: a.Attempt, Ending: NodeLost})
+			s.record(Record{Kind: Ended, Job: id, Task: task, Attempt: a.Attempt, Ending: NodeLost, Node: n})
 			s.out.Orders = append(s.out.Orders, Order{Kind: Forget, Job: id, Task: task, Attempt: a.Attempt, Node: n})
 			s.afterEnd(id, j, NodeLost)
 		case in.Drain:
@@ -189,25 +189,30 @@ func (s *State) jobOf(id job.ID) *jobState {
 	return &s.jobs[id-1]
 }
 
-// windowStart is the opening of a maintenance window.
-type windowStart struct {
-	at   unit.Instant
-	node int32
+// windowEdge is the opening or the end of a maintenance window.
+type windowEdge struct {
+	at    unit.Instant
+	node  int32
+	opens bool
 }
 
-func (a windowStart) compare(b windowStart) int {
+func (a windowEdge) compare(b windowEdge) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.node, b.node))
 }
 
-type windowList []windowStart
+type windowList []windowEdge
 
-// openWindows tells what still runs to leave nodes whose window has opened.
-func (s *State) openWindows() {
+// passWindows tells what still runs to leave nodes whose window has opened,
+// and wakes the cycle when one ends.
+func (s *State) passWindows() {
 	for len(s.windows) > 0 && s.windows[0].at <= s.now {
-		n := s.windows[0].node
+		edge := s.windows[0]
 		s.windows = s.windows[1:]
 		s.dirty = true
-		for _, a := range s.cap.Running(n) {
+		if !edge.opens {
+			continue
+		}
+		for _, a := range s.cap.Running(edge.node) {
 			s.evict(a.Job, a.Task, s.jobOf(a.Job).task(a.Task), CauseMaintenance)
 		}
 	}

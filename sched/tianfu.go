@@ -43,14 +43,18 @@ const (
 	// band is the step in which costs are compared, in milli; costs within a
 	// step are ties, and ties go to the lowest rank, which packs.
 	band = 20
-	// residueWeight counts a residue twice: once as capacity lost, once as the
-	// task that then opens another device.
-	residueWeight = 2
-	// scarcityWeight does the same for a model that is named.
-	scarcityWeight = 2
+	// residueWeight sets the dual prices of shares above the other costs: a
+	// wrong cut stays for the life of its neighbour, a dear node only until the
+	// fleet fills.
+	residueWeight = 4
+	// scarcityWeight does the same for a model that tasks name: what is taken
+	// from it now cannot be given to them.
+	scarcityWeight = 3
 	// openWeight is the cost of each free device on a node opened further, in
 	// milli, if all demand came in blocks of several devices.
-	openWeight = 80
+	openWeight = 100
+	// powerWeight is the price of a device's watts on an empty fleet, in devices.
+	powerWeight = 0.8
 	// packageWeight is the part of a CPU package's watts that is charged to the
 	// task that wakes it: others will share it.
 	packageWeight = 0.1
@@ -120,7 +124,7 @@ func (p *tianfu) reprice(c *Capacity) {
 		left[m] = float64(c.modelFree[m]) + float64(c.modelTotal[m])/100
 		all += left[m]
 	}
-	for set, milli := range p.named { //nolint:maprange // sums of integers below
+	for set, milli := range p.named { // sums of whole numbers: order does not show
 		var sum float64
 		for b := set; b != 0; b &= b - 1 {
 			sum += left[bits.TrailingZeros64(b)]
@@ -193,6 +197,7 @@ func (p *tianfu) cost(c *Capacity, n int32, s *Shape) (milli, deciwatts int64, d
 	}
 	switch {
 	case s.Count == 0:
+		milli += p.opened * int64(nd.free)
 	case s.Count > 1 || s.Share == int16(unit.Whole) || s.Profile != 0:
 		milli += p.opened * int64(nd.free)
 		watts += float64(s.Count) * float64(k.Power.DeviceWatts(unit.Milli(s.Share))-k.Power.DeviceWatts(0))
@@ -218,7 +223,7 @@ func (p *tianfu) residue(nd *node, k *Kind, s *Shape) (milli int64, watts float6
 		v := int64(p.value[g] - p.value[g-s.Share] - p.price[s.Share])
 		held := unit.Whole - unit.Milli(g)
 		w := float64(k.Power.DeviceWatts(held+unit.Milli(s.Share)) - k.Power.DeviceWatts(held))
-		if all := v + int64(p.watts/2*w); all < best {
+		if all := v + int64(p.watts/8*w); all < best {
 			best, milli, watts, device = all, v, w, 1<<i
 		}
 	}
@@ -237,7 +242,7 @@ func (p *tianfu) Scores(c *Capacity, s *Shape, keys, scores []int64) {
 	if c.total.Milli > 0 {
 		load = float64(c.used.Milli) / float64(c.total.Milli)
 	}
-	watt := int64(p.watts * (1 - float64(load*load)) * 1024 / 10)
+	watt := int64(powerWeight * p.watts * (1 - float64(load*load)) * 1024 / 10)
 	for i, k := range keys {
 		milli := (k>>32 - 1<<20) * band
 		milli += watt * (k>>8&(1<<24-1) - 1<<20) >> 10

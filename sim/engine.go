@@ -1,0 +1,476 @@
+package sim
+
+import (
+	"container/heap"
+	"crypto/sha256"
+	"hash"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"tianfu/control"
+	"tianfu/energy"
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// Estimate says what planning is told of a job's run time.
+type Estimate uint8
+
+// Exact tells the true run time, OneToFive the true one times 1 to 5 by job
+// number, as users' limits are off; None tells nothing.
+const (
+	Exact Estimate = iota
+	OneToFive
+	NoEstimate
+)
+
+// TimedParams are what a replay in time needs.
+type TimedParams struct {
+	Fleet    *fleet.Fleet
+	Rank     []int32
+	Workload *Workload
+	Policy   string
+	Rules    sched.Rules
+	Params   sched.Config
+	Power    []energy.NodeModel
+	Estimate Estimate
+	Failures Failures
+	Events   []NodeEvent // cordons, drains and failures at stated times
+	Hash     bool        // hash the record log
+	// Every calls Sample at this interval of virtual time; 0 = never.
+	Every  time.Duration
+	Sample func(at unit.Instant, s *control.State)
+	// Progress is called now and then with the number of jobs that ended.
+	Progress func(ended int)
+}
+
+// Failures injects node failures: exponential times between failures of a node
+// and to its repair, from a seed. A zero MTBF injects none.
+type Failures struct {
+	MTBF, MTTR time.Duration
+	Seed       uint64
+}
+
+// NodeEvent is a change of a node's state at an instant.
+type NodeEvent struct {
+	At     unit.Instant
+	Node   fleet.NodeID
+	Health fleet.Health
+	Cordon bool
+	Drain  bool
+}
+
+// TaskResult is what became of one job.
+type TaskResult struct {
+	Submit, Start, End unit.Instant // Start of the last attempt; -1 = never
+	First              unit.Instant // start of the first attempt; -1 = never
+	Attempts           int32
+	Segments           int32 // spanned by the last attempt of a gang
+	Node               int32 // of task 0
+	Lost               time.Duration
+	Done               bool
+}
+
+// Timed drives the core through a workload in virtual time. It stands in for
+// an engine: it carries out orders at once and reports exits when the run time
+// is over.
+type Timed struct {
+	p         TimedParams
+	state     *control.State
+	order     []int32 // arrivals by submit time
+	next      int
+	specs     []job.Spec // with estimates; empty when the workload's own serve
+	byID      []int32    // arrival of a job ID, from 1
+	Results   []TaskResult
+	exits     exitHeap
+	batch     []control.Input
+	now       unit.Instant
+	started   bool
+	attempts  map[attemptKey]unit.Instant // start of every running task
+	gangNodes map[job.ID][]int32          // nodes of gangs being placed
+	Totals    Integrals
+	watts     []float64
+	power     float64
+	hash      hash.Hash
+	buffer    []byte
+	rng       *rand.Rand
+	faults    faultHeap
+	ended     int
+	sampleAt  unit.Instant
+	Refused   map[string]int
+}
+
+type attemptKey struct {
+	id   job.ID
+	task int32
+}
+
+// Integrals are sums over virtual time.
+type Integrals struct {
+	MilliSeconds   float64 // accelerator milli held
+	CPUSeconds     float64 // milli CPU held
+	LostMilliHours float64 // accelerator-hours thrown away by failures and preemptions, in thousandths
+	GoodMilliHours float64 // accelerator-hours of attempts that finished, in thousandths
+	KWh            float64 // IT energy, when power is modelled
+	Preemptions    int
+	NodeFailures   int
+	Steps          int
+	PeakPending    int
+	Start, End     unit.Instant
+	PFLOPSHours    map[string]float64 // dense FP16, by maker; only where the peak is known
+}
+
+// NewTimed prepares a replay.
+func NewTimed(p TimedParams) (*Timed, error) {
+	if !p.Workload.Timed {
+		return nil, fault.New(fault.Invalid, p.Workload.Name, "has no times to replay", "use --protocol inflate, or a file with submit and run times")
+	}
+	state, err := control.Open(control.Config{
+		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules,
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := &Timed{p: p, state: state, Refused: map[string]int{}, attempts: map[attemptKey]unit.Instant{}}
+	t.Totals.PFLOPSHours = map[string]float64{}
+	jobs := p.Workload.Jobs
+	for i := range jobs {
+		if jobs[i].Run >= 0 {
+			t.order = append(t.order, int32(i))
+		}
+	}
+	slices.SortStableFunc(t.order, func(a, b int32) int {
+		x, y := &jobs[a], &jobs[b]
+		switch {
+		case x.Submit != y.Submit:
+			return int(min(max(x.Submit-y.Submit, -1), 1))
+		case x.Number != y.Number:
+			return int(min(max(x.Number-y.Number, -1), 1))
+		}
+		return 0
+	})
+	t.Results = make([]TaskResult, len(jobs))
+	for i := range t.Results {
+		t.Results[i] = TaskResult{Submit: jobs[i].Submit, Start: -1, First: -1, End: -1, Node: -1}
+	}
+	t.byID = make([]int32, 1, len(t.order)+1)
+	if p.Hash {
+		t.hash = sha256.New()
+	}
+	if p.Power != nil {
+		t.watts = make([]float64, state.Capacity().Nodes())
+		for n := range t.watts {
+			t.watts[n] = float64(state.Capacity().Watts(int32(n)))
+			t.power += t.watts[n]
+		}
+	}
+	t.prepareEstimates()
+	t.prepareFaults()
+	return t, nil
+}
+
+// prepareEstimates copies specs only where the estimate differs from the one
+// the workload carries.
+func (t *Timed) prepareEstimates() {
+	jobs := t.p.Workload.Jobs
+	t.specs = make([]job.Spec, len(jobs))
+	for _, i := range t.order {
+		t.specs[i] = *jobs[i].Spec
+		s := &t.specs[i]
+		switch t.p.Estimate {
+		case Exact:
+			s.ExpectedRun = jobs[i].Run
+			if s.ExpectedRun == 0 {
+				s.ExpectedRun = 1 // ends at once; 0 would mean unknown
+			}
+		case OneToFive:
+			n := jobs[i].Number
+			if n == 0 {
+				n = int64(i)
+			}
+			s.ExpectedRun = max(jobs[i].Run*time.Duration(1+n%5), 1)
+		case NoEstimate:
+			s.ExpectedRun = 0
+		}
+	}
+}
+
+// State returns the centre that is driven.
+func (t *Timed) State() *control.State { return t.state }
+
+// Power returns the IT power now, in watts.
+func (t *Timed) Power() float64 { return t.power }
+
+// Run drives the workload until every job has ended or nothing can happen any
+// more.
+func (t *Timed) Run() {
+	for {
+		at := t.nextInstant()
+		if at == unit.Never {
+			break
+		}
+		t.advance(at)
+		t.collect(at)
+		t.step()
+	}
+	if t.hash != nil {
+		t.hash.Write(t.buffer)
+		t.buffer = t.buffer[:0]
+	}
+	t.Totals.End = t.now
+}
+
+// Sum returns the hash of the record log.
+func (t *Timed) Sum() (out [sha256.Size]byte) {
+	copy(out[:], t.hash.Sum(nil))
+	return out
+}
+
+func (t *Timed) nextInstant() unit.Instant {
+	at := unit.Never
+	if t.next < len(t.order) {
+		at = t.p.Workload.Jobs[t.order[t.next]].Submit
+	}
+	if len(t.exits) > 0 {
+		at = min(at, t.exits[0].at)
+	}
+	if at == unit.Never && t.state.Pending() == 0 {
+		return unit.Never // faults and windows alone do not keep a replay alive
+	}
+	if len(t.faults) > 0 {
+		at = min(at, t.faults[0].event.At)
+	}
+	return max(min(at, t.state.NextWake()), t.now)
+}
+
+// advance moves the clock and integrates what is held.
+func (t *Timed) advance(at unit.Instant) {
+	if !t.started {
+		t.started = true
+		t.now, t.Totals.Start = at, at
+		t.sampleAt = at
+	}
+	for t.p.Every > 0 && t.sampleAt <= at {
+		t.integrate(t.sampleAt)
+		t.p.Sample(t.sampleAt, t.state)
+		t.sampleAt = t.sampleAt.Add(t.p.Every)
+	}
+	t.integrate(at)
+}
+
+func (t *Timed) integrate(at unit.Instant) {
+	dt := at.Sub(t.now).Seconds()
+	if dt > 0 {
+		used := t.state.Capacity().Used()
+		t.Totals.MilliSeconds += float64(float64(used.Milli) * dt)
+		t.Totals.CPUSeconds += float64(float64(used.CPU) * dt)
+		t.Totals.KWh += float64(t.power * dt / 3.6e6)
+		t.now = at
+	}
+}
+
+// collect gathers everything that arrives by an instant.
+func (t *Timed) collect(at unit.Instant) {
+	t.batch = t.batch[:0]
+	for len(t.exits) > 0 && t.exits[0].at <= at {
+		e := t.exits.pop()
+		t.batch = append(t.batch, control.Input{Kind: control.Exited, Job: e.id, Task: e.task, Attempt: e.attempt, Ending: control.Succeeded})
+	}
+	for len(t.faults) > 0 && t.faults[0].event.At <= at {
+		t.batch = append(t.batch, t.nodeInput())
+	}
+	for t.next < len(t.order) && t.p.Workload.Jobs[t.order[t.next]].Submit <= at {
+		t.batch = append(t.batch, control.Input{Kind: control.Submit, Spec: &t.specs[t.order[t.next]]})
+		t.byID = append(t.byID, t.order[t.next])
+		t.next++
+	}
+	if len(t.batch) == 0 {
+		t.batch = append(t.batch, control.Input{Kind: control.Tick})
+	}
+}
+
+// step hands the batch to the core and carries out its orders; evictions are
+// reported at once, which makes a further step at the same instant.
+func (t *Timed) step() {
+	for len(t.batch) > 0 {
+		out := t.state.Step(t.now, t.batch)
+		t.Totals.Steps++
+		for i := len(out.Refusals) - 1; i >= 0; i-- {
+			t.refuse(out.Refusals[i])
+		}
+		t.follow(out)
+		t.batch = t.batch[:0]
+		for i := range out.Orders {
+			o := &out.Orders[i]
+			switch o.Kind {
+			case control.Start:
+				t.begin(o)
+			case control.Stop:
+				t.batch = append(t.batch, control.Input{Kind: control.Exited, Job: o.Job, Task: o.Task, Attempt: o.Attempt, Ending: control.Evicted})
+			}
+		}
+		t.Totals.PeakPending = max(t.Totals.PeakPending, t.state.Pending())
+	}
+}
+
+// refuse takes a job that the core did not accept out of the numbering.
+func (t *Timed) refuse(r control.Refusal) {
+	t.Refused[r.Err.Error()]++
+	if spec := t.batch[r.Input].Spec; spec != nil {
+		for k := len(t.byID) - 1; k > 0; k-- {
+			if &t.specs[t.byID[k]] == spec {
+				t.byID = append(t.byID[:k], t.byID[k+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// begin runs an attempt: it will exit when its run time is over.
+func (t *Timed) begin(o *control.Order) {
+	i := t.byID[o.Job]
+	r := &t.Results[i]
+	if r.First < 0 {
+		r.First = t.now
+	}
+	r.Start = t.now
+	t.exits.push(exit{at: t.now.Add(t.p.Workload.Jobs[i].Run), id: o.Job, task: o.Task, attempt: o.Attempt})
+}
+
+// exit is the end of an attempt to come. An attempt that was lost before is
+// reported all the same; the core ignores what it no longer runs.
+type exit struct {
+	at      unit.Instant
+	id      job.ID
+	task    int32
+	attempt int32
+}
+
+func (a *exit) before(b *exit) bool {
+	switch {
+	case a.at != b.at:
+		return a.at < b.at
+	case a.id != b.id:
+		return a.id < b.id
+	case a.task != b.task:
+		return a.task < b.task
+	}
+	return a.attempt < b.attempt
+}
+
+// exitHeap is a binary heap without the boxing of container/heap: a replay
+// pushes and pops one element for every task.
+type exitHeap []exit
+
+func (h *exitHeap) push(e exit) {
+	*h = append(*h, e)
+	s := *h
+	for i := len(s) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !s[i].before(&s[up]) {
+			break
+		}
+		s[i], s[up] = s[up], s[i]
+		i = up
+	}
+}
+
+func (h *exitHeap) pop() exit {
+	s := *h
+	top := s[0]
+	end := len(s) - 1
+	s[0] = s[end]
+	s = s[:end]
+	*h = s
+	for i := 0; ; {
+		c := 2*i + 1
+		if c >= len(s) {
+			return top
+		}
+		if c+1 < len(s) && s[c+1].before(&s[c]) {
+			c++
+		}
+		if !s[c].before(&s[i]) {
+			return top
+		}
+		s[i], s[c] = s[c], s[i]
+		i = c
+	}
+}
+
+// faultHeap orders node events to come.
+type faultHeap []nodeFault
+
+type nodeFault struct {
+	event  NodeEvent
+	node   int32 // index in the fleet
+	random bool  // drawn: its repair or next failure follows
+}
+
+func (h faultHeap) Len() int { return len(h) }
+func (h faultHeap) Less(i, j int) bool {
+	return h[i].event.At < h[j].event.At || h[i].event.At == h[j].event.At && h[i].node < h[j].node
+}
+func (h faultHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push serves container/heap.
+func (h *faultHeap) Push(x any) { *h = append(*h, x.(nodeFault)) }
+
+// Pop serves container/heap.
+func (h *faultHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
+
+func (t *Timed) prepareFaults() {
+	index := map[fleet.NodeID]int32{}
+	if len(t.p.Events) > 0 {
+		for i := range t.p.Fleet.Nodes {
+			index[t.p.Fleet.Nodes[i].ID] = int32(i)
+		}
+	}
+	for _, e := range t.p.Events {
+		t.faults = append(t.faults, nodeFault{event: e, node: index[e.Node]})
+	}
+	if f := t.p.Failures; f.MTBF > 0 && len(t.order) > 0 {
+		t.rng = rand.New(rand.NewPCG(f.Seed, 0x6661756c74))
+		begin := t.p.Workload.Jobs[t.order[0]].Submit
+		for i := range t.p.Fleet.Nodes {
+			t.faults = append(t.faults, nodeFault{
+				event: NodeEvent{At: begin.Add(t.exponential(f.MTBF)), Node: t.p.Fleet.Nodes[i].ID, Health: fleet.Failed},
+				node:  int32(i), random: true,
+			})
+		}
+	}
+	heap.Init(&t.faults)
+}
+
+// nodeInput takes the next node event and, for a drawn one, draws what
+// follows.
+func (t *Timed) nodeInput() control.Input {
+	f := heap.Pop(&t.faults).(nodeFault)
+	e := f.event
+	if e.Health == fleet.Failed {
+		t.Totals.NodeFailures++
+	}
+	if f.random {
+		next := f
+		if e.Health == fleet.Failed {
+			next.event.Health, next.event.At = fleet.Healthy, e.At.Add(t.exponential(t.p.Failures.MTTR))
+		} else {
+			next.event.Health, next.event.At = fleet.Failed, e.At.Add(t.exponential(t.p.Failures.MTBF))
+		}
+		heap.Push(&t.faults, next)
+	}
+	return control.Input{Kind: control.NodeState, Node: e.Node, Device: -1, Health: e.Health, Cordon: e.Cordon, Drain: e.Drain}
+}
+
+func (t *Timed) exponential(mean time.Duration) time.Duration {
+	return max(time.Duration(exponential(t.rng)*float64(mean)), time.Second)
+}

@@ -1,0 +1,130 @@
+package sim
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"tianfu/control"
+	"tianfu/fleet"
+	"tianfu/job"
+)
+
+// follow reads a step's records: the log is hashed, and results and totals are
+// kept. Whatever a report shows comes from records.
+func (t *Timed) follow(out *control.Outcome) {
+	for i := range out.Records {
+		r := &out.Records[i]
+		if t.hash != nil {
+			t.buffer = control.AppendRecord(t.buffer, r)
+			if len(t.buffer) > 1<<15 {
+				t.hash.Write(t.buffer)
+				t.buffer = t.buffer[:0]
+			}
+		}
+		switch r.Kind {
+		case control.Allocated:
+			t.allocated(r)
+		case control.Ended:
+			t.taskEnded(r)
+		case control.Evicting:
+			if r.Cause == control.CausePreempted {
+				t.Totals.Preemptions++
+			}
+		case control.NodeChanged:
+			t.meterNode(r.Node)
+		}
+	}
+}
+
+func (t *Timed) allocated(r *control.Record) {
+	res := &t.Results[t.byID[r.Job]]
+	if r.Task == 0 {
+		res.Attempts, res.Node = r.Attempt, r.Node
+	}
+	t.attempts[attemptKey{r.Job, r.Task}] = r.At
+	t.meterNode(r.Node)
+	t.lastNode(r)
+}
+
+// lastNode remembers where each task of a gang is, so that its span can be
+// counted when the last one is placed.
+func (t *Timed) lastNode(r *control.Record) {
+	if !t.specOf(r.Job).Gang {
+		return
+	}
+	if t.gangNodes == nil {
+		t.gangNodes = map[job.ID][]int32{}
+	}
+	t.gangNodes[r.Job] = append(t.gangNodes[r.Job], r.Node)
+	if int(r.Task) == t.specOf(r.Job).Tasks()-1 {
+		t.Results[t.byID[r.Job]].Segments = t.spanned(r.Job)
+		delete(t.gangNodes, r.Job)
+	}
+}
+
+// spanned counts the segments that the placed tasks of a gang stand in.
+func (t *Timed) spanned(id job.ID) int32 {
+	c := t.state.Capacity()
+	seen := map[int32]bool{}
+	for _, n := range t.gangNodes[id] {
+		seen[c.Domain(fleet.LevelSegment, n)] = true
+	}
+	return int32(len(seen))
+}
+
+func (t *Timed) specOf(id job.ID) *job.Spec { return &t.specs[t.byID[id]] }
+
+// taskEnded books the time an attempt held its devices, as work done or lost.
+func (t *Timed) taskEnded(r *control.Record) {
+	key := attemptKey{r.Job, r.Task}
+	held := r.At.Sub(t.attempts[key])
+	delete(t.attempts, key)
+	res := &t.Results[t.byID[r.Job]]
+	spec := t.specOf(r.Job)
+	q := requestOf(spec, r.Task)
+	milliHours := float64(q.Accelerators) * float64(q.Share) * held.Hours()
+	if r.Ending == control.Succeeded {
+		t.Totals.GoodMilliHours += milliHours
+		if traits, ok := t.p.Fleet.Traits[t.modelOf(r.Node)]; ok && traits.FP16TFLOPS > 0 && q.Accelerators > 0 {
+			t.Totals.PFLOPSHours[traits.Maker] += milliHours / 1e6 * traits.FP16TFLOPS
+		}
+		res.End = r.At
+	} else {
+		t.Totals.LostMilliHours += milliHours
+		res.Lost += held
+	}
+	if phase, _, _ := t.state.Phase(r.Job); phase == control.Completed && !res.Done {
+		res.Done = true
+		if t.ended++; t.p.Progress != nil && t.ended&4095 == 0 {
+			t.p.Progress(t.ended)
+		}
+	}
+	t.meterNode(r.Node)
+}
+
+func (t *Timed) modelOf(n int32) fleet.Model { return t.state.Capacity().Node(n).Model }
+
+func requestOf(s *job.Spec, task int32) *job.Request {
+	for g := range s.Groups {
+		if task -= int32(s.Groups[g].Count); task < 0 {
+			return &s.Groups[g].Request
+		}
+	}
+	return &s.Groups[len(s.Groups)-1].Request
+}
+
+// meterNode brings the power of a node up to date.
+func (t *Timed) meterNode(n int32) {
+	if t.watts == nil {
+		return
+	}
+	w := float64(t.state.Capacity().Watts(n))
+	t.power += w - t.watts[n]
+	t.watts[n] = w
+}
+
+// exponential draws with mean 1. math.Log is used through one explicit
+// conversion, so that no fused step makes machines differ.
+func exponential(r *rand.Rand) float64 {
+	return -float64(math.Log(1 - r.Float64()))
+}
