@@ -1,6 +1,6 @@
 // Package energy owns how much power equipment draws: named power models of
 // nodes, as data that policies, simulator and metrics share. It never measures
-// and never decides. Read this file first; models.go has the named models.
+// and never decides. Read this file first, then models.go and ccgrid25.go, the named models.
 package energy
 
 import "tianfu/unit"
