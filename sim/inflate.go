@@ -2,6 +2,7 @@ package sim
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"hash"
 	"math"
 	"time"
@@ -32,6 +33,7 @@ type Inflate struct {
 	buffer  []byte
 	grants  []grant // one for each arrival
 	moves   []moved
+	draw    bool
 }
 
 // grant is what an arrival got; node -1 = dropped.
@@ -55,6 +57,7 @@ type InflateParams struct {
 	Policy   string
 	Seed     int64
 	Power    []energy.NodeModel
+	Draw     bool // keep what a report draws
 }
 
 // arrivalGap is the virtual time between two arrivals. Nothing depends on it.
@@ -64,7 +67,7 @@ const arrivalGap = time.Second
 // that has seen nothing yet.
 func NewInflate(p InflateParams) (*Inflate, error) {
 	order, rank := InflateSequence(p.Workload, p.Fleet, p.Seed)
-	r := &Inflate{fleet: p.Fleet, rank: rank, power: p.Power, typical: TypicalClasses(p.Workload), hash: sha256.New()}
+	r := &Inflate{fleet: p.Fleet, rank: rank, power: p.Power, typical: TypicalClasses(p.Workload), hash: sha256.New(), draw: p.Draw}
 	r.specs = make([]job.Spec, len(order))
 	for i, k := range order {
 		r.specs[i] = *p.Workload.Jobs[k].Spec
@@ -122,6 +125,11 @@ type InflateResult struct {
 	Dropped       int
 	Moves         int
 	Hash          [sha256.Size]byte
+
+	// Taken when 100 % of the capacity has arrived, for reports.
+	Unallocated         Causes
+	GangFit, GangPacked Curve
+	Heat                []HeatMap // at 50, 90 and 100 %
 }
 
 // Measure computes the metrics from the recorded grants on a fleet of its own.
@@ -142,6 +150,9 @@ func (r *Inflate) Measure() *InflateResult {
 			ids[i] = m.place(req, g)
 		} else {
 			res.Dropped++
+		}
+		if r.draw {
+			res.watch(m, i, r)
 		}
 		column := int(math.RoundToEven(100 * float64(m.arrived) / float64(m.capacity)))
 		if column >= InflateColumns {
@@ -168,6 +179,7 @@ type meter struct {
 	frag      *sched.Fragmentation
 	arrived   int64 // milli
 	capacity  int64 // milli
+	drawn     int   // heat maps
 	fragments int64 // milli, times the weight of the typical classes
 	watts     float64
 }
@@ -209,3 +221,22 @@ func (m *meter) move(id sched.AllocID, n int32, devices uint16) sched.AllocID {
 	}
 	return id
 }
+
+// watch draws the fleet as the load passes 50, 90 and 100 percent.
+func (res *InflateResult) watch(m *meter, i int, r *Inflate) {
+	for m.drawn < len(heatLoads) && m.arrived*100 >= int64(heatLoads[m.drawn])*m.capacity {
+		res.Heat = append(res.Heat, HeatOf(m.cap, fmt.Sprintf("%d %% arrived", heatLoads[m.drawn])))
+		if heatLoads[m.drawn] == 100 {
+			var seen []*job.Request
+			for k := range r.specs[:i+1] {
+				seen = append(seen, &r.specs[k].Groups[0].Request)
+			}
+			res.Unallocated = causes(m.cap, seen)
+			res.GangFit, res.GangPacked = GangFits(m.cap, gangLevel)
+		}
+		m.drawn++
+	}
+}
+
+// heatLoads are the loads at which the fleet is drawn, in percent.
+var heatLoads = [...]int{50, 90, 100}

@@ -7,7 +7,9 @@ package sim
 import (
 	"time"
 
+	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -26,7 +28,22 @@ type Arrival struct {
 // Workload is an ordered list of jobs with where it came from.
 type Workload struct {
 	Name    string // file name without directory
+	Path    string // as given, for messages
 	Jobs    []Arrival
 	Timed   bool           // submit and run times are real
 	Skipped map[string]int // rows left out, by cause
+}
+
+// FirstImpossible returns the first job with a task that no node of the fleet
+// could run even when idle, and why.
+func FirstImpossible(w *Workload, f *fleet.Fleet) (int, error) {
+	c := sched.NewCapacity(f, nil, nil)
+	for i := range w.Jobs {
+		for g := range w.Jobs[i].Spec.Groups {
+			if err := c.Possible(&w.Jobs[i].Spec.Groups[g].Request); err != nil {
+				return i, err
+			}
+		}
+	}
+	return 0, nil
 }

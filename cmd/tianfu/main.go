@@ -93,5 +93,7 @@ func markUsageErrors(c *cobra.Command) {
 
 // subcommands lists the commands of the binary, one file each.
 func (p *program) subcommands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		p.replay(),
+	}
 }
