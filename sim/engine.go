@@ -121,7 +121,10 @@ type Integrals struct {
 	Steps          int
 	PeakPending    int
 	Start, End     unit.Instant
-	PFLOPSHours    map[string]float64 // dense FP16, by maker; only where the peak is known
+	// Window is the integrals as they stood at the last arrival: after it a
+	// replay only drains.
+	Window      *Integrals
+	PFLOPSHours map[string]float64 // dense FP16, by maker; only where the peak is known
 }
 
 // NewTimed prepares a replay.
@@ -260,6 +263,11 @@ func (t *Timed) advance(at unit.Instant) {
 		t.sampleAt = t.sampleAt.Add(t.p.Every)
 	}
 	t.integrate(at)
+	if t.next == len(t.order) && t.Totals.Window == nil {
+		w := t.Totals
+		w.End = t.now
+		t.Totals.Window = &w
+	}
 }
 
 func (t *Timed) integrate(at unit.Instant) {

@@ -13,10 +13,11 @@ type Summary struct {
 	MeanWait                   time.Duration // until the first start
 	P50, P90, P99, MaxWait     time.Duration
 	MeanBoundedSlowdown        float64
-	Utilisation                float64 // % of accelerator time held, over the span
-	CPUUtilisation             float64 // % of CPU time held
-	Span                       time.Duration
-	KWh                        float64
+	Utilisation                float64       // % of accelerator time held, first to last arrival
+	CPUUtilisation             float64       // % of CPU time held, first to last arrival
+	KWh                        float64       // IT energy, first to last arrival
+	Window                     time.Duration // first to last arrival
+	Span                       time.Duration // first arrival to last end
 	Preemptions, NodeFailures  int
 	Goodput                    float64 // % of accelerator time held that finished attempts held
 	LostGPUHours               float64 // held by attempts that did not finish
@@ -30,7 +31,7 @@ type Summary struct {
 // Summarise works out the figures of a finished replay.
 func (t *Timed) Summarise() *Summary {
 	s := &Summary{
-		Jobs: len(t.order), Preemptions: t.Totals.Preemptions, NodeFailures: t.Totals.NodeFailures, KWh: t.Totals.KWh,
+		Jobs: len(t.order), Preemptions: t.Totals.Preemptions, NodeFailures: t.Totals.NodeFailures,
 		Span: t.Totals.End.Sub(t.Totals.Start), PFLOPSHours: t.Totals.PFLOPSHours, PeakPending: t.Totals.PeakPending,
 		Steps: t.Totals.Steps, LostGPUHours: t.Totals.LostMilliHours / 1000,
 	}
@@ -56,13 +57,17 @@ func (t *Timed) Summarise() *Summary {
 	if s.Gangs > 0 {
 		s.MeanSegments /= float64(s.Gangs)
 	}
-	total := t.state.Capacity().Total()
-	if span := s.Span.Seconds(); span > 0 {
+	total, window := t.state.Capacity().Total(), t.Totals.Window
+	if window == nil {
+		window = &t.Totals
+	}
+	s.Window, s.KWh = window.End.Sub(window.Start), window.KWh
+	if span := s.Window.Seconds(); span > 0 {
 		if total.Milli > 0 {
-			s.Utilisation = 100 * t.Totals.MilliSeconds / span / float64(total.Milli)
+			s.Utilisation = 100 * window.MilliSeconds / span / float64(total.Milli)
 		}
 		if total.CPU > 0 {
-			s.CPUUtilisation = 100 * t.Totals.CPUSeconds / span / float64(total.CPU)
+			s.CPUUtilisation = 100 * window.CPUSeconds / span / float64(total.CPU)
 		}
 	}
 	if held := t.Totals.GoodMilliHours + t.Totals.LostMilliHours; held > 0 {

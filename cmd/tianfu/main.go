@@ -95,5 +95,6 @@ func markUsageErrors(c *cobra.Command) {
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.replay(),
+		p.trace(),
 	}
 }

@@ -31,6 +31,7 @@ type timedRun struct {
 	Jobs                int                `json:"jobs"`
 	Finished            int                `json:"finished"`
 	Skipped             map[string]int     `json:"skipped"`
+	WindowHours         float64            `json:"arrivals_h"`
 	SpanHours           float64            `json:"span_h"`
 	MeanWait            float64            `json:"mean_wait_s"`
 	P50                 float64            `json:"p50_wait_s"`
@@ -180,7 +181,7 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 
 func (r *timedRun) fill(took time.Duration) {
 	s := r.timed.Summarise()
-	r.Jobs, r.Finished, r.SpanHours = s.Jobs, s.Finished, round(s.Span.Hours(), 3)
+	r.Jobs, r.Finished, r.WindowHours, r.SpanHours = s.Jobs, s.Finished, round(s.Window.Hours(), 3), round(s.Span.Hours(), 3)
 	r.MeanWait, r.P50, r.P90, r.P99, r.MaxWait = round(s.MeanWait.Seconds(), 3), s.P50.Seconds(), s.P90.Seconds(), s.P99.Seconds(), s.MaxWait.Seconds()
 	r.MeanBoundedSlowdown, r.Utilisation, r.CPUUtilisation = round(s.MeanBoundedSlowdown, 4), round(s.Utilisation, 3), round(s.CPUUtilisation, 3)
 	r.KWh, r.Preemptions, r.NodeFailures = round(s.KWh, 3), s.Preemptions, s.NodeFailures
