@@ -15,7 +15,7 @@ const Catalogue = "catalogue"
 
 // For returns the power model of every node of a fleet, in fleet order, by the
 // name of the model: "pwr-ccgrid25" or "catalogue". An unknown device is an
-// error. The catalogue may be nil for the former.
+// error. Without a catalogue the fleet's own holds, or else the built-in one.
 func For(name string, f *fleet.Fleet, cat *fleet.Catalogue) ([]NodeModel, error) {
 	switch name {
 	case CCGrid25:
@@ -38,7 +38,13 @@ type kind struct {
 
 func forCatalogue(f *fleet.Fleet, cat *fleet.Catalogue) ([]NodeModel, error) {
 	if cat == nil {
-		return nil, fault.New(fault.Internal, "", "power model "+Catalogue+" without a catalogue", "")
+		cat = f.Catalogue
+	}
+	if cat == nil {
+		var err error
+		if cat, err = fleet.BuiltIn(); err != nil {
+			return nil, err
+		}
 	}
 	known := map[kind]NodeModel{}
 	out := make([]NodeModel, len(f.Nodes))

@@ -92,6 +92,9 @@ type Fleet struct {
 	Name   string
 	Nodes  []Node
 	Traits map[Model]Traits // by model; empty for a trace
+	// Catalogue is the world's own; nil for a trace, where the built-in one
+	// holds.
+	Catalogue *Catalogue
 }
 
 // Devices returns the number of accelerators of the fleet.

@@ -136,7 +136,7 @@ func CopyFleet(f *fleet.Fleet, n int) *fleet.Fleet {
 	if n <= 1 {
 		return f
 	}
-	out := &fleet.Fleet{Name: f.Name, Traits: f.Traits, Nodes: make([]fleet.Node, 0, n*len(f.Nodes))}
+	out := &fleet.Fleet{Name: f.Name, Traits: f.Traits, Catalogue: f.Catalogue, Nodes: make([]fleet.Node, 0, n*len(f.Nodes))}
 	for i := range f.Nodes {
 		for c := 1; c <= n; c++ {
 			node := f.Nodes[i]

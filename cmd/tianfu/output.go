@@ -10,8 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/goccy/go-yaml"
 	"github.com/schollz/progressbar/v3"
+	"go.yaml.in/yaml/v3"
 
 	"tianfu/fault"
 )
@@ -39,11 +39,7 @@ func (p *program) print(document any, t *table) error {
 		if err != nil {
 			return err
 		}
-		if b, err = yaml.JSONToYAML(b); err != nil {
-			return err
-		}
-		_, err = p.out.Write(b)
-		return err
+		return writeYAML(p.out, b)
 	case "csv":
 		w := csv.NewWriter(p.out)
 		w.Write(t.header)
@@ -51,6 +47,31 @@ func (p *program) print(document any, t *table) error {
 		return w.Error()
 	}
 	return t.write(p.out)
+}
+
+// writeYAML renders JSON, which is also YAML, in YAML's own layout: keys keep
+// their order and strings that look like numbers keep their quotes.
+func writeYAML(out io.Writer, jsonText []byte) error {
+	var n yaml.Node
+	if err := yaml.Unmarshal(jsonText, &n); err != nil {
+		return err
+	}
+	plain(&n)
+	e := yaml.NewEncoder(out)
+	e.SetIndent(2)
+	if err := e.Encode(&n); err != nil {
+		return err
+	}
+	return e.Close()
+}
+
+// plain drops the quotes and braces of JSON; the encoder puts quotes back where
+// a word would read as something else.
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, c := range n.Content {
+		plain(c)
+	}
 }
 
 // checkFormat refuses an unknown -o before any work is done.

@@ -1,17 +1,47 @@
 package main
 
 import (
+	"io"
+
 	"tianfu/energy"
 	"tianfu/fault"
 	"tianfu/fleet"
 )
 
-// readWorld reads the fleet of a world file.
-func readWorld(name string) (*fleet.Fleet, error) {
-	return nil, fault.New(fault.Unavailable, name, "world files are not read yet", "")
+// readBounded reads a whole file up to a number of bytes; one more is kept so
+// that the parser can see that the bound is passed.
+func readBounded(name string, limit int64) ([]byte, error) {
+	file, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, &fault.Error{Kind: fault.Unavailable, Where: name, What: "read", Err: err}
+	}
+	return data, nil
 }
 
-// cataloguePower returns the catalogue's power model of every node.
-func cataloguePower(fl *fleet.Fleet) ([]energy.NodeModel, error) {
-	return nil, fault.New(fault.Unavailable, fl.Name, "no catalogue yet", "")
+func parseWorldFile(name string) (*fleet.World, []fleet.Warning, error) {
+	data, err := readBounded(name, fleet.MaxWorldBytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	return fleet.ParseWorld(name, data)
+}
+
+// readWorld returns the fleet that a world file declares.
+func readWorld(name string) (*fleet.Fleet, error) {
+	w, _, err := parseWorldFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return w.Fleet(), nil
+}
+
+// cataloguePower returns the power model of every node by the fleet's own
+// catalogue, or the built-in one.
+func cataloguePower(f *fleet.Fleet) ([]energy.NodeModel, error) {
+	return energy.For(energy.Catalogue, f, nil)
 }

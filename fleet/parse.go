@@ -1,0 +1,227 @@
+package fleet
+
+import (
+	"fmt"
+
+	"tianfu/fault"
+	"tianfu/unit"
+)
+
+// document is a world file as written.
+type document struct {
+	Name      string
+	Catalogue rawCatalogue
+	Sites     []Site
+	Network   Network
+	Nodes     []Group
+	State     []Condition
+}
+
+// builder turns a document into a world and collects what is wrong with it.
+type builder struct {
+	decoder
+	w        *World
+	warnings []Warning
+
+	areas    []area
+	areaAt   map[string]int // by path
+	segments map[string]*segment
+	nodeAt   map[string]int32
+	draws    map[string]Draw // by SKU
+
+	conditioned int // names in conditions so far, bounded
+}
+
+// ParseWorld reads a world file. The name is only used in messages. All faults
+// found are returned together, each with its line, up to a bound.
+func ParseWorld(name string, data []byte) (*World, []Warning, error) {
+	if len(data) > MaxWorldBytes {
+		return nil, nil, fault.New(fault.Invalid, name, fmt.Sprintf("the file has %d bytes", len(data)),
+			fmt.Sprintf("%d are allowed; use patterns like a{001..096}", MaxWorldBytes))
+	}
+	cat, err := BuiltIn()
+	if err != nil {
+		return nil, nil, err
+	}
+	b := &builder{
+		decoder: decoder{file: name}, w: &World{Catalogue: cat},
+		areaAt: map[string]int{}, segments: map[string]*segment{}, nodeAt: map[string]int32{}, draws: map[string]Draw{},
+	}
+	var doc document
+	b.parse(data, &doc)
+	if len(b.errs) == 0 {
+		cat.merge(&b.decoder, &doc.Catalogue, name, Declared)
+	}
+	if len(b.errs) == 0 {
+		b.build(&doc)
+	}
+	if err := b.err(); err != nil {
+		return nil, nil, err
+	}
+	return b.w, b.warnings, nil
+}
+
+func (b *builder) warn(line int, fix, format string, args ...any) {
+	if len(b.warnings) < 10*maxErrors {
+		b.warnings = append(b.warnings, Warning{b.where(line), fmt.Sprintf(format, args...), fix})
+	}
+}
+
+func (b *builder) build(doc *document) {
+	w := b.w
+	w.Name, w.Sites, w.Network, w.Groups, w.State = doc.Name, doc.Sites, doc.Network, doc.Nodes, doc.State
+	if w.Name == "" {
+		b.fail(0, "begin the file with name:", "the world has no name")
+	}
+	if len(w.Sites) == 0 {
+		b.fail(0, "declare one under sites:", "the world has no site")
+	}
+	if len(w.Groups) == 0 {
+		b.fail(0, "declare some under nodes:", "the world has no nodes")
+	}
+	for i := range w.Sites {
+		b.site(&w.Sites[i])
+	}
+	b.network(&w.Network)
+	models := map[Model]bool{}
+	for i := range w.Groups {
+		if m := b.group(&w.Groups[i]); m != "" {
+			models[m] = true
+		}
+	}
+	if len(models) > MaxModels {
+		b.fail(0, "split the fleet", "%d accelerator models in one fleet; %d are allowed", len(models), MaxModels)
+	}
+	if len(w.State) > maxConditions {
+		b.fail(w.State[maxConditions].line, "use patterns", "more than %d conditions", maxConditions)
+		return
+	}
+	for i := range w.State {
+		b.condition(&w.State[i])
+	}
+	b.limits()
+	w.areas = b.areas
+}
+
+// group expands the nodes of a group and returns their accelerator model.
+func (b *builder) group(g *Group) Model {
+	s := b.w.Catalogue.SKU(g.SKU)
+	if s == nil {
+		b.fail(g.line, `see "tianfu catalogue list skus", or declare it under catalogue:`, "unknown SKU %q", g.SKU)
+		return ""
+	}
+	g.SKU = s.Name
+	proto, err := b.w.Catalogue.Node(s)
+	if err != nil {
+		b.fail(g.line, "", "%s", err)
+		return ""
+	}
+	names, err := Expand(g.Name, MaxNodes-len(b.w.nodes))
+	if err != nil || names[0] == "" {
+		b.fail(g.line, fmt.Sprintf("at most %d nodes in all", MaxNodes), "node name: %v", orEmpty(err))
+		return ""
+	}
+	places := b.places(g, len(names))
+	segments := b.segmentsOf(g, len(names))
+	if places == nil || g.Segment != "" && segments == nil {
+		return ""
+	}
+	slab := make([]Device, len(names)*len(proto.Devices))
+	draw := b.draw(s, g.line)
+	for i, name := range names {
+		if first, ok := b.nodeAt[name]; ok {
+			b.fail(g.line, "rename one of them", "node %q is declared twice, first as node %d of the file", name, first+1)
+			return ""
+		}
+		b.nodeAt[name] = int32(len(b.w.nodes))
+		n := proto
+		n.ID, n.Rail = NodeID(name), g.Rail
+		k := len(proto.Devices)
+		n.Devices = slab[i*k : (i+1)*k : (i+1)*k]
+		a := &b.areas[places[i*len(places)/len(names)]]
+		n.Place = a.place
+		b.load(a, s, draw)
+		if segments != nil {
+			seg := segments[i*len(segments)/len(names)]
+			n.Segment, n.Pod = seg.name, seg.pod
+			b.join(seg, &n, g.line)
+		}
+		b.w.nodes = append(b.w.nodes, n)
+	}
+	return proto.Model
+}
+
+func orEmpty(err error) any {
+	if err == nil {
+		return "it is empty"
+	}
+	return err
+}
+
+// draw returns what a node of the SKU draws; nothing, with a warning, when the
+// figures are not known.
+func (b *builder) draw(s *SKU, line int) Draw {
+	if d, ok := b.draws[s.Name]; ok {
+		return d
+	}
+	d, err := b.w.Catalogue.SKUDraw(s)
+	if err != nil {
+		b.warn(line, "its power is not checked", "%s", err)
+		d = Draw{}
+	} else if s.line == 0 {
+		for _, p := range b.w.Catalogue.Problems(s) { // an override may have broken a built-in SKU
+			b.fail(line, p.Fix, "SKU %s: %s", s.Name, p.What)
+		}
+	}
+	b.draws[s.Name] = d
+	return d
+}
+
+// condition marks nodes or devices.
+func (b *builder) condition(c *Condition) {
+	names, err := Expand(c.Nodes, 4*MaxNodes-b.conditioned)
+	if err != nil {
+		b.fail(c.line, "", "%s", err)
+		return
+	}
+	b.conditioned += len(names)
+	var windows []Window
+	for _, s := range c.Maintenance {
+		if s.To <= s.From {
+			b.fail(s.line, "let it end after it starts", "maintenance ends %s, before it starts %s", s.To, s.From)
+			return
+		}
+		windows = append(windows, Window{s.From, s.To})
+	}
+	if len(c.Devices) > 0 && (c.Drain || len(windows) > 0) {
+		b.fail(c.line, "leave out devices:", "only whole nodes are drained or maintained")
+		return
+	}
+	if c.Health == Healthy && !c.Cordoned && !c.Drain && len(windows) == 0 {
+		b.warn(c.line, "give health:, cordoned:, drain: or maintenance:", "this entry changes nothing")
+	}
+	for _, name := range names {
+		i, ok := b.nodeAt[name]
+		if !ok {
+			b.fail(c.line, "compare the names under nodes:", "unknown node %q", name)
+			return
+		}
+		n := &b.w.nodes[i]
+		if len(c.Devices) == 0 {
+			n.Health, n.Cordoned, n.Drain = max(n.Health, c.Health), n.Cordoned || c.Cordoned, n.Drain || c.Drain
+			n.Maintenance = append(n.Maintenance[:len(n.Maintenance):len(n.Maintenance)], windows...)
+			continue
+		}
+		for _, k := range c.Devices {
+			if k >= len(n.Devices) {
+				b.fail(c.line, "count from 0", "node %q has %d devices, no device %d", name, len(n.Devices), k)
+				return
+			}
+			d := &n.Devices[k]
+			d.Health, d.Cordoned = max(d.Health, c.Health), d.Cordoned || c.Cordoned
+		}
+	}
+}
+
+// kilowatts prints a sum of power shortly.
+func kilowatts(w unit.Watts) string { return fmt.Sprintf("%.1fkW", float64(w)/1000) }
