@@ -12,7 +12,7 @@ import (
 func (s *State) cycle() {
 	snap := sched.Snapshot{
 		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants,
-		Rules: s.cfg.Rules, Held: s.held,
+		Rules: s.cfg.Rules, Held: s.held, Moved: s.moves,
 	}
 	plan := s.decider.Decide(&snap, s.now)
 	if err := s.verifier.Verify(&snap, plan, s.now); err != nil {
@@ -26,10 +26,9 @@ func (s *State) cycle() {
 func (s *State) commit(plan *sched.Plan) {
 	for i := range plan.Moves {
 		m := &plan.Moves[i]
-		a := s.cap.Alloc(m.Alloc)
-		attempt := s.jobOf(a.Job).task(a.Task).attempt
-		s.out.Orders = append(s.out.Orders, Order{Kind: Shift, Job: a.Job, Task: a.Task, Attempt: attempt, Node: m.Node, Devices: m.Devices})
-		s.record(Record{Kind: Moved, Job: a.Job, Task: a.Task, Attempt: attempt, Node: m.Node, Devices: m.Devices})
+		attempt := s.jobOf(m.Job).task(m.Task).attempt
+		s.out.Orders = append(s.out.Orders, Order{Kind: Shift, Job: m.Job, Task: m.Task, Attempt: attempt, Node: m.Node, Devices: m.Devices})
+		s.record(Record{Kind: Moved, Job: m.Job, Task: m.Task, Attempt: attempt, Node: m.Node, Devices: m.Devices})
 	}
 	for i := range plan.Placements {
 		a := &plan.Placements[i].Alloc

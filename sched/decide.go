@@ -25,6 +25,7 @@ var policies = []struct {
 	{"bestfit", "bestfit", 0, func(*Capacity, Config, []int64) Policy { return bestFit{} }},
 	{"fgd", "fgd", 0, func(c *Capacity, cfg Config, _ []int64) Policy { return newFGD(c, cfg) }},
 	{"tianfu", "tianfu", 0, func(c *Capacity, _ Config, _ []int64) Policy { return newTianfu(c) }},
+	{"tianfu-migrate", "tianfu-migrate[:MOVES]", 1, func(c *Capacity, _ Config, w []int64) Policy { return newMigrating(c, w) }},
 	{"pwr", "pwr", 0, func(*Capacity, Config, []int64) Policy { return pwr{} }},
 	{"pwr+fgd", "pwr+fgd:W1:W2", 2, func(c *Capacity, cfg Config, w []int64) Policy { return newWeighted(c, cfg, w) }},
 }
@@ -92,6 +93,7 @@ type Decider struct {
 type step struct {
 	id      AllocID
 	removed bool
+	moved   bool // the tenant's usage is unchanged
 	alloc   Alloc
 }
 
@@ -190,7 +192,8 @@ func (d *Decider) place(t *task, i int32, why *Reason) bool {
 	d.apply()
 	n, devices, ok := d.pick(t, d.Waiting.entries[i].spec, why)
 	if !ok {
-		return false
+		p, may := d.Index.policy.(migrating)
+		return may && d.migrate(p, t, i)
 	}
 	d.propose(t, i, n, devices)
 	return true
@@ -259,7 +262,9 @@ func (d *Decider) undo(mark int) {
 			d.Capacity.restore(st.id, st.alloc)
 			continue
 		}
-		d.Tenants[st.alloc.Tenant].add(&st.alloc, -1)
+		if !st.moved {
+			d.Tenants[st.alloc.Tenant].add(&st.alloc, -1)
+		}
 		d.Capacity.remove(st.id)
 	}
 	d.journal = d.journal[:mark]

@@ -42,6 +42,7 @@ type Snapshot struct {
 	Tenants  []Usage // by tenant number
 	Rules    Rules
 	Held     *Reservation // made in an earlier cycle; nil = none
+	Moved    int64        // tasks moved so far, for a policy with a budget
 }
 
 // Usage is what a tenant holds now and the weight of its fair share.
@@ -103,6 +104,8 @@ type Preemption struct {
 // Move proposes another place for a running task.
 type Move struct {
 	Alloc   AllocID
+	Job     job.ID
+	Task    int32
 	Node    int32
 	Devices uint16
 }

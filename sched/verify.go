@@ -38,6 +38,9 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 			return err
 		}
 	}
+	if err := v.moves(s, p); err != nil {
+		return err
+	}
 	for i := 0; i < len(p.Placements); {
 		j := i + 1
 		for j < len(p.Placements) && p.Placements[j].Job == p.Placements[i].Job {
@@ -48,7 +51,7 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 		}
 		i = j
 	}
-	return v.moves(s, p)
+	return nil
 }
 
 func (v *Verifier) reset() {
@@ -257,12 +260,47 @@ func (v *Verifier) topology(s *Snapshot, spec *job.Spec, ps []Placement) error {
 	return nil
 }
 
-// moves checks that every moved task fits where it goes, in the order given.
+// moves books every moved task where it goes and checks that it fits there, in
+// the order given, so that a placement may use what moves leave.
 func (v *Verifier) moves(s *Snapshot, p *Plan) error {
+	c := s.Capacity
 	for i := range p.Moves {
 		m := &p.Moves[i]
-		if int(m.Alloc) < 0 || int(m.Alloc) >= len(s.Capacity.allocs) || s.Capacity.allocs[m.Alloc].Job == 0 {
-			return fmt.Errorf("move of allocation %d, which is not running", m.Alloc)
+		if int(m.Alloc) < 0 || int(m.Alloc) >= len(c.allocs) || c.allocs[m.Alloc].Job != m.Job || m.Job == 0 || c.allocs[m.Alloc].Task != m.Task {
+			return fmt.Errorf("move of %s/%d, which is not running as allocation %d", m.Job, m.Task, m.Alloc)
+		}
+		if m.Node < 0 || int(m.Node) >= len(c.specs) {
+			return fmt.Errorf("move of %s/%d to node %d, which does not exist", m.Job, m.Task, m.Node)
+		}
+		for k := range p.Moves[:i] {
+			if p.Moves[k].Alloc == m.Alloc {
+				return fmt.Errorf("%s/%d is moved twice", m.Job, m.Task)
+			}
+		}
+		a, to := &c.allocs[m.Alloc], &c.specs[m.Node]
+		if to.Health != fleet.Healthy || to.Cordoned || to.Drain || a.Profile != 0 || c.shapes[a.Shape].Accept>>c.nodes[m.Node].model&1 == 0 && a.Devices != 0 ||
+			bits.OnesCount16(m.Devices) != bits.OnesCount16(a.Devices) {
+			return fmt.Errorf("move of %s/%d to node %s, which may not run it", m.Job, m.Task, to.ID)
+		}
+		from, l := v.load(c, a.Node), v.load(c, m.Node)
+		from.cpu -= int64(a.CPU)
+		from.mem -= int64(a.Memory)
+		l.cpu += int64(a.CPU)
+		l.mem += int64(a.Memory)
+		for b := a.Devices; b != 0; b &= b - 1 {
+			from.dev[bits.TrailingZeros16(b)] -= int32(a.Share)
+		}
+		for b := m.Devices; b != 0; b &= b - 1 {
+			k := bits.TrailingZeros16(b)
+			if k >= len(to.Devices) || to.Devices[k].Cordoned || to.Devices[k].Health != fleet.Healthy || l.partedDevices>>k&1 != 0 {
+				return fmt.Errorf("move of %s/%d to node %s: device %d takes no work", m.Job, m.Task, to.ID, k)
+			}
+			if l.dev[k] += int32(a.Share); l.dev[k] > int32(unit.Whole) {
+				return fmt.Errorf("move of %s/%d to node %s: device %d over-allocated", m.Job, m.Task, to.ID, k)
+			}
+		}
+		if l.cpu > int64(to.CPU) || l.mem > int64(to.Memory) {
+			return fmt.Errorf("move of %s/%d to node %s, which has no room", m.Job, m.Task, to.ID)
 		}
 	}
 	return nil

@@ -83,6 +83,9 @@ func (p *program) inflateRuns(ctx context.Context, f *replayFlags) ([]inflateRun
 	if err := checkInflatable(w, fl); err != nil {
 		return nil, nil, err
 	}
+	if err := checkPossible(w, fl); err != nil {
+		fmt.Fprintf(p.err, "note: %v: it will be dropped\n", err)
+	}
 	power, _, err := f.powerOf(fl)
 	if err != nil {
 		return nil, nil, err
@@ -134,7 +137,7 @@ func checkInflatable(w *sim.Workload, fl *fleet.Fleet) error {
 	if !asks {
 		return fault.New(fault.Invalid, w.Path, "asks for no accelerators", "the inflation protocol fills accelerators; use --protocol time")
 	}
-	return checkPossible(w, fl)
+	return nil
 }
 
 // inflateBatch is the runs of one command.
