@@ -93,8 +93,14 @@ func encodeMap(b *bytes.Buffer, v reflect.Value) error {
 			return err
 		}
 		b.WriteByte(':')
+		start := b.Len()
 		if err := encodeValue(b, v.MapIndex(k)); err != nil {
 			return err
+		}
+		if strings.HasPrefix(k.String(), "int") { // integers have operations, not floating point ones
+			item := bytes.ReplaceAll(bytes.Clone(b.Bytes()[start:]), []byte("TFLOPS"), []byte("TOPS"))
+			b.Truncate(start)
+			b.Write(item)
 		}
 	}
 	b.WriteByte('}')

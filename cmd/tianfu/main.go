@@ -94,6 +94,7 @@ func markUsageErrors(c *cobra.Command) {
 // subcommands lists the commands of the binary, one file each.
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
+		p.catalogue(),
 		p.check(),
 		p.replay(),
 		p.trace(),
