@@ -48,16 +48,19 @@ func (s *State) commit(plan *sched.Plan) {
 		s.record(Record{Kind: Evicting, Job: id, Task: task, Attempt: t.attempt, Cause: CausePreempted, For: p.For})
 		s.out.Orders = append(s.out.Orders, Order{Kind: Stop, Job: id, Task: task, Attempt: t.attempt, Node: a.Node})
 	}
-	if !sameReservation(s.held, plan.Reservation) {
+	if !sameReservation(s.held, plan.Reservation, s.now) {
 		s.record(Record{Kind: Reserved, Held: plan.Reservation})
 	}
 }
 
-func sameReservation(a, b *sched.Reservation) bool {
+// sameReservation tells whether a reservation need not be recorded again. One
+// that is due waits only for work that was told to leave: its instant moves on
+// with the clock and says nothing new.
+func sameReservation(a, b *sched.Reservation, now unit.Instant) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	if a.Job != b.Job || a.At != b.At || len(a.Nodes) != len(b.Nodes) {
+	if a.Job != b.Job || a.At != b.At && (a.At > now || b.At > now) || len(a.Nodes) != len(b.Nodes) {
 		return false
 	}
 	for i := range a.Nodes {

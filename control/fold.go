@@ -166,8 +166,8 @@ func Recover(records []Record) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range records[1:] {
-		r := &records[i+1]
+	for i := range records {
+		r := &records[i]
 		s.now = r.At
 		s.fold(r)
 		for len(s.windows) > 0 && s.windows[0].at <= r.At {

@@ -82,18 +82,15 @@ func (s *State) accept(in *Input) error {
 	return fault.Invalidf("input", "kind %d is not known", in.Kind)
 }
 
-// submit takes a job in, or refuses one that no node of the fleet could run
-// even when idle: it would wait for ever. With a latest start it does not, and
-// is taken in to end with its reason.
+// submit takes a job in, or refuses one that the fleet could not run even when
+// idle: it would wait for ever. With a latest start it does not, and is taken
+// in to end with its reason.
 func (s *State) submit(in *Input) error {
 	if err := in.Spec.Check(); err != nil {
 		return err
 	}
-	for g := range in.Spec.Groups {
-		if in.Spec.StartBy != 0 {
-			break
-		}
-		if err := s.cap.Possible(&in.Spec.Groups[g].Request); err != nil {
+	if in.Spec.StartBy == 0 {
+		if err := s.cap.Possible(in.Spec); err != nil {
 			return fault.Wrap(err, "job "+in.Spec.Name, "submit")
 		}
 	}

@@ -85,8 +85,9 @@ type Capacity struct {
 	changes               changeLog
 	ends                  endOrder
 	memory                []int32 // by shape: see largest
-	windows               int     // nodes with maintenance windows
-	preemptible           int     // running allocations that may be preempted
+	rooms                 map[roomKey]int32
+	windows               int // nodes with maintenance windows
+	preemptible           int // running allocations that may be preempted
 }
 
 // Totals are amounts of the three resources.

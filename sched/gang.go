@@ -215,9 +215,14 @@ func (d *Decider) countSlots(level fleet.Level, t *task) {
 }
 
 // slotsOf returns how many tasks of an ask node n could take beside what it
-// runs; partitions count as one.
+// runs.
 func (c *Capacity) slotsOf(n int32, ask Ask) int32 {
-	return c.nodes[n].slots(&c.shapes[ask.Shape], ask.Memory)
+	s := &c.shapes[ask.Shape]
+	if s.Profile == 0 {
+		return c.nodes[n].slots(s, ask.Memory)
+	}
+	plain := Shape{CPU: s.CPU}
+	return min(c.nodes[n].slots(&plain, ask.Memory), c.partitionSlots(n, s))
 }
 
 func (nd *node) slots(s *Shape, memory int32) int32 {

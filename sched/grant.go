@@ -1,9 +1,6 @@
 package sched
 
 import (
-	"fmt"
-
-	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/unit"
@@ -75,39 +72,6 @@ func (c *Capacity) Used() Totals { return c.used }
 
 // Add enters an allocation into a tenant's usage (sign 1) or takes it out (-1).
 func (u *Usage) Add(a *Alloc, sign int64) { u.add(a, sign) }
-
-// Possible returns an error when no node could run a request even if idle.
-func (c *Capacity) Possible(r *job.Request) error {
-	ask := c.Ask(r)
-	if int32(r.Memory) <= c.largest(ask.Shape) {
-		return nil
-	}
-	return fault.New(fault.Invalid, "", fmt.Sprintf(
-		"no node of the fleet can run a task with %s CPU, %s memory and %d x %s accelerators of %v even when idle",
-		r.CPU, r.Memory, r.Accelerators, r.Share, r.Models), "ask for less, accept other models, or split the task")
-}
-
-// largest returns the most memory of a node that could run the shape when
-// idle, or -1.
-func (c *Capacity) largest(id ShapeID) int32 {
-	for int(id) >= len(c.memory) {
-		s := &c.shapes[len(c.memory)]
-		best := int32(-1)
-		for i := range c.kinds {
-			k := &c.kinds[i]
-			if s.Count > 0 && (k.Devices < uint8(s.Count) || s.Accept>>k.Model&1 == 0 || !c.offers(s, k)) || k.CPU < s.CPU {
-				continue
-			}
-			best = max(best, k.Memory)
-		}
-		c.memory = append(c.memory, best)
-	}
-	return c.memory[id]
-}
-
-func (c *Capacity) offers(s *Shape, k *Kind) bool {
-	return s.Profile == 0 || k.Model < fleet.MaxModels && c.profiles[s.Profile-1].on[k.Model].compute > 0
-}
 
 // Observe tells a learning policy about tasks that were submitted. It is part
 // of the fold.

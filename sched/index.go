@@ -1,7 +1,5 @@
 package sched
 
-import "tianfu/fleet"
-
 // Index keeps, for every shape, each node in a bucket: one bucket for every
 // cause that excludes it, one for every key the policy gave it. A placement
 // changes one node; a shape catches up with the nodes changed since it was
@@ -172,47 +170,6 @@ func (c *Capacity) excludes(n int32, s *Shape) Cause {
 		return NoCPU
 	}
 	return None
-}
-
-// partitionFit returns the device of node n that has the slices for a hardware
-// partition, as a one-bit set: a device already divided first, least left
-// first. 0 when none has.
-func (c *Capacity) partitionFit(n int32, s *Shape) uint16 {
-	nd := &c.nodes[n]
-	if nd.model >= fleet.MaxModels {
-		return 0
-	}
-	want := c.profiles[s.Profile-1].on[nd.model]
-	t := c.traits[c.models[nd.model]]
-	if want.compute == 0 {
-		return 0
-	}
-	best, bestLeft := uint16(0), int(t.ComputeSlices)+1
-	for i := range int(nd.devices) {
-		if nd.hidden>>i&1 != 0 || nd.parted>>i&1 == 0 && nd.dev[i] != 1000 {
-			continue
-		}
-		compute, memory := t.ComputeSlices, t.MemorySlices
-		if nd.parted>>i&1 != 0 {
-			for _, id := range c.onNode[n] {
-				if a := &c.allocs[id]; a.Profile != 0 && a.Devices>>i&1 != 0 {
-					p := c.profiles[a.Profile-1].on[nd.model]
-					compute -= int(p.compute)
-					memory -= int(p.memory)
-				}
-			}
-		} else {
-			compute += t.ComputeSlices // an undivided device comes last
-		}
-		left := compute - int(want.compute)
-		if compute < int(want.compute) || memory < int(want.memory) {
-			continue
-		}
-		if best == 0 || left < bestLeft {
-			best, bestLeft = 1<<i, left
-		}
-	}
-	return best
 }
 
 // keyTable maps keys to buckets: open addressing, no deletion.

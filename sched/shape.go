@@ -50,6 +50,7 @@ func (c *Capacity) Ask(r *job.Request) Ask {
 		k.accept = c.accepted(r)
 		if r.Partition != "" {
 			k.profile, k.share = c.profile(r.Partition)
+			k.accept &= c.profiles[k.profile-1].offered()
 		}
 	}
 	id, ok := c.shapeIDs[k]
@@ -123,6 +124,17 @@ type profile struct {
 	name  string
 	share int16
 	on    [fleet.MaxModels]slices2
+}
+
+// offered returns the set of models that a partition exists on.
+func (p *profile) offered() uint64 {
+	set := uint64(0)
+	for i := range p.on {
+		if p.on[i].compute > 0 {
+			set |= 1 << i
+		}
+	}
+	return set
 }
 
 // slices2 counts compute and memory slices.

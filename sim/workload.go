@@ -34,15 +34,13 @@ type Workload struct {
 	Skipped map[string]int // rows left out, by cause
 }
 
-// FirstImpossible returns the first job with a task that no node of the fleet
-// could run even when idle, and why.
+// FirstImpossible returns the first job that the fleet could not run even
+// when idle, and why.
 func FirstImpossible(w *Workload, f *fleet.Fleet) (int, error) {
 	c := sched.NewCapacity(f, nil, nil)
 	for i := range w.Jobs {
-		for g := range w.Jobs[i].Spec.Groups {
-			if err := c.Possible(&w.Jobs[i].Spec.Groups[g].Request); err != nil {
-				return i, err
-			}
+		if err := c.Possible(w.Jobs[i].Spec); err != nil {
+			return i, err
 		}
 	}
 	return 0, nil

@@ -1,0 +1,40 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Describe renders what the state holds, for tests that compare a live state
+// with one that was folded from its records.
+func (s *State) Describe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "opened %v moves %d used %+v\n", s.opened, s.moves, s.cap.Used())
+	for i := range s.jobs {
+		j := &s.jobs[i]
+		fmt.Fprintf(&b, "job %d %s submitted %d phase %d queued %v running %d open %d lost %v\n", i+1, j.spec.Name, j.submitted, j.phase, j.queued, j.running, j.open, j.lost)
+		for k := range int32(j.spec.Tasks()) {
+			t := j.task(k)
+			fmt.Fprintf(&b, "  task %d attempt %d running %v done %v", k, t.attempt, t.running, t.done)
+			if t.running {
+				a := *s.cap.Alloc(t.alloc)
+				a.Shape = 0
+				fmt.Fprintf(&b, " %+v", a)
+			}
+			fmt.Fprintln(&b)
+		}
+	}
+	for i, u := range s.tenants {
+		fmt.Fprintf(&b, "tenant %s %+v\n", s.names[i], u)
+	}
+	for n := range int32(s.cap.Nodes()) {
+		spec := s.cap.Node(n)
+		fmt.Fprintf(&b, "node %s %v %v %v %+v left %+v\n", spec.ID, spec.Health, spec.Cordoned, spec.Drain, spec.Devices, s.cap.Left(n))
+	}
+	due := slices.Clone(s.due)
+	due = slices.DeleteFunc(due, func(d dueJob) bool { return !s.jobOf(d.id).queued })
+	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })
+	fmt.Fprintf(&b, "held %+v due %v windows %v waiting %d\n", s.held, due, s.windows, s.waiting.Len())
+	return b.String()
+}

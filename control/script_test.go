@@ -1,0 +1,348 @@
+package control_test
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"tianfu/control"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// TestScripts runs the stories of testdata. A script opens a centre, hands it
+// what arrives at stated instants and shows the records, the orders and, for
+// what waits, the reason:
+//
+//	centre policy=NAME [preempt] [strict] [weights=tenant:2,...]
+//	NODE cpu=8 memory=64GiB gpu=4 model=A100 rack=r1 segment=s1 pod=p1 window=100-200
+//	step at=SECONDS
+//	submit NAME tenant=t cpu=1 memory=1GiB gpu=1 share=0.5 partition=1g model=A|B count=2
+//	       gang must=segment prefer=rack priority=1 preemptible run=60 start-by=100
+//	exit j-1[/task] [failed|evicted|lost|stopped]
+//	node NAME [device=0] healthy|suspect|failed|cordon|drain
+//	cancel j-1
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		var c *scriptCentre
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "centre":
+				var err error
+				if c, err = openScript(d); err != nil {
+					return "error: " + err.Error() + "\n"
+				}
+				return fmt.Sprintf("%d nodes, %d devices\n", len(c.fleet.Nodes), c.fleet.Devices())
+			case "step":
+				return c.step(t, d)
+			}
+			t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
+			return ""
+		})
+	})
+}
+
+type scriptCentre struct {
+	fleet   *fleet.Fleet
+	state   *control.State
+	records []control.Record
+	names   map[job.ID]string
+	attempt map[string]int32
+}
+
+func openScript(d *datadriven.TestData) (*scriptCentre, error) {
+	cfg := control.Config{Policy: "tianfu", Weights: map[job.Tenant]int64{}}
+	for _, a := range d.CmdArgs {
+		switch a.Key {
+		case "policy":
+			cfg.Policy = a.Vals[0]
+		case "preempt":
+			cfg.Rules.Preempt = true
+		case "strict":
+			cfg.Rules.Backfill = sched.Strict
+		case "weights":
+			for _, w := range a.Vals {
+				name, n, _ := strings.Cut(w, ":")
+				cfg.Weights[job.Tenant(name)], _ = strconv.ParseInt(n, 10, 64)
+			}
+		default:
+			return nil, fmt.Errorf("unknown argument %s", a.Key)
+		}
+	}
+	f := &fleet.Fleet{Name: "script", Traits: map[fleet.Model]fleet.Traits{
+		"A100": {Memory: 80 << 10, Precisions: []string{"fp16", "bf16"}, Stack: "cuda", ComputeSlices: 7, MemorySlices: 8,
+			Profiles: []fleet.Profile{{Name: "1g", Compute: 1, Memory: 1}, {Name: "3g", Compute: 3, Memory: 4}}},
+		"T4": {Memory: 16 << 10, Precisions: []string{"fp16"}, Stack: "cuda"},
+	}}
+	for line := range strings.Lines(d.Input) {
+		w := strings.Fields(line)
+		n := fleet.Node{ID: fleet.NodeID(w[0])}
+		for _, kv := range w[1:] {
+			if err := setNode(&n, kv); err != nil {
+				return nil, err
+			}
+		}
+		f.Nodes = append(f.Nodes, n)
+	}
+	cfg.Fleet = f
+	s, err := control.Open(cfg)
+	return &scriptCentre{fleet: f, state: s, names: map[job.ID]string{}, attempt: map[string]int32{}}, err
+}
+
+func setNode(n *fleet.Node, kv string) (err error) {
+	k, v, _ := strings.Cut(kv, "=")
+	switch k {
+	case "cpu":
+		n.CPU, err = unit.ParseMilliCPU(v)
+	case "memory":
+		n.Memory, err = unit.ParseMiB(v)
+	case "gpu":
+		g, err := strconv.Atoi(v)
+		if err != nil {
+			return err
+		}
+		n.Devices = make([]fleet.Device, g)
+	case "model":
+		n.Model = fleet.Model(v)
+	case "rack":
+		n.Place.Rack = v
+	case "segment":
+		n.Segment = v
+	case "pod":
+		n.Pod = v
+	case "window":
+		var from, to int64
+		if _, err := fmt.Sscanf(v, "%d-%d", &from, &to); err != nil {
+			return err
+		}
+		n.Maintenance = append(n.Maintenance, fleet.Window{From: unit.At(from), To: unit.At(to)})
+	default:
+		return fmt.Errorf("unknown key %s", k)
+	}
+	return err
+}
+
+// step hands the inputs of a script line by line to the core.
+func (c *scriptCentre) step(t *testing.T, d *datadriven.TestData) string {
+	var at int64
+	d.ScanArgs(t, "at", &at)
+	var batch []control.Input
+	for line := range strings.Lines(d.Input) {
+		in, err := c.input(strings.Fields(line))
+		if err != nil {
+			t.Fatalf("%s: %v", d.Pos, err)
+		}
+		batch = append(batch, in)
+	}
+	o := c.state.Step(unit.At(at), batch)
+	var b strings.Builder
+	for _, r := range o.Refusals {
+		fmt.Fprintf(&b, "refused: %v\n", r.Err)
+	}
+	for i := range o.Records {
+		c.describe(&b, &o.Records[i])
+	}
+	c.records = append(c.records, slices.Clone(o.Records)...)
+	if o.Plan != nil {
+		for i := range o.Plan.Unplaced {
+			u := &o.Plan.Unplaced[i]
+			if _, waits := c.state.Why(u.Job); !waits {
+				continue // its latest start has passed in this very step
+			}
+			fmt.Fprintf(&b, "waiting %s: %s\n", c.name(u.Job), u.Reason.String())
+		}
+	}
+	checkRecovery(t, c.state, c.records)
+	return b.String()
+}
+
+func (c *scriptCentre) name(id job.ID) string { return id.String() + " (" + c.names[id] + ")" }
+
+func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
+	node := func() string { return string(c.fleet.Nodes[r.Node].ID) }
+	switch r.Kind {
+	case control.Opened:
+		fmt.Fprintln(b, "opened")
+	case control.Submitted:
+		c.names[r.Job] = r.Spec.Name
+		fmt.Fprintf(b, "submitted %s\n", c.name(r.Job))
+	case control.Allocated:
+		c.attempt[fmt.Sprintf("%s/%d", r.Job, r.Task)] = r.Attempt
+		fmt.Fprintf(b, "allocated %s/%d attempt %d on %s", c.name(r.Job), r.Task, r.Attempt, node())
+		for i, m := 0, r.Devices; m != 0; i, m = i+1, m&(m-1) {
+			fmt.Fprintf(b, "%s%d", [2]string{" devices ", ","}[min(i, 1)], bits.TrailingZeros16(m))
+		}
+		if r.Share > 0 && r.Share < int16(unit.Whole) {
+			fmt.Fprintf(b, " share %v", unit.Milli(r.Share))
+		}
+		fmt.Fprintln(b)
+	case control.Evicting:
+		fmt.Fprintf(b, "evicting %s/%d: %s", c.name(r.Job), r.Task, [...]string{"preempted", "gang", "cancelled", "drain", "maintenance"}[r.Cause])
+		if r.For != 0 {
+			fmt.Fprintf(b, " for %s", c.name(r.For))
+		}
+		fmt.Fprintln(b)
+	case control.Ended:
+		fmt.Fprintf(b, "ended %s/%d: %s\n", c.name(r.Job), r.Task, [...]string{"succeeded", "failed", "evicted", "node lost", "stopped"}[r.Ending])
+	case control.JobExpired:
+		fmt.Fprintf(b, "expired %s: %s\n", c.name(r.Job), r.Reason.String())
+	case control.JobCancelled:
+		fmt.Fprintf(b, "cancelled %s\n", c.name(r.Job))
+	case control.Reserved:
+		if r.Held == nil {
+			fmt.Fprintln(b, "reservation given up")
+			return
+		}
+		fmt.Fprintf(b, "reserved for %s at %s:", c.name(r.Held.Job), atSecond(r.Held.At))
+		for _, n := range r.Held.Nodes {
+			fmt.Fprintf(b, " %s %v", c.fleet.Nodes[n.Node].ID, n.Tasks)
+		}
+		fmt.Fprintln(b)
+	case control.NodeChanged:
+		fmt.Fprintf(b, "node %s device %d: %s cordon=%v drain=%v\n", node(), r.Device, r.Health, r.Cordon, r.Drain)
+	case control.Moved:
+		fmt.Fprintf(b, "moved %s/%d to %s\n", c.name(r.Job), r.Task, node())
+	}
+}
+
+func atSecond(t unit.Instant) string {
+	if t == unit.Never {
+		return "unknown"
+	}
+	return strconv.FormatInt(t.Seconds(), 10)
+}
+
+func (c *scriptCentre) input(w []string) (control.Input, error) {
+	switch w[0] {
+	case "tick":
+		return control.Input{Kind: control.Tick}, nil
+	case "cancel":
+		id, _, err := parseTask(w[1])
+		return control.Input{Kind: control.Cancel, Job: id}, err
+	case "exit":
+		id, task, err := parseTask(w[1])
+		in := control.Input{Kind: control.Exited, Job: id, Task: task, Attempt: c.attempt[fmt.Sprintf("%s/%d", id, task)]}
+		for _, s := range w[2:] {
+			if a, ok := strings.CutPrefix(s, "attempt="); ok {
+				n, _ := strconv.Atoi(a)
+				in.Attempt = int32(n)
+				continue
+			}
+			in.Ending = map[string]control.Ending{"failed": control.TaskFailed, "evicted": control.Evicted, "lost": control.NodeLost, "stopped": control.Stopped}[s]
+		}
+		return in, err
+	case "node":
+		in := control.Input{Kind: control.NodeState, Node: fleet.NodeID(w[1]), Device: -1}
+		for _, s := range w[2:] {
+			switch k, v, _ := strings.Cut(s, "="); k {
+			case "device":
+				in.Device, _ = strconv.Atoi(v)
+			case "suspect":
+				in.Health = fleet.Suspect
+			case "failed":
+				in.Health = fleet.Failed
+			case "cordon":
+				in.Cordon = true
+			case "drain":
+				in.Drain = true
+			case "healthy":
+			default:
+				return in, fmt.Errorf("unknown word %s", s)
+			}
+		}
+		return in, nil
+	case "submit":
+		spec, err := parseSubmit(w[1:])
+		return control.Input{Kind: control.Submit, Spec: spec}, err
+	}
+	return control.Input{}, fmt.Errorf("unknown input %s", w[0])
+}
+
+func parseTask(s string) (job.ID, int32, error) {
+	var id uint64
+	var task int32
+	if strings.Contains(s, "/") {
+		_, err := fmt.Sscanf(s, "j-%d/%d", &id, &task)
+		return job.ID(id), task, err
+	}
+	_, err := fmt.Sscanf(s, "j-%d", &id)
+	return job.ID(id), 0, err
+}
+
+func parseSubmit(w []string) (*job.Spec, error) {
+	s := &job.Spec{Name: w[0], Tenant: "t", Groups: []job.Group{{Name: "main", Count: 1}}}
+	r := &s.Groups[0].Request
+	for _, kv := range w[1:] {
+		k, v, _ := strings.Cut(kv, "=")
+		var err error
+		switch k {
+		case "tenant":
+			s.Tenant = job.Tenant(v)
+		case "cpu":
+			r.CPU, err = unit.ParseMilliCPU(v)
+		case "memory":
+			r.Memory, err = unit.ParseMiB(v)
+		case "gpu":
+			r.Accelerators, err = strconv.Atoi(v)
+			r.Share = unit.Whole
+		case "share":
+			r.Accelerators = 1
+			r.Share, err = unit.ParseMilli(v)
+		case "partition":
+			r.Accelerators, r.Share, r.Partition = 1, unit.Whole, v
+		case "model":
+			for m := range strings.SplitSeq(v, "|") {
+				r.Models = append(r.Models, fleet.Model(m))
+			}
+		case "min-memory":
+			r.Capability.MinMemory, err = unit.ParseMiB(v)
+		case "precision":
+			r.Capability.Precisions = strings.Split(v, "|")
+		case "count":
+			s.Groups[0].Count, err = strconv.Atoi(v)
+		case "gang":
+			s.Gang = true
+		case "must", "prefer":
+			s.Topology.Mode = map[string]job.TopologyMode{"must": job.Must, "prefer": job.Prefer}[k]
+			s.Topology.Level, err = fleet.ParseLevel(v)
+		case "priority":
+			n, e := strconv.Atoi(v)
+			s.Priority, err = int32(n), e
+		case "preemptible":
+			s.Preemptible = true
+		case "run":
+			n, e := strconv.Atoi(v)
+			s.ExpectedRun, err = time.Duration(n)*time.Second, e
+		case "start-by":
+			n, e := strconv.Atoi(v)
+			s.StartBy, err = unit.At(int64(n)), e
+		default:
+			err = fmt.Errorf("unknown key %s", k)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// checkRecovery folds the records of a run into a fresh state and compares
+// what a user can see of the two.
+func checkRecovery(t *testing.T, live *control.State, records []control.Record) {
+	t.Helper()
+	back, err := control.Recover(records)
+	if err != nil {
+		t.Fatalf("recover: %v", err)
+	}
+	if a, b := live.Describe(), back.Describe(); a != b {
+		t.Fatalf("the fold of the records differs from the state:\nlive\n%s\nrecovered\n%s", a, b)
+	}
+}

@@ -1,0 +1,124 @@
+package sched
+
+import (
+	"fmt"
+
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// Possible returns an error when the declared fleet could not run a job even
+// if idle: a task that no node holds, or a gang that is larger than the fleet
+// or than every topology domain it must stay in. Such a job would wait for
+// ever. Groups of a gang are looked at one by one, so a gang that is possible
+// here may still be too large when its groups compete for the same nodes.
+func (c *Capacity) Possible(s *job.Spec) error {
+	for g := range s.Groups {
+		if err := c.possible(&s.Groups[g].Request); err != nil {
+			return err
+		}
+		if s.Gang && s.Groups[g].Count > 1 {
+			if err := c.possibleGang(s, &s.Groups[g]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Capacity) possible(r *job.Request) error {
+	ask := c.Ask(r)
+	if int32(r.Memory) <= c.largest(ask.Shape) {
+		return nil
+	}
+	what := fmt.Sprintf("no node of the fleet can run a task with %s CPU and %s memory", r.CPU, r.Memory)
+	if r.Accelerators > 0 {
+		what += fmt.Sprintf(" and %d x %s accelerators", r.Accelerators, r.Share)
+		if len(r.Models) > 0 {
+			what += fmt.Sprintf(" of %v", r.Models)
+		}
+		if r.Partition != "" {
+			what += " as partition " + r.Partition
+		}
+	}
+	return fault.New(fault.Invalid, "", what+" even when idle", "ask for less, accept other models, or split the task")
+}
+
+func (c *Capacity) possibleGang(s *job.Spec, g *job.Group) error {
+	level := fleet.LevelFleet
+	where := "the whole fleet"
+	if s.Topology.Mode == job.Must {
+		level = s.Topology.Level
+		where = "the largest " + level.String()
+	}
+	if room := c.idleRoom(c.Ask(&g.Request), level); int32(g.Count) > room {
+		return fault.New(fault.Invalid, "", fmt.Sprintf("a gang of %d tasks is asked for, %s holds %d of them even when idle", g.Count, where, room),
+			"ask for a smaller gang, smaller tasks or a wider topology domain")
+	}
+	return nil
+}
+
+// roomKey asks how many tasks of a kind an idle domain of a level holds.
+type roomKey struct {
+	ask   Ask
+	level fleet.Level
+}
+
+// idleRoom returns the most tasks of an ask that one domain of a level holds
+// when all its nodes are idle and open.
+func (c *Capacity) idleRoom(ask Ask, level fleet.Level) int32 {
+	k := roomKey{ask, level}
+	if room, ok := c.rooms[k]; ok {
+		return room
+	}
+	shape := &c.shapes[ask.Shape]
+	domain := c.domains[level].of(c, level)
+	counts := map[int32]int64{}
+	most := int64(0)
+	for n := range c.nodes {
+		counts[domain[n]] += int64(c.idleSlots(&c.kinds[c.nodes[n].kind], shape, ask.Memory))
+		most = max(most, counts[domain[n]])
+	}
+	if c.rooms == nil {
+		c.rooms = map[roomKey]int32{}
+	}
+	c.rooms[k] = int32(min(most, 1<<30))
+	return c.rooms[k]
+}
+
+// idleSlots returns how many tasks an idle node of a kind holds.
+func (c *Capacity) idleSlots(k *Kind, s *Shape, memory int32) int32 {
+	if s.Count > 0 && (k.Devices < uint8(s.Count) || s.Accept>>k.Model&1 == 0) {
+		return 0
+	}
+	idle := node{cpu: k.CPU, mem: k.Memory, devices: k.Devices, free: k.Devices}
+	for i := range int(k.Devices) {
+		idle.dev[i] = int16(unit.Whole)
+	}
+	if s.Profile == 0 {
+		return idle.slots(s, memory)
+	}
+	t, want := c.traits[c.models[k.Model]], c.profiles[s.Profile-1].on[k.Model]
+	plain := Shape{CPU: s.CPU}
+	return min(idle.slots(&plain, memory), int32(want.times(t.ComputeSlices, t.MemorySlices))*int32(k.Devices))
+}
+
+// largest returns the most memory of a node that could run the shape when
+// idle, or -1.
+func (c *Capacity) largest(id ShapeID) int32 {
+	for int(id) >= len(c.memory) {
+		s := &c.shapes[len(c.memory)]
+		best := int32(-1)
+		for i := range c.kinds {
+			k := &c.kinds[i]
+			if s.Count > 0 && (k.Devices < uint8(s.Count) || s.Accept>>k.Model&1 == 0) || k.CPU < s.CPU {
+				continue
+			}
+			best = max(best, k.Memory)
+		}
+		c.memory = append(c.memory, best)
+	}
+	return c.memory[id]
+}
