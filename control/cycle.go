@@ -35,7 +35,7 @@ func (s *State) commit(plan *sched.Plan) {
 		attempt := s.jobOf(a.Job).task(a.Task).attempt + 1
 		s.record(Record{
 			Kind: Allocated, Job: a.Job, Task: a.Task, Attempt: attempt, Node: a.Node, Devices: a.Devices,
-			Share: a.Share, Shape: a.Shape, CPU: a.CPU, Memory: a.Memory, Profile: a.Profile, End: a.End,
+			Share: a.Share, CPU: a.CPU, Memory: a.Memory, Profile: a.Profile, End: a.End,
 		})
 		s.out.Orders = append(s.out.Orders, Order{Kind: Start, Job: a.Job, Task: a.Task, Attempt: attempt, Node: a.Node, Devices: a.Devices})
 	}
@@ -107,7 +107,7 @@ func (s *State) expire() {
 			heap.Pop(&s.due)
 		}
 		j := s.jobOf(id)
-		if !j.queued || j.phase != Pending {
+		if !j.queued || j.started {
 			continue
 		}
 		why := s.waiting.Reason(j.handle)

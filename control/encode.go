@@ -30,7 +30,6 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = binary.AppendUvarint(b, uint64(r.Node))
 		b = binary.AppendUvarint(b, uint64(r.Devices))
 		b = binary.AppendUvarint(b, uint64(r.Share))
-		b = binary.AppendUvarint(b, uint64(r.Shape))
 		b = binary.AppendUvarint(b, uint64(r.CPU))
 		b = binary.AppendUvarint(b, uint64(r.Memory))
 		b = binary.AppendUvarint(b, uint64(r.Profile))

@@ -33,7 +33,7 @@ func (s *State) Describe() string {
 		fmt.Fprintf(&b, "node %s %v %v %v %+v left %+v\n", spec.ID, spec.Health, spec.Cordoned, spec.Drain, spec.Devices, s.cap.Left(n))
 	}
 	due := slices.Clone(s.due)
-	due = slices.DeleteFunc(due, func(d dueJob) bool { return !s.jobOf(d.id).queued })
+	due = slices.DeleteFunc(due, func(d dueJob) bool { return !s.jobOf(d.id).queued || s.jobOf(d.id).started })
 	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })
 	fmt.Fprintf(&b, "held %+v due %v windows %v waiting %d\n", s.held, due, s.windows, s.waiting.Len())
 	return b.String()

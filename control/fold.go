@@ -74,12 +74,13 @@ func (s *State) foldAllocated(r *Record) {
 	n := s.tenant(j.spec.Tenant)
 	t.alloc = s.cap.Grant(sched.Alloc{
 		Job: r.Job, Task: r.Task, Attempt: r.Attempt, Node: r.Node, CPU: r.CPU, Memory: r.Memory, Devices: r.Devices,
-		Share: r.Share, Profile: r.Profile, Shape: r.Shape, Tenant: n, Priority: j.spec.Priority,
+		Share: r.Share, Profile: r.Profile, Shape: s.waiting.Ask(j.handle, r.Task).Shape, Tenant: n, Priority: j.spec.Priority,
 		Preemptible: j.spec.Preemptible, Start: r.At, End: r.End,
 	})
 	s.tenants[n].Add(s.cap.Alloc(t.alloc), 1)
 	j.running++
 	j.phase = Running
+	j.started = true
 	if j.more == nil {
 		s.waiting.Remove(j.handle)
 		j.queued = false
@@ -174,7 +175,7 @@ func Recover(records []Record) (*State, error) {
 			s.windows = s.windows[1:]
 		}
 	}
-	s.due = slices.DeleteFunc(s.due, func(d dueJob) bool { return !s.jobOf(d.id).queued })
+	s.due = slices.DeleteFunc(s.due, func(d dueJob) bool { return !s.jobOf(d.id).queued || s.jobOf(d.id).started })
 	heap.Init(&s.due)
 	return s, nil
 }

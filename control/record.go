@@ -46,7 +46,6 @@ type Record struct {
 	Node    int32  // rank
 	Devices uint16 // set
 	Share   int16  // milli of each device
-	Shape   sched.ShapeID
 	CPU     int32
 	Memory  int32
 	Profile int16

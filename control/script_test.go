@@ -343,6 +343,11 @@ func checkRecovery(t *testing.T, live *control.State, records []control.Record) 
 		t.Fatalf("recover: %v", err)
 	}
 	if a, b := live.Describe(), back.Describe(); a != b {
-		t.Fatalf("the fold of the records differs from the state:\nlive\n%s\nrecovered\n%s", a, b)
+		x, y := strings.Split(a, "\n"), strings.Split(b, "\n")
+		for i := range x {
+			if i >= len(y) || x[i] != y[i] {
+				t.Fatalf("the fold of the records differs from the state at line %d:\nlive      %s\nrecovered %s", i, x[i], y[min(i, len(y)-1)])
+			}
+		}
 	}
 }

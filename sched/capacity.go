@@ -84,7 +84,7 @@ type Capacity struct {
 	freed                 uint64             // counts releases: what did not fit cannot fit until it moves
 	changes               changeLog
 	ends                  endOrder
-	memory                []int32 // by shape: see largest
+	largest               map[shapeKey]int32
 	rooms                 map[roomKey]int32
 	windows               int // nodes with maintenance windows
 	preemptible           int // running allocations that may be preempted
@@ -102,6 +102,7 @@ func NewCapacity(f *fleet.Fleet, rank []int32, power []energy.NodeModel) *Capaci
 	c := &Capacity{
 		nodes: make([]node, n), specs: make([]fleet.Node, n), onNode: make([][]AllocID, n),
 		traits: f.Traits, modelIndex: map[fleet.Model]uint8{}, shapeIDs: map[shapeKey]ShapeID{},
+		largest: map[shapeKey]int32{}, rooms: map[roomKey]int32{},
 	}
 	c.changes.last = make([]int, n)
 	type kindKey struct {
@@ -137,6 +138,7 @@ func NewCapacity(f *fleet.Fleet, rank []int32, power []energy.NodeModel) *Capaci
 		c.total.Memory += int64(fn.Memory)
 		c.total.Milli += int64(k.devices) * int64(unit.Whole)
 	}
+	c.internProfiles()
 	for r := range c.nodes {
 		c.refresh(int32(r))
 		if len(c.specs[r].Maintenance) > 0 {

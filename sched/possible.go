@@ -29,8 +29,7 @@ func (c *Capacity) Possible(s *job.Spec) error {
 }
 
 func (c *Capacity) possible(r *job.Request) error {
-	ask := c.Ask(r)
-	if int32(r.Memory) <= c.largest(ask.Shape) {
+	if int32(r.Memory) <= c.largestFor(c.keyOf(r)) {
 		return nil
 	}
 	what := fmt.Sprintf("no node of the fleet can run a task with %s CPU and %s memory", r.CPU, r.Memory)
@@ -53,7 +52,7 @@ func (c *Capacity) possibleGang(s *job.Spec, g *job.Group) error {
 		level = s.Topology.Level
 		where = "the largest " + level.String()
 	}
-	if room := c.idleRoom(c.Ask(&g.Request), level); int32(g.Count) > room {
+	if room := c.idleRoom(roomKey{c.keyOf(&g.Request), int32(g.Request.Memory), level}); int32(g.Count) > room {
 		return fault.New(fault.Invalid, "", fmt.Sprintf("a gang of %d tasks is asked for, %s holds %d of them even when idle", g.Count, where, room),
 			"ask for a smaller gang, smaller tasks or a wider topology domain")
 	}
@@ -62,27 +61,30 @@ func (c *Capacity) possibleGang(s *job.Spec, g *job.Group) error {
 
 // roomKey asks how many tasks of a kind an idle domain of a level holds.
 type roomKey struct {
-	ask   Ask
-	level fleet.Level
+	shapeKey
+	memory int32
+	level  fleet.Level
 }
+
+// maxRooms bounds what is remembered of gangs asked for.
+const maxRooms = 1 << 12
 
 // idleRoom returns the most tasks of an ask that one domain of a level holds
 // when all its nodes are idle and open.
-func (c *Capacity) idleRoom(ask Ask, level fleet.Level) int32 {
-	k := roomKey{ask, level}
+func (c *Capacity) idleRoom(k roomKey) int32 {
 	if room, ok := c.rooms[k]; ok {
 		return room
 	}
-	shape := &c.shapes[ask.Shape]
-	domain := c.domains[level].of(c, level)
+	if len(c.rooms) >= maxRooms {
+		clear(c.rooms)
+	}
+	shape := k.shape(0)
+	domain := c.domains[k.level].of(c, k.level)
 	counts := map[int32]int64{}
 	most := int64(0)
 	for n := range c.nodes {
-		counts[domain[n]] += int64(c.idleSlots(&c.kinds[c.nodes[n].kind], shape, ask.Memory))
+		counts[domain[n]] += int64(c.idleSlots(&c.kinds[c.nodes[n].kind], &shape, k.memory))
 		most = max(most, counts[domain[n]])
-	}
-	if c.rooms == nil {
-		c.rooms = map[roomKey]int32{}
 	}
 	c.rooms[k] = int32(min(most, 1<<30))
 	return c.rooms[k]
@@ -105,20 +107,23 @@ func (c *Capacity) idleSlots(k *Kind, s *Shape, memory int32) int32 {
 	return min(idle.slots(&plain, memory), int32(want.times(t.ComputeSlices, t.MemorySlices))*int32(k.Devices))
 }
 
-// largest returns the most memory of a node that could run the shape when
+// largestFor returns the most memory of a node that could run the shape when
 // idle, or -1.
-func (c *Capacity) largest(id ShapeID) int32 {
-	for int(id) >= len(c.memory) {
-		s := &c.shapes[len(c.memory)]
-		best := int32(-1)
-		for i := range c.kinds {
-			k := &c.kinds[i]
-			if s.Count > 0 && (k.Devices < uint8(s.Count) || s.Accept>>k.Model&1 == 0) || k.CPU < s.CPU {
-				continue
-			}
-			best = max(best, k.Memory)
-		}
-		c.memory = append(c.memory, best)
+func (c *Capacity) largestFor(key shapeKey) int32 {
+	if best, ok := c.largest[key]; ok {
+		return best
 	}
-	return c.memory[id]
+	if len(c.largest) >= maxRooms {
+		clear(c.largest)
+	}
+	best := int32(-1)
+	for i := range c.kinds {
+		k := &c.kinds[i]
+		if key.count > 0 && (k.Devices < uint8(key.count) || key.accept>>k.Model&1 == 0) || k.CPU < key.cpu {
+			continue
+		}
+		best = max(best, k.Memory)
+	}
+	c.largest[key] = best
+	return best
 }

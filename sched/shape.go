@@ -42,24 +42,39 @@ type Ask struct {
 func (s *Shape) Milli() int32 { return int32(s.Share) * int32(s.Count) }
 
 // Ask interns a request. Equal requests get equal shapes; shapes are numbered
-// in the order they are met.
+// in the order they are met, so only the fold of records may call it: a
+// recovered state must number them alike.
 func (c *Capacity) Ask(r *job.Request) Ask {
+	k := c.keyOf(r)
+	id, ok := c.shapeIDs[k]
+	if !ok {
+		id = ShapeID(len(c.shapes))
+		c.shapeIDs[k] = id
+		c.shapes = append(c.shapes, k.shape(id))
+	}
+	return Ask{Shape: id, Memory: int32(r.Memory)}
+}
+
+func (k *shapeKey) shape(id ShapeID) Shape {
+	return Shape{ID: id, CPU: k.cpu, Share: k.share, Count: k.count, Profile: k.profile, Accept: k.accept}
+}
+
+// keyOf reduces a request to what placement looks at, memory aside.
+func (c *Capacity) keyOf(r *job.Request) shapeKey {
 	k := shapeKey{cpu: int32(r.CPU), count: int8(r.Accelerators), accept: ^uint64(0)}
 	if r.Accelerators > 0 {
 		k.share = int16(r.Share)
 		k.accept = c.accepted(r)
 		if r.Partition != "" {
 			k.profile, k.share = c.profile(r.Partition)
-			k.accept &= c.profiles[k.profile-1].offered()
+			if k.profile == 0 {
+				k.accept = 0
+			} else {
+				k.accept &= c.profiles[k.profile-1].offered()
+			}
 		}
 	}
-	id, ok := c.shapeIDs[k]
-	if !ok {
-		id = ShapeID(len(c.shapes))
-		c.shapeIDs[k] = id
-		c.shapes = append(c.shapes, Shape{ID: id, CPU: k.cpu, Share: k.share, Count: k.count, Profile: k.profile, Accept: k.accept})
-	}
-	return Ask{Shape: id, Memory: int32(r.Memory)}
+	return k
 }
 
 // accepted resolves named models and capabilities to a set of model indexes.
@@ -96,26 +111,32 @@ func able(t fleet.Traits, w *job.Capability) bool {
 }
 
 // profile returns the index and the share of a device that a hardware
-// partition stands for. A profile nobody offers gets a number of its own that
-// no node matches.
+// partition stands for; index 0 for one that no model of the fleet offers.
 func (c *Capacity) profile(name string) (index, share int16) {
 	for i := range c.profiles {
 		if c.profiles[i].name == name {
 			return int16(i + 1), c.profiles[i].share
 		}
 	}
-	p := profile{name: name, share: int16(unit.Whole)}
+	return 0, int16(unit.Whole)
+}
+
+// internProfiles lists the hardware partitions that the models of the fleet
+// offer, in the order of models and profiles.
+func (c *Capacity) internProfiles() {
 	for i, m := range c.models {
 		t := c.traits[m]
 		for _, q := range t.Profiles {
-			if q.Name == name {
-				p.on[i] = slices2{int8(q.Compute), int8(q.Memory)}
-				p.share = int16(int(unit.Whole) * q.Compute / max(t.ComputeSlices, 1))
+			k, _ := c.profile(q.Name)
+			if k == 0 {
+				c.profiles = append(c.profiles, profile{name: q.Name})
+				k = int16(len(c.profiles))
 			}
+			p := &c.profiles[k-1]
+			p.on[i] = slices2{int8(q.Compute), int8(q.Memory)}
+			p.share = int16(int(unit.Whole) * q.Compute / max(t.ComputeSlices, 1))
 		}
 	}
-	c.profiles = append(c.profiles, p)
-	return int16(len(c.profiles)), p.share
 }
 
 // profile is a hardware partition with the slices it takes on each model; zero

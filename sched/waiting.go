@@ -173,6 +173,22 @@ func (w *Waiting) Remove(h Handle) {
 // line.
 func (w *Waiting) SetPending(h Handle, pending []int32) { w.entries[h].pending = pending }
 
+// Ask returns what a task of a pending job asks for.
+func (w *Waiting) Ask(h Handle, task int32) Ask {
+	e := &w.entries[h]
+	if e.asks == nil {
+		return e.ask
+	}
+	for g := range e.spec.Groups {
+		if n := int32(e.spec.Groups[g].Count); task < n {
+			return e.asks[g]
+		} else {
+			task -= n
+		}
+	}
+	panic("sched: the job has no such task")
+}
+
 // Reason returns why the group of a pending job was last not placed.
 func (w *Waiting) Reason(h Handle) Reason { return w.groups[w.entries[h].group].reason }
 
