@@ -31,7 +31,7 @@ func ReadNodes(name string, r io.Reader) (*fleet.Fleet, error) {
 	default:
 		return nil, unknownHeader(t, "a node list", "sn,cpu_milli,memory_mib,gpu,model (openb); node_name,gpu_model,gpu_capacity_num,cpu_num (spot); name,cpu_milli,memory_mib,accelerators,model (own)")
 	}
-	f := &fleet.Fleet{Name: name}
+	f := &fleet.Fleet{} // no name: records must not depend on where a file lies
 	seen := map[fleet.NodeID]int{}
 	models := map[fleet.Model]bool{}
 	for t.next() {

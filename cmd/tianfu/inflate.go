@@ -124,7 +124,7 @@ func (p *program) inflateRuns(ctx context.Context, f *replayFlags) ([]inflateRun
 // checkInflatable refuses what the protocol does not define.
 func checkInflatable(w *sim.Workload, fl *fleet.Fleet) error {
 	if fl.Devices() == 0 {
-		return fault.New(fault.Invalid, fl.Name, "has no accelerators to fill", "use --protocol time")
+		return fault.New(fault.Invalid, "--nodes", "has no accelerators to fill", "use --protocol time")
 	}
 	asks := false
 	for i := range w.Jobs {
