@@ -20,6 +20,10 @@ type GenerateParams struct {
 	Seed  uint64
 	Load  float64 // offered accelerator load, such as 0.95
 	Gangs float64 // part of the jobs with several tasks, 0 to 1
+	// Median and Sigma shape the run times, which are log-normal; 0 = as fitted
+	// to GPU clusters.
+	Median time.Duration
+	Sigma  float64
 }
 
 // Limits of a generated workload.
@@ -75,7 +79,7 @@ const (
 // clusters (Helios, SC 2021), median 40 minutes, cut at a week.
 const (
 	runSigma  = 1.6
-	runMedian = 2400.0 // seconds
+	runMedian = 40 * time.Minute
 	runLimit  = 7 * 24 * 3600.0
 )
 
@@ -94,6 +98,16 @@ func Generate(p GenerateParams) (*fleet.Fleet, *Workload, error) {
 		return nil, nil, fault.New(fault.Invalid, "--load", fmt.Sprint(p.Load)+" is out of range", "0.95 is 95 % of the accelerators")
 	case !(p.Gangs >= 0 && p.Gangs <= 1):
 		return nil, nil, fault.New(fault.Invalid, "--gangs", fmt.Sprint(p.Gangs)+" is out of range", "a part of the jobs, 0 to 1")
+	case p.Median < 0 || p.Median.Seconds() > runLimit:
+		return nil, nil, fault.New(fault.Invalid, "--median", p.Median.String()+" is out of range", "0s to 168h; 0s = 40m")
+	case !(p.Sigma >= 0 && p.Sigma <= 5):
+		return nil, nil, fault.New(fault.Invalid, "--sigma", fmt.Sprint(p.Sigma)+" is out of range", "0 to 5; 0 = 1.6")
+	}
+	if p.Median == 0 {
+		p.Median = runMedian
+	}
+	if p.Sigma == 0 {
+		p.Sigma = runSigma
 	}
 	rng := rand.New(rand.NewPCG(p.Seed, 0x67656e))
 	f := generateFleet(p.Nodes, rng)
@@ -156,7 +170,7 @@ func generateJobs(p GenerateParams, f *fleet.Fleet, rng *rand.Rand) *Workload {
 			s.Gang = true
 			s.Groups = []job.Group{{Count: 2 << rng.IntN(4), Request: requestOfKind(taskKinds[k])}}
 		}
-		run := math.Round(min(math.Exp(float64(runSigma*normal(rng)))*runMedian, runLimit))
+		run := math.Round(min(math.Exp(float64(p.Sigma*normal(rng)))*p.Median.Seconds(), runLimit))
 		a := &w.Jobs[i]
 		*a = Arrival{Spec: s, Run: time.Duration(run) * time.Second, Number: int64(i + 1)}
 		s.ExpectedRun = a.Run

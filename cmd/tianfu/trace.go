@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,8 @@ equal flags give equal files on every machine.`,
 	fl.Uint64Var(&g.Seed, "seed", 42, "seed")
 	fl.Float64Var(&g.Load, "load", 0.95, "offered accelerator load")
 	fl.Float64Var(&g.Gangs, "gangs", 0.01, "part of the whole-device jobs that are gangs of several tasks")
+	fl.DurationVar(&g.Median, "median", 40*time.Minute, "median run time")
+	fl.Float64Var(&g.Sigma, "sigma", 1.6, "spread of the run times: standard deviation of their logarithm")
 	fl.StringVar(&out, "out", "out/trace", "directory to write to")
 	return c
 }

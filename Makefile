@@ -1,0 +1,31 @@
+# Everything a developer runs. `make demo` is the place to start.
+.PHONY: all build test race lint demo bench verify-placement clean
+
+all: build test
+
+build: ## the binary, bin/tianfu
+	go build -o bin/tianfu ./cmd/tianfu
+
+test: ## all tests
+	go vet ./...
+	go test ./...
+
+race: ## the concurrent parts under the race detector
+	go test -race -short ./cmd/... ./control
+
+lint: ## static checks
+	go run honnef.co/go/tools/cmd/staticcheck@latest ./...
+
+demo: build ## make a workload, replay it on the Chengdu example, write a report
+	bin/tianfu trace generate --world examples/chengdu.yaml --tasks 30000 --load 1.05 --out out/demo
+	bin/tianfu replay --world examples/chengdu.yaml --tasks out/demo/jobs.csv --policy tianfu,fgd --html out/demo/report.html
+	@echo "open out/demo/report.html"
+
+bench: ## benchmarks of the rooms
+	go test -run '^$$' -bench . -benchmem ./...
+
+verify-placement: build ## the placement figures: asked, measured, held or short
+	go run ./cmd/verify placement
+
+clean:
+	rm -rf bin out
