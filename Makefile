@@ -17,7 +17,7 @@ lint: ## static checks
 	go run honnef.co/go/tools/cmd/staticcheck@latest ./...
 
 demo: build ## make a workload, replay it on the Chengdu example, write a report
-	bin/tianfu trace generate --world examples/chengdu.yaml --tasks 30000 --load 1.05 --out out/demo
+	bin/tianfu trace generate --world examples/chengdu.yaml --tasks 60000 --named 0.3 --load 1.02 --median 90m --sigma 1 --out out/demo
 	bin/tianfu replay --world examples/chengdu.yaml --tasks out/demo/jobs.csv --policy tianfu,fgd --html out/demo/report.html
 	@echo "open out/demo/report.html"
 

@@ -137,15 +137,6 @@ func (si *shapeIndex) join(n int32, to uint16, nodes int) {
 	b.nodes.add(n)
 }
 
-// feasible returns how many nodes fit the shape, memory aside.
-func (si *shapeIndex) feasible() int32 {
-	n := int32(len(si.bucket))
-	for i := range si.buckets[:NumCauses] {
-		n -= si.buckets[i].nodes.count
-	}
-	return n
-}
-
 // excludes returns why node n cannot take a task of the shape now, memory
 // aside, or None.
 func (c *Capacity) excludes(n int32, s *Shape) Cause {

@@ -124,7 +124,10 @@ func TestVerifyRejectsCorruptedPlans(t *testing.T) {
 		{"gang in part", "in part", func(b *bench) {
 			b.plan.Placements = slices.DeleteFunc(b.plan.Placements, func(p sched.Placement) bool { return p.Job == gang && p.Task == 1 })
 		}},
-		{"task twice", "twice or out of order", func(b *bench) { of(b, gang, 1).Task = 0; b.plan.Placements[slices.IndexFunc(b.plan.Placements, func(p sched.Placement) bool { return p.Job == gang })].Task = 0 }},
+		{"task twice", "twice or out of order", func(b *bench) {
+			of(b, gang, 1).Task = 0
+			b.plan.Placements[slices.IndexFunc(b.plan.Placements, func(p sched.Placement) bool { return p.Job == gang })].Task = 0
+		}},
 		{"task the job has not", "has no task", func(b *bench) { of(b, gang, 2).Task = 8 }},
 		{"job twice", "is placed twice", func(b *bench) {
 			again := slices.Clone(b.plan.Placements)
@@ -141,10 +144,18 @@ func TestVerifyRejectsCorruptedPlans(t *testing.T) {
 		{"preemption of the protected", "not preemptible", func(b *bench) { b.plan.Preemptions[0].Alloc = b.allocs["fixed"] }},
 		{"preemption for nobody", "is not waiting", func(b *bench) { b.plan.Preemptions[0].For = 70 }},
 		{"preemption of an equal", "at priority", func(b *bench) { b.snap.Capacity.Alloc(b.allocs["soft"]).Priority = 9 }},
-		{"move of nobody", "not running", func(b *bench) { b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 99, Node: 2, Devices: 2}) }},
-		{"move beyond the fleet", "does not exist", func(b *bench) { b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 2, Node: 99, Devices: 2}) }},
-		{"move to a closed node", "may not run it", func(b *bench) { b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 2, Node: 3, Devices: 2}) }},
-		{"move onto a held device", "over-allocated", func(b *bench) { b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 2, Node: 0, Devices: 1}) }},
+		{"move of nobody", "not running", func(b *bench) {
+			b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 99, Node: 2, Devices: 2})
+		}},
+		{"move beyond the fleet", "does not exist", func(b *bench) {
+			b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 2, Node: 99, Devices: 2})
+		}},
+		{"move to a closed node", "may not run it", func(b *bench) {
+			b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 2, Node: 3, Devices: 2})
+		}},
+		{"move onto a held device", "over-allocated", func(b *bench) {
+			b.plan.Moves = append(b.plan.Moves, sched.Move{Alloc: b.allocs["soft"], Job: 2, Node: 0, Devices: 1})
+		}},
 		{"move twice", "moved twice", func(b *bench) {
 			m := sched.Move{Alloc: b.allocs["soft"], Job: 2, Node: 2, Devices: 2}
 			b.plan.Moves = append(b.plan.Moves, m, m)

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"tianfu/job"
-	"tianfu/unit"
 )
 
 // Waiting is the line of pending jobs. Jobs alike in priority, tenant and what
@@ -200,7 +199,6 @@ type task struct {
 	tenant   int16
 	priority int32
 	preempt  bool // may be preempted
-	end      unit.Instant
 }
 
 // at returns the entry behind a handle, or nil.

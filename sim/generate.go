@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 
 // GenerateParams say what workload to make.
 type GenerateParams struct {
-	Nodes int // in the fleet
-	Tasks int // jobs
+	Fleet *fleet.Fleet // nil = make one
+	Nodes int          // in the fleet that is made
+	Tasks int          // jobs
 	Seed  uint64
 	Load  float64 // offered accelerator load, such as 0.95
 	Gangs float64 // part of the jobs with several tasks, 0 to 1
@@ -24,6 +26,9 @@ type GenerateParams struct {
 	// to GPU clusters.
 	Median time.Duration
 	Sigma  float64
+	// Named is the part of the accelerator tasks that accept one model only,
+	// drawn by the devices of the fleet, 0 to 1.
+	Named float64
 }
 
 // Limits of a generated workload.
@@ -89,19 +94,8 @@ const generatedTenants = 16
 // Generate makes a fleet and a workload from published marginals. Equal
 // parameters give equal results on every machine.
 func Generate(p GenerateParams) (*fleet.Fleet, *Workload, error) {
-	switch {
-	case p.Nodes < 1 || p.Nodes > MaxGenerateNodes:
-		return nil, nil, fault.New(fault.Invalid, "--nodes", strconv.Itoa(p.Nodes)+" is out of range", "1 to 1,000,000")
-	case p.Tasks < 1 || p.Tasks > MaxGenerateTasks:
-		return nil, nil, fault.New(fault.Invalid, "--tasks", strconv.Itoa(p.Tasks)+" is out of range", "1 to 20,000,000")
-	case !(p.Load > 0 && p.Load <= 100):
-		return nil, nil, fault.New(fault.Invalid, "--load", fmt.Sprint(p.Load)+" is out of range", "0.95 is 95 % of the accelerators")
-	case !(p.Gangs >= 0 && p.Gangs <= 1):
-		return nil, nil, fault.New(fault.Invalid, "--gangs", fmt.Sprint(p.Gangs)+" is out of range", "a part of the jobs, 0 to 1")
-	case p.Median < 0 || p.Median.Seconds() > runLimit:
-		return nil, nil, fault.New(fault.Invalid, "--median", p.Median.String()+" is out of range", "0s to 168h; 0s = 40m")
-	case !(p.Sigma >= 0 && p.Sigma <= 5):
-		return nil, nil, fault.New(fault.Invalid, "--sigma", fmt.Sprint(p.Sigma)+" is out of range", "0 to 5; 0 = 1.6")
+	if err := p.check(); err != nil {
+		return nil, nil, err
 	}
 	if p.Median == 0 {
 		p.Median = runMedian
@@ -110,8 +104,33 @@ func Generate(p GenerateParams) (*fleet.Fleet, *Workload, error) {
 		p.Sigma = runSigma
 	}
 	rng := rand.New(rand.NewPCG(p.Seed, 0x67656e))
-	f := generateFleet(p.Nodes, rng)
+	f := p.Fleet
+	if f == nil {
+		f = generateFleet(p.Nodes, rng)
+	}
 	return f, generateJobs(p, f, rng), nil
+}
+
+func (p *GenerateParams) check() error {
+	switch {
+	case p.Fleet == nil && (p.Nodes < 1 || p.Nodes > MaxGenerateNodes):
+		return fault.New(fault.Invalid, "--nodes", strconv.Itoa(p.Nodes)+" is out of range", "1 to 1,000,000")
+	case p.Tasks < 1 || p.Tasks > MaxGenerateTasks:
+		return fault.New(fault.Invalid, "--tasks", strconv.Itoa(p.Tasks)+" is out of range", "1 to 20,000,000")
+	case !(p.Load > 0 && p.Load <= 100):
+		return fault.New(fault.Invalid, "--load", fmt.Sprint(p.Load)+" is out of range", "0.95 is 95 % of the accelerators")
+	case !(p.Gangs >= 0 && p.Gangs <= 1):
+		return fault.New(fault.Invalid, "--gangs", fmt.Sprint(p.Gangs)+" is out of range", "a part of the jobs, 0 to 1")
+	case p.Median < 0 || p.Median.Seconds() > runLimit:
+		return fault.New(fault.Invalid, "--median", p.Median.String()+" is out of range", "0s to 168h; 0s = 40m")
+	case !(p.Sigma >= 0 && p.Sigma <= 5):
+		return fault.New(fault.Invalid, "--sigma", fmt.Sprint(p.Sigma)+" is out of range", "0 to 5; 0 = 1.6")
+	case !(p.Named >= 0 && p.Named <= 1):
+		return fault.New(fault.Invalid, "--named", fmt.Sprint(p.Named)+" is out of range", "a part of the tasks, 0 to 1")
+	case p.Fleet != nil && p.Fleet.Devices() == 0:
+		return fault.New(fault.Invalid, "--world", "the fleet has no accelerators to load", "name a world with accelerators")
+	}
+	return nil
 }
 
 func generateFleet(n int, rng *rand.Rand) *fleet.Fleet {
@@ -157,6 +176,7 @@ func generateJobs(p GenerateParams, f *fleet.Fleet, rng *rand.Rand) *Workload {
 	for i := range tenants {
 		tenants[i] = job.Tenant(fmt.Sprintf("tenant-%02d", i+1))
 	}
+	models := newModelMix(f)
 	specs := make([]job.Spec, p.Tasks)
 	var work float64 // milli-seconds of device time
 	for i := range w.Jobs {
@@ -167,8 +187,12 @@ func generateJobs(p GenerateParams, f *fleet.Fleet, rng *rand.Rand) *Workload {
 			s.Priority = 10
 		}
 		if p.Gangs > 0 && taskKinds[k].share == 1000 && rng.Float64() < p.Gangs {
-			s.Gang = true
+			s.Gang, s.Topology = true, job.Topology{Mode: job.Prefer, Level: fleet.LevelSegment}
 			s.Groups = []job.Group{{Count: 2 << rng.IntN(4), Request: requestOfKind(taskKinds[k])}}
+		}
+		if p.Named > 0 && taskKinds[k].count > 0 && rng.Float64() < p.Named {
+			s.Groups = slices.Clone(s.Groups)
+			s.Groups[0].Request.Models = models.draw(rng, taskKinds[k].count)
 		}
 		run := math.Round(min(math.Exp(float64(p.Sigma*normal(rng)))*p.Median.Seconds(), runLimit))
 		a := &w.Jobs[i]
@@ -183,6 +207,40 @@ func generateJobs(p GenerateParams, f *fleet.Fleet, rng *rand.Rand) *Workload {
 		w.Jobs[i].Submit = unit.Instant(at * 1e9)
 	}
 	return w
+}
+
+// modelMix draws accelerator models by the devices a fleet has of them.
+type modelMix struct {
+	names   []fleet.Model
+	devices []int
+	widest  []int // devices of the largest node
+}
+
+func newModelMix(f *fleet.Fleet) *modelMix {
+	m := &modelMix{}
+	for i := range f.Nodes {
+		n := &f.Nodes[i]
+		if len(n.Devices) == 0 {
+			continue
+		}
+		k := slices.Index(m.names, n.Model)
+		if k < 0 {
+			k = len(m.names)
+			m.names, m.devices, m.widest = append(m.names, n.Model), append(m.devices, 0), append(m.widest, 0)
+		}
+		m.devices[k] += len(n.Devices)
+		m.widest[k] = max(m.widest[k], len(n.Devices))
+	}
+	return m
+}
+
+// draw returns a model with nodes of enough devices, or nil for any.
+func (m *modelMix) draw(rng *rand.Rand, devices int) []fleet.Model {
+	k := drawPart(rng, len(m.names), func(i int) int { return m.devices[i] })
+	if m.widest[k] < devices {
+		return nil
+	}
+	return m.names[k : k+1]
 }
 
 func requestOfKind(k taskKind) job.Request {

@@ -25,6 +25,9 @@ var ownColumns = [...]string{
 	"cpu_milli", "memory_mib", "accelerators", "share_milli", "models", "preemptible",
 }
 
+// ownOptional are columns that a file may leave out.
+var ownOptional = [...]string{"topology", "partition", "min_memory_mib", "precisions", "stack", "start_by_s"}
+
 // ownNodeColumns are the columns of our own node list.
 var ownNodeColumns = [...]string{"name", "cpu_milli", "memory_mib", "accelerators", "model", "site", "hall", "rack", "segment", "pod"}
 
@@ -46,6 +49,12 @@ type ownRow struct {
 	Share        int32   `json:"share_milli"`
 	Models       string  `json:"models,omitempty"`
 	Preemptible  bool    `json:"preemptible,omitempty"`
+	Topology     string  `json:"topology,omitempty"` // such as "prefer:segment" or "must:host"
+	Partition    string  `json:"partition,omitempty"`
+	MinMemory    int32   `json:"min_memory_mib,omitempty"`
+	Precisions   string  `json:"precisions,omitempty"` // joined by "|"
+	Stack        string  `json:"stack,omitempty"`
+	StartBy      float64 `json:"start_by_s,omitempty"`
 }
 
 // arrival checks what job.Spec.Check cannot see and builds the job.
@@ -60,18 +69,53 @@ func (r *ownRow) arrival(p *specPool) (Arrival, error) {
 		return Arrival{}, fault.Invalidf("run_s", "%g is out of range", r.Run)
 	case !(r.Expected >= 0 && r.Expected <= maxRun):
 		return Arrival{}, fault.Invalidf("expected_s", "%g is out of range", r.Expected)
+	case !(r.StartBy >= 0 && r.StartBy <= maxTime):
+		return Arrival{}, fault.Invalidf("start_by_s", "%g is out of range", r.StartBy)
+	}
+	topology, err := parseTopology(r.Topology)
+	if err != nil {
+		return Arrival{}, err
+	}
+	var precisions []string
+	if r.Precisions != "" {
+		precisions = strings.Split(r.Precisions, "|")
 	}
 	return Arrival{
 		Spec: &job.Spec{
 			Name: r.Name, Tenant: job.Tenant(r.Tenant), Queue: job.Queue(r.Queue), Class: class, Priority: r.Priority,
-			Gang: r.Gang, Preemptible: r.Preemptible, ExpectedRun: seconds(r.Expected),
+			Gang: r.Gang, Topology: topology, Preemptible: r.Preemptible, ExpectedRun: seconds(r.Expected), StartBy: unit.Instant(seconds(r.StartBy)),
 			Groups: []job.Group{{Count: r.Tasks, Request: job.Request{
 				CPU: unit.MilliCPU(r.CPU), Memory: unit.MiB(r.Memory), Accelerators: r.Accelerators,
-				Share: unit.Milli(r.Share), Models: p.split(r.Models),
+				Share: unit.Milli(r.Share), Models: p.split(r.Models), Partition: r.Partition,
+				Capability: job.Capability{MinMemory: unit.MiB(r.MinMemory), Precisions: precisions, Stack: r.Stack},
 			}}},
 		},
 		Submit: unit.Instant(seconds(r.Submit)), Run: seconds(r.Run), Models: r.Models,
 	}, nil
+}
+
+// parseTopology reads "prefer:segment" or "must:host"; empty is no wish.
+func parseTopology(text string) (job.Topology, error) {
+	if text == "" {
+		return job.Topology{}, nil
+	}
+	word, level, _ := strings.Cut(text, ":")
+	mode, ok := map[string]job.TopologyMode{"prefer": job.Prefer, "must": job.Must}[word]
+	l, err := fleet.ParseLevel(level)
+	if !ok || err != nil {
+		return job.Topology{}, fault.New(fault.Invalid, "topology", strconv.Quote(text)+" is not a topology wish", "write prefer:segment or must:host")
+	}
+	return job.Topology{Mode: mode, Level: l}, nil
+}
+
+func topologyText(t job.Topology) string {
+	switch t.Mode {
+	case job.Prefer:
+		return "prefer:" + t.Level.String()
+	case job.Must:
+		return "must:" + t.Level.String()
+	}
+	return ""
 }
 
 func rowOf(a *Arrival) ownRow {
@@ -86,6 +130,8 @@ func rowOf(a *Arrival) ownRow {
 		Submit: time.Duration(a.Submit).Seconds(), Run: max(a.Run, 0).Seconds(), Expected: s.ExpectedRun.Seconds(),
 		Tasks: g.Count, Gang: s.Gang, CPU: int32(g.Request.CPU), Memory: int32(g.Request.Memory),
 		Accelerators: g.Request.Accelerators, Share: int32(g.Request.Share), Models: strings.Join(models, "|"), Preemptible: s.Preemptible,
+		Topology: topologyText(s.Topology), Partition: g.Request.Partition, MinMemory: int32(g.Request.Capability.MinMemory),
+		Precisions: strings.Join(g.Request.Capability.Precisions, "|"), Stack: g.Request.Capability.Stack, StartBy: time.Duration(s.StartBy).Seconds(),
 	}
 }
 
@@ -98,6 +144,13 @@ func ownJob(t *table, p *specPool) (Arrival, string) {
 		CPU: int32(t.integer("cpu_milli", 0, 1<<31-1)), Memory: int32(t.integer("memory_mib", 0, 1<<31-1)),
 		Accelerators: int(t.integer("accelerators", 0, fleet.MaxDevices)), Share: int32(t.integer("share_milli", 0, int64(unit.Whole))),
 		Models: t.text("models"), Preemptible: t.boolean("preemptible"),
+		Topology: t.text("topology"), Partition: t.text("partition"), Precisions: t.text("precisions"), Stack: t.text("stack"),
+	}
+	if t.text("min_memory_mib") != "" {
+		r.MinMemory = int32(t.integer("min_memory_mib", 0, 1<<31-1))
+	}
+	if t.text("start_by_s") != "" {
+		r.StartBy = t.number("start_by_s", 0, maxTime)
 	}
 	a, err := r.arrival(p)
 	if err != nil && t.err == nil {
@@ -174,7 +227,7 @@ func WriteJobs(out io.Writer, w *Workload, jsonl bool) error {
 		return nil
 	}
 	c := csv.NewWriter(out)
-	c.Write(ownColumns[:])
+	c.Write(append(ownColumns[:len(ownColumns):len(ownColumns)], ownOptional[:]...))
 	num := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 	for i := range w.Jobs {
 		r := rowOf(&w.Jobs[i])
@@ -182,10 +235,19 @@ func WriteJobs(out io.Writer, w *Workload, jsonl bool) error {
 			r.Name, r.Tenant, r.Queue, r.Class, strconv.Itoa(int(r.Priority)), num(r.Submit), num(r.Run), num(r.Expected),
 			strconv.Itoa(r.Tasks), strconv.FormatBool(r.Gang), strconv.Itoa(int(r.CPU)), strconv.Itoa(int(r.Memory)),
 			strconv.Itoa(r.Accelerators), strconv.Itoa(int(r.Share)), r.Models, strconv.FormatBool(r.Preemptible),
+			r.Topology, r.Partition, optional(float64(r.MinMemory)), r.Precisions, r.Stack, optional(r.StartBy),
 		})
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// optional renders a number that an empty field stands for when it is 0.
+func optional(f float64) string {
+	if f == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
 // WriteNodes writes a fleet as our own CSV.

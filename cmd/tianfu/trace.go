@@ -22,32 +22,47 @@ func (p *program) trace() *cobra.Command {
 
 func (p *program) traceGenerate() *cobra.Command {
 	g := sim.GenerateParams{}
-	var out string
+	var out, world string
 	c := &cobra.Command{
 		Use:   "generate",
 		Short: "Make a fleet and a workload from published marginals and a seed",
 		Long: `Make a fleet and a workload from published marginals and a seed: node kinds and the mix of tasks of
 Alibaba's GPU trace of 2023, log-normal run times, tenants by a Zipf law. Writes nodes.csv and jobs.csv;
-equal flags give equal files on every machine.`,
-		Example: "  tianfu trace generate --nodes 1200 --tasks 20000 --load 0.95 --out out/demo",
-		Args:    cobra.NoArgs,
+equal flags give equal files on every machine. With --world, the jobs are made for that fleet and only
+jobs.csv is written.`,
+		Example: `  tianfu trace generate --nodes 1200 --tasks 20000 --load 0.95 --out out/demo
+  tianfu trace generate --world examples/chengdu.yaml --tasks 30000 --named 0.3 --out out/demo`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			var err error
+			if world != "" {
+				if g.Fleet, err = readWorld(world); err != nil {
+					return err
+				}
+			}
 			f, w, err := sim.Generate(g)
 			if err != nil {
 				return err
 			}
-			if err := writeFile(filepath.Join(out, "nodes.csv"), func(o io.Writer) error { return sim.WriteNodes(o, f) }); err != nil {
-				return err
+			fleetFlag := "--world " + world
+			if world == "" {
+				nodes := filepath.Join(out, "nodes.csv")
+				fleetFlag = "--nodes " + nodes
+				if err := writeFile(nodes, func(o io.Writer) error { return sim.WriteNodes(o, f) }); err != nil {
+					return err
+				}
 			}
 			if err := writeFile(filepath.Join(out, "jobs.csv"), func(o io.Writer) error { return sim.WriteJobs(o, w, false) }); err != nil {
 				return err
 			}
-			fmt.Fprintf(p.err, "wrote %d nodes and %d jobs to %s\ntry: tianfu replay --nodes %s --tasks %s\n", len(f.Nodes), len(w.Jobs), out,
-				filepath.Join(out, "nodes.csv"), filepath.Join(out, "jobs.csv"))
+			fmt.Fprintf(p.err, "wrote %d jobs for %d nodes to %s\ntry: tianfu replay %s --tasks %s\n", len(w.Jobs), len(f.Nodes), out,
+				fleetFlag, filepath.Join(out, "jobs.csv"))
 			return nil
 		},
 	}
 	fl := c.Flags()
+	fl.StringVar(&world, "world", "", "world file to make the jobs for, instead of --nodes")
+	fl.Float64Var(&g.Named, "named", 0, "part of the accelerator tasks that accept one model only")
 	fl.IntVar(&g.Nodes, "nodes", 1200, "nodes in the fleet")
 	fl.IntVar(&g.Tasks, "tasks", 20000, "jobs")
 	fl.Uint64Var(&g.Seed, "seed", 42, "seed")
