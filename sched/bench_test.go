@@ -1,0 +1,71 @@
+package sched_test
+
+import (
+	"fmt"
+	"testing"
+
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/sim"
+	"tianfu/unit"
+)
+
+// BenchmarkDecide measures the scheduler alone: a task enters the line, Decide
+// places it, the grant is entered. Tasks of a generated workload arrive until
+// every accelerator has been asked for once and the fleet is as good as full;
+// then the next round begins on an empty fleet. The figure is arrivals a
+// second, refused ones too.
+func BenchmarkDecide(b *testing.B) {
+	for _, nodes := range []int{1213, 9704, 100_000} {
+		for _, policy := range []string{"tianfu", "fgd"} {
+			b.Run(fmt.Sprintf("%s/nodes=%d", policy, nodes), func(b *testing.B) { benchDecide(b, policy, nodes) })
+		}
+	}
+}
+
+func benchDecide(b *testing.B, policy string, nodes int) {
+	f, w, err := sim.Generate(sim.GenerateParams{Nodes: nodes, Tasks: nodes * 9, Seed: 1, Load: 1, Named: 0.2})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var r *round
+	next := len(w.Jobs)
+	for b.Loop() {
+		if next == len(w.Jobs) {
+			b.StopTimer()
+			r = newRound(b, f, w, policy)
+			next = 0
+			b.StartTimer()
+		}
+		r.arrive(w.Jobs[next].Spec, job.ID(next+1))
+		next++
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "placements/s")
+}
+
+// round is one filling of the fleet.
+type round struct {
+	snap    sched.Snapshot
+	decider sched.Decider
+}
+
+func newRound(b *testing.B, f *fleet.Fleet, w *sim.Workload, policy string) *round {
+	c := sched.NewCapacity(f, nil, nil)
+	p, err := sched.New(policy, c, sched.Config{Typical: sim.TypicalClasses(w)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &round{snap: sched.Snapshot{Capacity: c, Index: sched.NewIndex(c, p), Waiting: sched.NewWaiting(), Tenants: make([]sched.Usage, 1)}}
+}
+
+func (r *round) arrive(s *job.Spec, id job.ID) {
+	c := r.snap.Capacity
+	h := r.snap.Waiting.Add(c, id, s, uint64(id), 0, nil)
+	r.snap.Index.Observe(&s.Groups[0].Request, 1)
+	plan := r.decider.Decide(&r.snap, unit.Instant(id))
+	for i := range plan.Placements {
+		c.Grant(plan.Placements[i].Alloc)
+	}
+	r.snap.Waiting.Remove(h) // placed, or dropped
+}
