@@ -96,6 +96,7 @@ func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.catalogue(),
 		p.check(),
+		p.compare(),
 		p.replay(),
 		p.trace(),
 	}
