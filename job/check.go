@@ -3,6 +3,7 @@ package job
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"tianfu/fault"
 	"tianfu/fleet"
@@ -106,8 +107,10 @@ func (r *Request) check() (field, what string) {
 		return "capability.min_memory", "must not be negative"
 	case len(r.Capability.Precisions) > 16:
 		return "capability.precisions", "are more than 16"
-	case len(r.Partition) > MaxName || len(r.Capability.Stack) > MaxName:
-		return "partition", "or capability.stack is longer than 128 bytes"
+	case r.Partition != "" && !nameOK(r.Partition):
+		return "partition", "must be a name of at most 128 printable bytes"
+	case r.Capability.Stack != "" && !nameOK(r.Capability.Stack):
+		return "capability.stack", "must be a name of at most 128 printable bytes"
 	}
 	for i := range r.Models {
 		if !nameOK(string(r.Models[i])) {
@@ -126,9 +129,9 @@ func bad(field, what string) error {
 	return fault.New(fault.Invalid, field, what, "")
 }
 
-// nameOK accepts 1 to MaxName bytes without control characters.
+// nameOK accepts 1 to MaxName bytes of UTF-8 without control characters.
 func nameOK(s string) bool {
-	if len(s) == 0 || len(s) > MaxName {
+	if len(s) == 0 || len(s) > MaxName || !utf8.ValidString(s) {
 		return false
 	}
 	for i := range len(s) {

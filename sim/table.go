@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"tianfu/fault"
 )
@@ -138,10 +139,14 @@ func (t *table) text(column string) string {
 		t.fail(column, fmt.Sprintf("%d bytes long", len(t.row[i])), "4,096 is the most")
 		return ""
 	}
+	if !utf8.ValidString(t.row[i]) {
+		t.fail(column, "is not UTF-8 text", "convert the file")
+		return ""
+	}
 	return t.row[i]
 }
 
-// name returns a field that names something.
+// ident returns a field that names something.
 func (t *table) ident(column string) string {
 	s := t.text(column)
 	if s == "" || len(s) > maxName {
