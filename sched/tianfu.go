@@ -20,6 +20,8 @@ import (
 //     the ratio of that demand to what is left of the model;
 //   - large gangs: opening a node that still has many free devices, at the
 //     part of demand that asks for several devices on one node;
+//   - a node without devices is preferred by a task that needs none, by two
+//     steps of cost;
 //   - power: the watts the placement adds, at a price that makes a device's
 //     watts worth a device on an empty fleet and nothing on a full one.
 //
@@ -196,8 +198,9 @@ func (p *tianfu) cost(c *Capacity, n int32, s *Shape) (milli, deciwatts int64, d
 		milli = p.stranded(nd.model, nd.cpu-s.CPU, nd.sum-s.Milli()) - p.stranded(nd.model, nd.cpu, nd.sum)
 	}
 	switch {
+	case s.Count == 0 && nd.devices > 0:
+		milli += 2*band + p.opened*int64(nd.free)
 	case s.Count == 0:
-		milli += p.opened * int64(nd.free)
 	case s.Count > 1 || s.Share == int16(unit.Whole) || s.Profile != 0:
 		milli += p.opened * int64(nd.free)
 		watts += float64(s.Count) * float64(k.Power.DeviceWatts(unit.Milli(s.Share))-k.Power.DeviceWatts(0))

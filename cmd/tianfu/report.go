@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"tianfu/fleet"
 	"tianfu/sim"
 )
 
@@ -23,7 +22,7 @@ func inflateReport(runs []inflateRun) *sim.Report {
 		r.Fragmentation = append(r.Fragmentation, run.curve(func(s *sim.InflateResult, c int) float64 { return s.Fragmentation[c] }))
 		r.LoadPower = append(r.LoadPower, run.curve(func(s *sim.InflateResult, c int) float64 { return s.Kilowatts[c] }))
 		r.Facts = append(r.Facts, sim.Fact{Label: run.Policy + ": allocated at 100 % load", Value: fmt.Sprintf("%.2f %%", run.Allocation["100"].Mean)})
-		if run.Saving != nil {
+		if run.Saving != nil && run.Policy != "fgd" {
 			r.Facts = append(r.Facts, sim.Fact{Label: run.Policy + ": IT power saved against fgd", Value: fmt.Sprintf("%.2f %%", *run.Saving)})
 		}
 		last := run.results[0]
@@ -62,8 +61,9 @@ func timedReport(runs []timedRun) *sim.Report {
 	r := &sim.Report{Title: "Replay in time", Subtitle: "Jobs arrive, wait, run and leave in virtual time, decided by the production scheduler."}
 	for i := range runs {
 		run := &runs[i]
+		shown := run.shown()
 		use, wait, power := sim.Curve{Name: run.Policy}, sim.Curve{Name: run.Policy}, sim.Curve{Name: run.Policy}
-		for _, iv := range run.intervals {
+		for _, iv := range shown {
 			use.X, use.Y = append(use.X, iv.Hours), append(use.Y, iv.Used)
 			wait.X, wait.Y = append(wait.X, iv.Hours), append(wait.Y, float64(iv.Pending))
 			power.X, power.Y = append(power.X, iv.Hours), append(power.Y, iv.Kilowatts)
@@ -73,7 +73,7 @@ func timedReport(runs []timedRun) *sim.Report {
 			r.TimePower = append(r.TimePower, power)
 		}
 		r.Waits = append(r.Waits, run.timed.WaitCurves(run.Policy)...)
-		fit, packed := sim.GangFits(run.timed.State().Capacity(), fleet.LevelSegment)
+		fit, packed := run.gangFit, run.gangPacked
 		fit.Name, packed.Name = run.Policy, run.Policy+", if perfectly packed"
 		r.GangFit = append(r.GangFit, fit, packed)
 		r.Unallocated = append(r.Unallocated, meanCauses(run))
@@ -82,7 +82,7 @@ func timedReport(runs []timedRun) *sim.Report {
 			r.Heat = append(r.Heat, h)
 		}
 		r.Facts = append(r.Facts,
-			sim.Fact{Label: run.Policy + ": jobs finished", Value: strconv.Itoa(run.Finished) + " of " + strconv.Itoa(run.Jobs)},
+			sim.Fact{Label: run.Policy + ": jobs finished of " + strconv.Itoa(run.Jobs), Value: strconv.Itoa(run.Finished)},
 			sim.Fact{Label: run.Policy + ": mean wait", Value: fmt.Sprintf("%.1f s", run.MeanWait)},
 			sim.Fact{Label: run.Policy + ": accelerators in use", Value: fmt.Sprintf("%.1f %%", run.Utilisation)})
 		if run.PowerModel != "none" {
@@ -94,11 +94,18 @@ func timedReport(runs []timedRun) *sim.Report {
 	return r
 }
 
-// meanCauses averages what kept accelerators idle over the intervals.
+// shown are the intervals that charts show: to a fifth beyond the last arrival,
+// for after it a replay only drains.
+func (r *timedRun) shown() []sim.Interval {
+	return r.intervals[:min(len(r.intervals), samples*6/5)]
+}
+
+// meanCauses averages what kept accelerators idle up to the last arrival.
 func meanCauses(run *timedRun) sim.Bars {
 	b := sim.Bars{Name: run.Policy, Labels: []string{"whole devices free", "rests of shared devices", "out of service"}, Values: make([]float64, 3)}
-	for _, iv := range run.intervals {
-		n := float64(len(run.intervals))
+	arrivals := run.intervals[:min(len(run.intervals), samples)]
+	for _, iv := range arrivals {
+		n := float64(len(arrivals))
 		b.Values[0] += iv.IdleWhole / n
 		b.Values[1] += iv.IdlePartly / n
 		b.Values[2] += iv.Down / n

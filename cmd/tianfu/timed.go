@@ -14,6 +14,7 @@ import (
 
 	"tianfu/control"
 	"tianfu/fault"
+	"tianfu/fleet"
 	"tianfu/sched"
 	"tianfu/sim"
 	"tianfu/unit"
@@ -59,6 +60,8 @@ type timedRun struct {
 	timed     *sim.Timed
 	intervals []sim.Interval
 	heat      []sim.HeatMap
+	// Gangs that still fitted when a quarter of the arrivals' time had passed.
+	gangFit, gangPacked sim.Curve
 }
 
 func (p *program) replayTime(ctx context.Context, f *replayFlags) error {
@@ -155,6 +158,9 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 		run.intervals = append(run.intervals, sim.Observe(at, s, run.timed))
 		if n := len(run.intervals); n%heatEvery == heatEvery/2 && len(run.heat) < 4 {
 			run.heat = append(run.heat, sim.Heat(at, s))
+		}
+		if len(run.intervals) == samples/4 {
+			run.gangFit, run.gangPacked = sim.GangFits(s.Capacity(), fleet.LevelSegment)
 		}
 	}
 	if run.timed, err = sim.NewTimed(*params); err != nil {
