@@ -127,6 +127,9 @@ func (c *chart) prepare() {
 	if math.IsInf(c.x.min, 1) {
 		c.x = axis{0, 1, c.xLog}
 	}
+	if c.xLog {
+		c.x.max = max(c.x.max, 1)
+	}
 	if c.y.max <= 0 {
 		c.y.max = 1
 	}

@@ -105,6 +105,15 @@ func TestEveryDrawingIsWellFormedAndHasItsNumbers(t *testing.T) {
 	}
 }
 
+// TestReportOfNothing draws curves in which nothing happens.
+func TestReportOfNothing(t *testing.T) {
+	flat := []sim.Curve{{Name: "p", X: []float64{0}, Y: []float64{0}}, {Name: "q"}}
+	p := page(t, &sim.Report{Title: "empty", Waits: flat, Pending: flat, GangFit: flat, Utilisation: flat, Allocation: flat, TimePower: flat, Unallocated: []sim.Bars{{Name: "p", Labels: []string{"a"}, Values: []float64{0}}}})
+	if strings.Contains(p, "NaN") || strings.Contains(p, "Inf") {
+		t.Error("the page has a position that is not a number")
+	}
+}
+
 // TestLargeFleetStaysASmallPage draws twenty thousand nodes.
 func TestLargeFleetStaysASmallPage(t *testing.T) {
 	g := sim.HeatGroup{Name: "g"}
