@@ -97,6 +97,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.catalogue(),
 		p.check(),
 		p.compare(),
+		p.fleet(),
 		p.replay(),
 		p.trace(),
 	}

@@ -67,6 +67,9 @@ func runOf(t testing.TB, d inflateDocument, policy string) *inflateRun {
 // TestPeersReproduceThePublishedRuns holds every peer policy to the means over
 // ten seeds that were computed with an independent implementation.
 func TestPeersReproduceThePublishedRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of seconds under the race detector")
+	}
 	expected := readTable(t, sharedFile(t, "traces/openb/expected.csv"))
 	names := map[string]string{"Random": "random", "DotProd": "dotprod", "GpuClustering": "gpu-clustering", "GpuPacking": "gpu-packing", "BestFit": "bestfit", "FGD": "fgd"}
 	firstfit := map[string]float64{"default": 94.32, "multigpu50": 96.25, "gpushare100": 86.03, "gpuspec33": 93.68}
@@ -98,6 +101,9 @@ func TestPeersReproduceThePublishedRuns(t *testing.T) {
 // TestPowerPoliciesReproduceThePublishedRuns holds PWR and its mixes with FGD
 // to the table of cluster power.
 func TestPowerPoliciesReproduceThePublishedRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of seconds under the race detector")
+	}
 	expected := readTable(t, sharedFile(t, "traces/openb/expected_power.csv"))
 	name := func(s string) string {
 		var w1, w2 int
@@ -135,6 +141,9 @@ func TestPowerPoliciesReproduceThePublishedRuns(t *testing.T) {
 // TestOurPolicyBeatsItsPeers holds the default policy to what the product
 // promises: more allocated than FGD everywhere and less power, in one run.
 func TestOurPolicyBeatsItsPeers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of seconds under the race detector")
+	}
 	least := map[string]float64{"default": 96.1, "gpuspec33": 94.9, "multigpu50": 97.5, "gpushare100": 87.0}
 	for _, workload := range openbWorkloads {
 		d := decode[inflateDocument](t, inflateArgs(t, workload, "tianfu,fgd", "42-51")...)
@@ -155,6 +164,9 @@ func TestOurPolicyBeatsItsPeers(t *testing.T) {
 
 // TestMigrationStaysInItsBudget runs tianfu-migrate with its stated budget.
 func TestMigrationStaysInItsBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of seconds under the race detector")
+	}
 	d := decode[inflateDocument](t, inflateArgs(t, "default", "tianfu-migrate,tianfu", "42-51")...)
 	m, plain := runOf(t, d, "tianfu-migrate"), runOf(t, d, "tianfu")
 	if m.MovesPerTask > 0.05 {
@@ -208,6 +220,9 @@ func golden(t testing.TB, path, got string) {
 // TestQueueingReproducesTheReference holds the queueing protocol to every
 // printed digit of an independent implementation.
 func TestQueueingReproducesTheReference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of seconds under the race detector")
+	}
 	log := sharedFile(t, "traces/swf/lublin_256.swf")
 	for _, row := range readTable(t, sharedFile(t, "traces/swf/expected.csv")) {
 		d := decode[map[string]float64](t, "replay", "--protocol", "backfill", "--jobs", log, "--processors", "256",
