@@ -98,6 +98,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.check(),
 		p.compare(),
 		p.fleet(),
+		p.green(),
 		p.replay(),
 		p.trace(),
 	}
