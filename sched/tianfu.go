@@ -60,6 +60,12 @@ const (
 	// packageWeight is the part of a CPU package's watts that is charged to the
 	// task that wakes it: others will share it.
 	packageWeight = 0.1
+	// scarceFrom is the CPU asked for each device, over the CPU the fleet has for
+	// each, from which CPU counts as short; scarceOver later it wholly does.
+	scarceFrom, scarceOver = 0.97, 0.05
+	// aloneWeight is the weight of tasks without devices once CPU is short: they
+	// come again and again, while a device is taken once.
+	aloneWeight = 2
 	// firstRebuild tasks are seen before the first tables are made; each later
 	// set is made when that many again have come.
 	firstRebuild = 32
@@ -160,6 +166,7 @@ func (p *tianfu) rebuild(c *Capacity) {
 	if p.milli > 0 {
 		p.opened = openWeight * several / p.milli
 	}
+	alone := p.contended(c)
 	for m := range c.models {
 		var cpu, milli int64
 		for id, n := range p.seen {
@@ -169,6 +176,7 @@ func (p *tianfu) rebuild(c *Capacity) {
 			}
 		}
 		p.spare[m] = math.MaxInt32 << 16 / 1000
+		cpu += int64(alone * float64(milli))
 		if cpu > 0 {
 			p.spare[m] = milli << 16 / cpu
 		}
@@ -179,6 +187,27 @@ func (p *tianfu) rebuild(c *Capacity) {
 		p.price[g] = int32(residueWeight * 1000 * price[g])
 	}
 	p.reprice(c)
+}
+
+// contended returns the milli CPU that tasks without devices take from each
+// milli of device, as far as CPU is short in the mix seen so far. While CPU is
+// plenty they take none: they fit beside the devices, and counting them would
+// spread work that could be packed.
+func (p *tianfu) contended(c *Capacity) float64 {
+	var alone, all int64
+	for id, n := range p.seen {
+		s := &c.shapes[id]
+		all += n * int64(s.CPU)
+		if s.Count == 0 {
+			alone += n * int64(s.CPU)
+		}
+	}
+	if p.milli == 0 || c.total.CPU == 0 {
+		return 0
+	}
+	asked := float64(all) / float64(p.milli) * float64(c.total.Milli) / float64(c.total.CPU)
+	short := min(max((asked-scarceFrom)/scarceOver, 0), 1)
+	return aloneWeight * short * float64(alone) / float64(p.milli)
 }
 
 // stranded returns the free milli of a node that cpu left there cannot feed.

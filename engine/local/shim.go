@@ -1,0 +1,268 @@
+package local
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tianfu/engine"
+	"tianfu/unit"
+)
+
+// Exit codes of the shim process itself. Nobody decides by them: what happened
+// is in the task's directory.
+const (
+	shimDone   = 0
+	shimUsage  = 2
+	shimFailed = 70
+	shimSecond = 75 // another shim has the task, or had it
+)
+
+// Shim is the whole of `tianfu shim DIRECTORY`: it runs the task described there
+// and returns the exit code of its own process. `tianfu shim confine DIRECTORY`
+// is the step between the shim and a command that Landlock confines. Start-up
+// time is paid by every task, so a program calls Shim before anything else.
+func Shim(args []string) int {
+	switch {
+	case len(args) == 1:
+		return superviseTask(taskDir(args[0]))
+	case len(args) == 2 && args[0] == "confine":
+		return confine(taskDir(args[1]))
+	}
+	fmt.Fprintln(os.Stderr, "tianfu shim: started by the server only")
+	return shimUsage
+}
+
+// message is what the server writes into a task's control FIFO, one a line.
+type message struct {
+	GraceMillis int64 `json:"grace_ms"`
+}
+
+type shim struct {
+	dir   taskDir
+	spec  spec
+	cg    *cgroup // nil without cgroups
+	child child
+	began unit.Instant
+
+	meter    meter
+	asked    engine.Cause // why the stop signal was sent
+	deadline time.Time    // when SIGKILL follows
+	kill     *time.Timer
+}
+
+// superviseTask takes the task if nobody has it or ever had it. The order of
+// the first three steps is the whole of "never started twice": the lock keeps
+// out a shim that lives, the exclusive file one that has died.
+func superviseTask(dir taskDir) int {
+	unix.CloseOnExec(3)
+	lock, err := dir.tryLock()
+	if lock == nil {
+		fmt.Fprintln(os.Stderr, "shim: the task has a shim already", err)
+		return shimSecond
+	}
+	defer lock.Close()
+	s := &shim{dir: dir}
+	if err := dir.read(fileSpec, &s.spec); err != nil || s.spec.Boot != bootID() {
+		fmt.Fprintln(os.Stderr, "shim: the order is unreadable or of an earlier boot:", err)
+		return shimFailed
+	}
+	if err := dir.begin(); err != nil {
+		fmt.Fprintln(os.Stderr, "shim: the task was begun before:", err)
+		return shimSecond
+	}
+	if err := dir.reserveExit(); err != nil {
+		fmt.Fprintln(os.Stderr, "shim:", err)
+		return shimFailed
+	}
+	// A signal that is caught here is at its default in the task; one that were
+	// ignored here would be ignored there too.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	o := s.run(signals)
+	return s.finish(o)
+}
+
+func (d taskDir) begin() error {
+	f, err := os.OpenFile(d.path(fileBegun), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return json.NewEncoder(f).Encode(begun{PID: os.Getpid()})
+}
+
+// run starts the task, sees it through and returns how it ended.
+func (s *shim) run(signals <-chan os.Signal) outcome {
+	s.began = now()
+	fail := func(err error) outcome {
+		if s.cg != nil {
+			s.cg.remove()
+		}
+		return outcome{
+			Exit:    engine.Exit{Cause: engine.CauseNotStarted, Code: -1, Detail: err.Error()},
+			Started: s.began, Ended: now(),
+		}
+	}
+	if site := s.spec.Cgroup; site.Version != 0 {
+		o := &s.spec.Order
+		l := limits{milliCPU: int64(o.CPU), quota: s.spec.Quota, memory: int64(o.Memory) << 20, processes: int64(o.Processes)}
+		cg, err := site.create(o.Key.String(), l)
+		if err != nil {
+			return fail(err)
+		}
+		s.cg = cg
+	}
+	logs, err := openLogs(s.dir, s.spec.Order.LogBytes)
+	if err != nil {
+		return fail(err)
+	}
+	defer logs.close()
+	control, err := os.OpenFile(s.dir.path(fileControl), os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer control.Close()
+	if err := s.child.start(s, logs); err != nil {
+		return fail(err)
+	}
+	s.meter.start(s.cg)
+	if s.child.running {
+		s.tell()
+	}
+	status := s.wait(signals, readMessages(control))
+	s.endRest()
+	logs.drain()
+	u := s.meter.end(s.began, s.child.usage)
+	if s.cg != nil {
+		s.cg.remove()
+	}
+	e := ending{status: status, wraps: s.spec.Wraps, asked: s.asked, ooms: u.OOMKills}
+	o := outcome{Exit: e.exit(), Usage: u, Started: s.began, Ended: now()}
+	if !s.child.running && s.asked == "" {
+		o.Exit = engine.Exit{Cause: engine.CauseNotStarted, Code: -1, Detail: "the sandbox failed: " + logs.head()}
+	}
+	return o
+}
+
+// tell says that the process exists: first to the directory, for a server that
+// comes later, then to the one that waits.
+func (s *shim) tell() {
+	_ = s.dir.write(fileStarted, started{PID: s.child.pid, Inner: s.child.inner, At: s.began}, false)
+	_, _ = unix.Write(3, []byte("started\n")) // nobody listens after the server has died
+	unix.Close(3)
+}
+
+func (s *shim) wait(signals <-chan os.Signal, messages <-chan message) unix.WaitStatus {
+	s.kill = time.NewTimer(time.Hour)
+	s.kill.Stop()
+	defer s.kill.Stop()
+	var limit <-chan time.Time
+	if l := s.spec.Order.TimeLimit; l > 0 {
+		t := time.NewTimer(l)
+		defer t.Stop()
+		limit = t.C
+	}
+	sample := time.NewTicker(sampleEvery)
+	defer sample.Stop()
+	for {
+		select {
+		case status := <-s.child.exited:
+			return status
+		case m := <-messages:
+			s.stop(engine.CauseStopped, time.Duration(m.GraceMillis)*time.Millisecond)
+		case <-limit:
+			s.stop(engine.CauseTimeLimit, s.spec.Order.Grace)
+		case <-s.kill.C:
+			s.child.signal(unix.SIGKILL)
+			if s.cg != nil {
+				s.cg.kill()
+			}
+		case sig := <-signals:
+			if sig != syscall.SIGHUP { // the machine goes down
+				s.stop(engine.CauseStopped, s.spec.Order.Grace)
+			}
+		case <-sample.C:
+			u := s.meter.sample(s.began)
+			_ = s.dir.writeUsage(u)
+		}
+	}
+}
+
+// stop sends the stop signal once and lets SIGKILL follow after grace; asked
+// again it can only come sooner.
+func (s *shim) stop(why engine.Cause, grace time.Duration) {
+	at := time.Now().Add(max(0, min(grace, engine.MaxGrace)))
+	if s.asked == "" {
+		s.asked = why
+		n, _ := engine.SignalNumber(s.spec.Order.StopSignal)
+		s.child.signal(unix.Signal(n))
+	} else if !at.Before(s.deadline) {
+		return
+	}
+	s.deadline = at
+	s.kill.Reset(time.Until(at))
+}
+
+// endRest ends what the task left behind: a task is over when its first process
+// is. It waits until all of it is gone, so that the devices are free.
+func (s *shim) endRest() {
+	limit := time.After(10 * time.Second)
+	for {
+		select {
+		case <-s.child.empty:
+			return
+		default:
+		}
+		s.child.signal(unix.SIGKILL)
+		killChildren(os.Getpid())
+		if s.cg != nil {
+			s.cg.kill()
+		}
+		select {
+		case <-s.child.empty:
+			return
+		case <-limit: // a process that the kernel cannot end, e.g. one waiting for a dead disk
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// finish writes the outcome. A disk that refuses is tried again for as long as
+// it takes: the shim has nothing else to do, and its lock says that the task is
+// still in its hands.
+func (s *shim) finish(o outcome) int {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		err := s.dir.writeExit(o)
+		if err == nil {
+			return shimDone
+		}
+		if os.IsNotExist(err) && !s.dir.has(fileSpec) {
+			return shimFailed // the directory was taken away
+		}
+		fmt.Fprintln(os.Stderr, "shim: the end of the task cannot be written:", err)
+		time.Sleep(wait)
+	}
+}
+
+func readMessages(control *os.File) <-chan message {
+	out := make(chan message)
+	go func() {
+		sc := bufio.NewScanner(control)
+		for sc.Scan() {
+			var m message
+			if json.Unmarshal(sc.Bytes(), &m) == nil {
+				out <- m
+			}
+		}
+	}()
+	return out
+}

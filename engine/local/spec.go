@@ -1,0 +1,179 @@
+package local
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"tianfu/engine"
+	"tianfu/fault"
+	"tianfu/unit"
+)
+
+// Files of a task's directory. All but work and tmp are the shim's and the
+// server's alone; the task sees none of them.
+const (
+	fileSpec    = "spec.json"  // the order and how it is to be carried out
+	fileLock    = "lock"       // flock held by the shim for as long as it lives
+	fileBegun   = "begun"      // made exclusively, once, before anything is started
+	fileStarted = "started"    // the process exists
+	fileExit    = "exit.json"  // how it ended
+	filePart    = "exit.part"  // its disk blocks, reserved at the start
+	fileUsage   = "usage"      // last sample
+	fileControl = "control"    // FIFO from the server to the shim
+	fileShimLog = "shim.log"   // what the shim itself has to say
+	dirWork     = "work"       // the task's working directory
+	dirTmp      = "tmp"        // the task's /tmp
+	dirBundle   = "bundle"     // for an OCI runtime
+	reserved    = 4096         // bytes kept for the exit record
+	maxRecord   = 64 << 20     // bytes of a record that is read back
+	maxDetail   = 1000         // bytes of an exit's detail
+	bootFile    = "/proc/sys/kernel/random/boot_id"
+)
+
+// spec is everything a shim needs: it decides nothing by itself.
+type spec struct {
+	Order  engine.Order `json:"order"`
+	Boot   string       `json:"boot"` // boot of the machine that the order was taken in
+	Level  engine.Level `json:"level"`
+	Argv   []string     `json:"argv"` // sandbox, command and all
+	Env    []string     `json:"env"`
+	Dir    string       `json:"dir"` // working directory as the task sees it
+	Home   string       `json:"home"`
+	UID    int          `json:"uid"`     // -1: the server's own
+	Clone  uintptr      `json:"clone"`   // namespaces that the shim makes itself
+	Show   []string     `json:"show"`    // readable under Landlock
+	Cgroup cgroupSite   `json:"cgroup"`  // where the task's cgroup is made
+	Quota  bool         `json:"quota"`   // hold the task to its CPU
+	Wraps  bool         `json:"wraps"`   // argv[0] says 128+n for signal n
+	Gated  bool         `json:"gated"`   // argv[0] is bubblewrap: pid on fd 3, go on fd 4
+	NoCell bool         `json:"no_cell"` // no memory cgroup: limits by rlimit
+}
+
+// begun is what a shim writes before it starts anything.
+type begun struct {
+	PID int `json:"pid"` // of the shim
+}
+
+// started says which processes are the task.
+type started struct {
+	PID   int          `json:"pid"`   // child of the shim
+	Inner int          `json:"inner"` // process 1 of the sandbox; 0 without one
+	At    unit.Instant `json:"at"`
+}
+
+// outcome is the whole of exit.json.
+type outcome struct {
+	Exit    engine.Exit  `json:"exit"`
+	Usage   engine.Usage `json:"usage"`
+	Started unit.Instant `json:"started"`
+	Ended   unit.Instant `json:"ended"`
+}
+
+// taskDir is the directory of one key.
+type taskDir string
+
+func (d taskDir) path(name string) string { return filepath.Join(string(d), name) }
+
+func (d taskDir) has(name string) bool {
+	_, err := os.Lstat(d.path(name))
+	return err == nil
+}
+
+// read decodes a record. It fails for one that is absent, cut or too large.
+func (d taskDir) read(name string, into any) error {
+	info, err := os.Lstat(d.path(name))
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxRecord {
+		return fault.Invalidf(d.path(name), "is larger than %d bytes", maxRecord)
+	}
+	data, err := os.ReadFile(d.path(name))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+// write makes a record whole or not at all; durable when asked.
+func (d taskDir) write(name string, record any, durable bool) error {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return writeWhole(d.path(name), data, durable)
+}
+
+// tryLock takes the lock of the directory for as long as the file stays open.
+// It returns nil without error when somebody else has it.
+func (d taskDir) tryLock() (*os.File, error) {
+	f, err := os.OpenFile(d.path(fileLock), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if err == syscall.EWOULDBLOCK {
+		return nil, nil
+	}
+	return nil, err
+}
+
+func writeWhole(path string, data []byte, durable bool) error {
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return disk(err, path)
+	}
+	_, err = f.Write(data)
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	if err2 := f.Close(); err == nil {
+		err = err2
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err == nil && durable {
+		err = syncDir(filepath.Dir(path))
+	}
+	return disk(err, path)
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// disk gives an error of the file system its kind.
+func disk(err error, path string) error {
+	if err == nil {
+		return nil
+	}
+	e := &fault.Error{Kind: fault.Unavailable, Where: path, What: "state of the local engine cannot be written", Err: err}
+	if isFull(err) {
+		e.Kind, e.Fix = fault.Exhausted, "free space on its file system"
+	}
+	return e
+}
+
+func bootID() string {
+	b, err := os.ReadFile(bootFile)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
