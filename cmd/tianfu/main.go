@@ -19,6 +19,7 @@ import (
 )
 
 func main() {
+	becomeShim()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	p := &program{out: os.Stdout, err: os.Stderr}
 	code := p.Run(ctx, os.Args[1:])
@@ -100,6 +101,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.fleet(),
 		p.green(),
 		p.replay(),
+		p.shim(),
 		p.trace(),
 	}
 }

@@ -22,6 +22,7 @@ type logReader struct {
 	follow bool
 	offset int64
 	f      *os.File
+	start  int64 // of the open segment
 	end    int64 // of the open segment, where the next begins; -1 while it is the last
 }
 
@@ -77,7 +78,7 @@ func (r *logReader) Read(p []byte) (int, error) {
 
 // take reads once; 0 without error means that there is nothing more yet.
 func (r *logReader) take(p []byte) (int, error) {
-	for range 2 * segments {
+	for range 4 * segments {
 		if r.f == nil && !r.open() {
 			return 0, nil
 		}
@@ -132,26 +133,29 @@ func (r *logReader) open() bool {
 			f.Close()
 			return false
 		}
-		r.f, r.end = f, end
+		r.f, r.start, r.end = f, s.offset, end
 		return true
 	}
 	return false
 }
 
-// moveOn closes the open segment when a later one exists.
+// moveOn goes to the next segment when there is one; before that it reads what
+// was written to this one between the last look and the rotation.
 func (r *logReader) moveOn() bool {
 	if r.end < 0 {
-		list := segmentsOf(string(r.dir()), r.name)
-		if len(list) == 0 || list[len(list)-1].offset < r.offset || list[len(list)-1].offset == r.offset && r.isOpen(list[len(list)-1]) {
-			return false
+		for _, s := range segmentsOf(string(r.dir()), r.name) {
+			if s.offset > r.start {
+				r.end = s.offset
+				return true
+			}
 		}
+		return false
 	}
+	r.offset = max(r.offset, r.end)
 	r.f.Close()
 	r.f, r.end = nil, -1
 	return true
 }
-
-func (r *logReader) isOpen(s segment) bool { return filepath.Base(r.f.Name()) == s.name }
 
 // Close ends reading.
 func (r *logReader) Close() error {

@@ -17,21 +17,21 @@ import (
 // Files of a task's directory. All but work and tmp are the shim's and the
 // server's alone; the task sees none of them.
 const (
-	fileSpec    = "spec.json"  // the order and how it is to be carried out
-	fileLock    = "lock"       // flock held by the shim for as long as it lives
-	fileBegun   = "begun"      // made exclusively, once, before anything is started
-	fileStarted = "started"    // the process exists
-	fileExit    = "exit.json"  // how it ended
-	filePart    = "exit.part"  // its disk blocks, reserved at the start
-	fileUsage   = "usage"      // last sample
-	fileControl = "control"    // FIFO from the server to the shim
-	fileShimLog = "shim.log"   // what the shim itself has to say
-	dirWork     = "work"       // the task's working directory
-	dirTmp      = "tmp"        // the task's /tmp
-	dirBundle   = "bundle"     // for an OCI runtime
-	reserved    = 4096         // bytes kept for the exit record
-	maxRecord   = 64 << 20     // bytes of a record that is read back
-	maxDetail   = 1000         // bytes of an exit's detail
+	fileSpec    = "spec.json" // the order and how it is to be carried out
+	fileLock    = "lock"      // flock held by the shim for as long as it lives
+	fileBegun   = "begun"     // made exclusively, once, before anything is started
+	fileStarted = "started"   // the process exists
+	fileExit    = "exit.json" // how it ended
+	filePart    = "exit.part" // its disk blocks, reserved at the start
+	fileUsage   = "usage"     // last sample
+	fileControl = "control"   // FIFO from the server to the shim
+	fileShimLog = "shim.log"  // what the shim itself has to say
+	dirWork     = "work"      // the task's working directory
+	dirTmp      = "tmp"       // the task's /tmp
+	dirBundle   = "bundle"    // for an OCI runtime
+	reserved    = 4096        // bytes kept for the exit record
+	maxRecord   = 64 << 20    // bytes of a record that is read back
+	maxDetail   = 1000        // bytes of an exit's detail
 	bootFile    = "/proc/sys/kernel/random/boot_id"
 )
 

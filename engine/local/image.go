@@ -1,0 +1,87 @@
+package local
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"tianfu/engine"
+	"tianfu/fault"
+)
+
+// planImage runs a task in an unpacked image through crun. An image is named by
+// the absolute path of its root file system. References to a registry are
+// refused: pulling, trusting and storing images is a matter of its own.
+func (s *site) planImage(sp *spec, dir taskDir) error {
+	image := sp.Order.Image
+	root := strings.TrimPrefix(image, "dir:")
+	if !filepath.IsAbs(root) {
+		return fault.New(fault.Denied, "image "+image, "this engine runs unpacked images only, not references", "unpack it on the machine and name its directory: dir:/srv/images/NAME")
+	}
+	if info, err := os.Stat(root); err != nil || !info.IsDir() {
+		return fault.New(fault.Denied, "image "+image, "is not a directory on this machine", "unpack the image there")
+	}
+	for _, h := range s.hide {
+		if root == h || strings.HasPrefix(root, h+"/") || strings.HasPrefix(h, root+"/") || root == "/" {
+			return fault.New(fault.Denied, "image "+image, "would show the server's own files", "keep images apart from the data directory")
+		}
+	}
+	if s.crun == "" {
+		return fault.New(fault.Denied, "image "+image, "no OCI runtime is installed", "install crun")
+	}
+	if os.Geteuid() != 0 || s.uids == nil {
+		return fault.New(fault.Denied, "image "+image, "crun is used only by a server that is root and gives each tenant a user", "run the server as root, or the job without an image")
+	}
+	if len(sp.Order.Devices) > 0 {
+		return fault.New(fault.Denied, "image "+image, "devices are not handed to images by this engine", "run the job without an image")
+	}
+	sp.Dir, sp.Home, sp.Wraps = "/work", "/work", true
+	sp.Level = engine.LevelSandbox
+	sp.Argv = []string{s.crun, "--cgroup-manager=disabled", "--root", dir.path("crun"), "run", "--bundle", dir.path(dirBundle), "task"}
+	return nil
+}
+
+// container is the OCI configuration of an image task.
+func (sp *spec) container(dir taskDir) *specs.Spec {
+	o := &sp.Order
+	c := &specs.Spec{
+		Version:  "1.0.2",
+		Hostname: "task",
+		Root:     &specs.Root{Path: strings.TrimPrefix(o.Image, "dir:"), Readonly: true},
+		Process: &specs.Process{
+			User: specs.User{UID: uint32(sp.UID), GID: uint32(sp.UID)},
+			Args: o.Command, Env: sp.Env, Cwd: sp.Dir,
+			NoNewPrivileges: true,
+			Capabilities:    &specs.LinuxCapabilities{},
+			Rlimits:         []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}, {Type: "RLIMIT_NOFILE", Hard: maxOpenFiles, Soft: maxOpenFiles}},
+		},
+		Mounts: []specs.Mount{
+			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+			{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777"}},
+			{Destination: "/tmp", Type: "bind", Source: dir.path(dirTmp), Options: []string{"rbind", "rw", "nosuid", "nodev"}},
+			{Destination: "/work", Type: "bind", Source: dir.path(dirWork), Options: []string{"rbind", "rw", "nosuid", "nodev"}},
+		},
+		Linux: &specs.Linux{
+			Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace}},
+			MaskedPaths: []string{
+				"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+				"/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+			},
+			ReadonlyPaths: []string{"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
+		},
+	}
+	if !o.Network {
+		c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
+	}
+	for _, m := range o.Mounts {
+		access := "ro"
+		if m.Writable {
+			access = "rw"
+		}
+		c.Mounts = append(c.Mounts, specs.Mount{Destination: m.Target, Type: "bind", Source: m.Source, Options: []string{"rbind", access, "nosuid", "nodev"}})
+	}
+	return c
+}
