@@ -42,7 +42,11 @@ type State struct {
 	nodes   map[fleet.NodeID]int32
 	jobs    []jobState // by ID, from 1
 	held    *sched.Reservation
-	due     dueHeap // pending jobs with a latest start
+	due     dueHeap             // pending jobs with a latest start
+	later   dueHeap             // jobs in backoff, by the instant they enter the line again
+	waiters map[job.ID][]job.ID // jobs held by a dependency, by what they wait for
+	settle  []job.ID            // jobs whose dependency has ended, to be looked at
+	keys    map[submitKey]job.ID
 	windows windowList
 
 	decider  sched.Decider
@@ -64,8 +68,16 @@ type jobState struct {
 	running   int32 // tasks holding an allocation
 	open      int32 // tasks not yet ended for good
 	one       taskState
-	more      []taskState // of a job of several tasks
-	lost      []int32     // tasks of a gang waiting for the others to leave
+	more      []taskState  // of a job of several tasks
+	failures  int32        // tries of its tasks that failed and were allowed another
+	holds     int32        // dependencies not yet met
+	eligible  unit.Instant // backoff holds it until then
+}
+
+// submitKey is what makes a submission idempotent.
+type submitKey struct {
+	tenant job.Tenant
+	key    string
 }
 
 type taskState struct {
@@ -100,6 +112,9 @@ type Outcome struct {
 	Records  []Record
 	Orders   []Order
 	Refusals []Refusal
+	// Accepted has the ID of every submission that was not refused, in the order
+	// of their inputs; one repeated under its key has the ID it had.
+	Accepted []job.ID
 	Plan     *sched.Plan // of this step's cycle; nil when none ran
 }
 
@@ -111,7 +126,8 @@ type Refusal struct {
 
 // Open returns the state of a new centre. Its first Step records it.
 func Open(cfg Config) (*State, error) {
-	s := &State{cfg: cfg, numbers: map[job.Tenant]int16{}, nodes: map[fleet.NodeID]int32{}, waiting: sched.NewWaiting()}
+	s := &State{cfg: cfg, numbers: map[job.Tenant]int16{}, nodes: map[fleet.NodeID]int32{}, waiting: sched.NewWaiting(),
+		waiters: map[job.ID][]job.ID{}, keys: map[submitKey]job.ID{}}
 	s.cap = sched.NewCapacity(cfg.Fleet, cfg.Rank, cfg.Power)
 	p, err := sched.New(cfg.Policy, s.cap, cfg.Params)
 	if err != nil {
@@ -147,6 +163,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	s.now = now
 	o := &s.out
 	o.Records, o.Orders, o.Refusals, o.Plan = o.Records[:0], o.Orders[:0], o.Refusals[:0], nil
+	o.Accepted = o.Accepted[:0]
 	if len(batch) > 1 {
 		slices.SortStableFunc(batch, compareInputs)
 	}
@@ -160,11 +177,15 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 		}
 	}
 	s.passWindows()
-	if s.dirty && s.waiting.Len() > 0 {
+	s.release()
+	if (s.dirty || len(s.due) > 0 && s.due[0].at <= now) && s.waiting.Len() > 0 {
 		s.cycle()
 	}
 	s.dirty = false
 	s.expire()
+	if s.settleAll() {
+		s.cycle()
+	}
 	return o
 }
 
@@ -172,8 +193,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 func (s *State) Now() unit.Instant { return s.now }
 
 // NextWake returns when the state needs a tick although nothing arrives: a
-// latest start passes, a maintenance window opens or closes, a reservation
-// falls due. Never when nothing is due.
+// latest start passes, a maintenance window opens or closes, a backoff is over. Never when nothing is due.
 func (s *State) NextWake() unit.Instant {
 	at := unit.Never
 	if len(s.due) > 0 {
@@ -181,6 +201,9 @@ func (s *State) NextWake() unit.Instant {
 	}
 	if len(s.windows) > 0 {
 		at = min(at, s.windows[0].at)
+	}
+	if len(s.later) > 0 {
+		at = min(at, s.later[0].at)
 	}
 	return at
 }

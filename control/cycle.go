@@ -107,12 +107,14 @@ func (s *State) expire() {
 			heap.Pop(&s.due)
 		}
 		j := s.jobOf(id)
-		if !j.queued || j.started {
+		if j.phase != Pending || j.started {
 			continue
 		}
-		why := s.waiting.Reason(j.handle)
-		if why.Dominant == sched.None {
-			why.Dominant = sched.BehindHead
+		why := sched.Reason{Dominant: sched.BehindHead}
+		if !j.queued {
+			why = s.whyOf(j)
+		} else if r, looked := s.waiting.ReasonNow(j.handle); looked {
+			why = r
 		}
 		s.record(Record{Kind: JobExpired, Job: id, Reason: why})
 	}

@@ -2,12 +2,15 @@ package control
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
+	"tianfu/energy"
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
+	"tianfu/unit"
 )
 
 var errNotOpened = fault.New(fault.Invalid, "record log", "does not begin with the record that opens a centre", "restore the log from its start")
@@ -43,6 +46,9 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = binary.AppendUvarint(b, uint64(r.Job))
 		return appendReason(b, &r.Reason)
 	case JobCancelled:
+		b = append(binary.AppendUvarint(b, uint64(r.Job)), byte(r.Cancel))
+		return binary.AppendUvarint(b, uint64(r.For))
+	case Released:
 		return binary.AppendUvarint(b, uint64(r.Job))
 	case Reserved:
 		return appendReservation(b, r.Held)
@@ -130,7 +136,15 @@ func appendSpec(b []byte, s *job.Spec) []byte {
 	for i := range s.Groups {
 		b = appendGroup(b, &s.Groups[i])
 	}
-	return b
+	b = binary.AppendUvarint(b, uint64(s.Retries))
+	b = binary.AppendVarint(b, int64(s.Backoff))
+	b = binary.AppendUvarint(b, uint64(len(s.After)))
+	for _, d := range s.After {
+		b = append(binary.AppendUvarint(b, uint64(d.Job)), flags(d.AnyEnd))
+	}
+	b = appendString(b, s.Key)
+	b = binary.AppendUvarint(b, uint64(len(s.Work)))
+	return append(b, s.Work...)
 }
 
 func appendGroup(b []byte, g *job.Group) []byte {
@@ -187,6 +201,8 @@ func appendConfig(b []byte, c *Config) []byte {
 			b = binary.AppendVarint(b, int64(w.To))
 		}
 	}
+	b = appendTraits(b, c.Fleet.Traits)
+	b = appendPower(b, c.Power, byRank)
 	b = appendString(b, c.Policy)
 	b = append(b, byte(c.Rules.Backfill), flags(c.Rules.Preempt))
 	b = binary.AppendUvarint(b, uint64(c.Rules.Depth))
@@ -199,6 +215,63 @@ func appendConfig(b []byte, c *Config) []byte {
 		}})
 	}
 	return appendWeights(b, c.Weights)
+}
+
+// appendTraits appends what is known of the models, by name.
+func appendTraits(b []byte, traits map[fleet.Model]fleet.Traits) []byte {
+	names := make([]string, 0, len(traits))
+	for m := range traits {
+		names = append(names, string(m))
+	}
+	slices.Sort(names)
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, m := range names {
+		t := traits[fleet.Model(m)]
+		b = appendString(b, m)
+		b = binary.AppendUvarint(b, uint64(t.Memory))
+		b = appendString(b, t.Stack)
+		b = appendString(b, t.Maker)
+		b = binary.AppendUvarint(b, math.Float64bits(t.FP16TFLOPS))
+		b = binary.AppendUvarint(b, uint64(len(t.Precisions)))
+		for _, p := range t.Precisions {
+			b = appendString(b, p)
+		}
+		b = binary.AppendUvarint(b, uint64(t.ComputeSlices))
+		b = binary.AppendUvarint(b, uint64(t.MemorySlices))
+		b = binary.AppendUvarint(b, uint64(len(t.Profiles)))
+		for _, p := range t.Profiles {
+			b = appendString(b, p.Name)
+			b = binary.AppendUvarint(b, uint64(p.Compute))
+			b = binary.AppendUvarint(b, uint64(p.Memory))
+		}
+	}
+	return b
+}
+
+// appendPower appends the power model of every node by rank: the first of equal
+// ones in full, the others by its number.
+func appendPower(b []byte, models []energy.NodeModel, byRank []int32) []byte {
+	if models == nil {
+		return append(b, 0)
+	}
+	b = append(b, 1)
+	seen := map[energy.NodeModel]uint64{}
+	for _, i := range byRank {
+		m := models[i]
+		if k, ok := seen[m]; ok {
+			b = binary.AppendUvarint(b, k)
+			continue
+		}
+		b = binary.AppendUvarint(b, uint64(len(seen)))
+		seen[m] = uint64(len(seen))
+		for _, w := range []unit.Watts{m.Base, m.DeviceIdle, m.DeviceFull, m.PackageIdle, m.PackageFull} {
+			b = binary.AppendUvarint(b, math.Float64bits(float64(w)))
+		}
+		b = append(b, flags(m.Linear))
+		b = binary.AppendUvarint(b, uint64(m.CPU))
+		b = binary.AppendUvarint(b, uint64(m.CoresPerPackage))
+	}
+	return b
 }
 
 func appendWeights(b []byte, w map[job.Tenant]int64) []byte {

@@ -13,7 +13,7 @@ func (s *State) Describe() string {
 	fmt.Fprintf(&b, "opened %v moves %d used %+v\n", s.opened, s.moves, s.cap.Used())
 	for i := range s.jobs {
 		j := &s.jobs[i]
-		fmt.Fprintf(&b, "job %d %s submitted %d phase %d queued %v running %d open %d lost %v\n", i+1, j.spec.Name, j.submitted, j.phase, j.queued, j.running, j.open, j.lost)
+		fmt.Fprintf(&b, "job %d %s submitted %d phase %d queued %v running %d open %d failures %d holds %d eligible %d\n", i+1, j.spec.Name, j.submitted, j.phase, j.queued, j.running, j.open, j.failures, j.holds, j.eligible)
 		for k := range int32(j.spec.Tasks()) {
 			t := j.task(k)
 			fmt.Fprintf(&b, "  task %d attempt %d running %v done %v", k, t.attempt, t.running, t.done)
@@ -33,8 +33,8 @@ func (s *State) Describe() string {
 		fmt.Fprintf(&b, "node %s %v %v %v %+v left %+v\n", spec.ID, spec.Health, spec.Cordoned, spec.Drain, spec.Devices, s.cap.Left(n))
 	}
 	due := slices.Clone(s.due)
-	due = slices.DeleteFunc(due, func(d dueJob) bool { return !s.jobOf(d.id).queued || s.jobOf(d.id).started })
+	due = slices.DeleteFunc(due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })
-	fmt.Fprintf(&b, "held %+v due %v windows %v waiting %d\n", s.held, due, s.windows, s.waiting.Len())
+	fmt.Fprintf(&b, "held %+v due %v waiting %d\n", s.held, due, s.waiting.Len())
 	return b.String()
 }

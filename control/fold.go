@@ -3,6 +3,7 @@ package control
 import (
 	"container/heap"
 	"slices"
+	"time"
 
 	"tianfu/job"
 	"tianfu/sched"
@@ -28,6 +29,10 @@ func (s *State) fold(r *Record) {
 		s.close(r.Job, Expired)
 	case JobCancelled:
 		s.close(r.Job, Cancelled)
+	case Released:
+		j := s.jobOf(r.Job)
+		j.eligible, j.holds = 0, 0
+		s.enqueue(r.Job, j, s.pendingOf(j))
 	case Reserved:
 		s.held = r.Held
 	case NodeChanged:
@@ -48,7 +53,18 @@ func (s *State) foldSubmitted(r *Record) {
 	if tasks > 1 {
 		j.more = make([]taskState, tasks)
 	}
-	s.enqueue(r.Job, j, nil)
+	if k := (submitKey{r.Spec.Tenant, r.Spec.Key}); k.key != "" {
+		s.keys[k] = r.Job
+	}
+	for _, d := range r.Spec.After {
+		if other := s.jobOf(d.Job); other.phase <= Running {
+			s.waiters[d.Job] = append(s.waiters[d.Job], r.Job)
+			j.holds++
+		}
+	}
+	if j.holds == 0 {
+		s.enqueue(r.Job, j, nil)
+	}
 	for g := range r.Spec.Groups {
 		s.index.Observe(&r.Spec.Groups[g].Request, r.Spec.Groups[g].Count)
 	}
@@ -97,6 +113,9 @@ func (s *State) foldAllocated(r *Record) {
 
 // pendingOf lists the tasks of a job that neither run nor are done.
 func (s *State) pendingOf(j *jobState) []int32 {
+	if j.more == nil {
+		return nil
+	}
 	var out []int32
 	for i := range j.more {
 		if t := &j.more[i]; !t.running && !t.done {
@@ -115,6 +134,11 @@ func (s *State) foldEnded(r *Record) {
 	t.running = false
 	j.running--
 	again := j.phase == Running && (r.Ending == Evicted || r.Ending == NodeLost)
+	if r.Ending == TaskFailed && j.phase == Running && int(j.failures) < j.spec.Retries {
+		again = true
+		j.eligible = r.At.Add(backoff(j.spec.Backoff, j.failures))
+		j.failures++
+	}
 	if !again {
 		t.done = true
 		j.open--
@@ -124,23 +148,42 @@ func (s *State) foldEnded(r *Record) {
 		if j.open == 0 && j.phase == Running {
 			j.phase = Completed
 		}
+		if j.phase > Running {
+			s.over(r.Job)
+		}
 		return
 	}
-	switch {
-	case j.more == nil:
-		j.phase = Pending
-		s.enqueue(r.Job, j, nil)
-	case j.spec.Gang:
-		j.lost = append(j.lost, r.Task)
-		if j.running == 0 {
-			j.lost = j.lost[:0]
-			j.phase = Pending
-			s.enqueue(r.Job, j, s.pendingOf(j))
+	s.backInLine(r.Job, j)
+}
+
+// backoff doubles with every failure before, up to the bound.
+func backoff(first time.Duration, failures int32) time.Duration {
+	for ; failures > 0 && first < job.MaxBackoff; failures-- {
+		first *= 2
+	}
+	return min(first, job.MaxBackoff)
+}
+
+// backInLine puts work that lost its place into the line again: a gang when all
+// of it has left, the rest at once, and none before its backoff is over.
+func (s *State) backInLine(id job.ID, j *jobState) {
+	if j.more == nil || j.spec.Gang {
+		if j.running > 0 {
+			return
 		}
+		j.phase = Pending
+	}
+	switch {
+	case j.eligible > s.now:
+		if j.queued {
+			s.waiting.Remove(j.handle)
+			j.queued = false
+		}
+		heap.Push(&s.later, dueJob{j.eligible, id})
 	case j.queued:
 		s.waiting.SetPending(j.handle, s.pendingOf(j))
 	default:
-		s.enqueue(r.Job, j, s.pendingOf(j))
+		s.enqueue(id, j, s.pendingOf(j))
 	}
 }
 
@@ -148,6 +191,7 @@ func (s *State) foldEnded(r *Record) {
 func (s *State) close(id job.ID, p Phase) {
 	j := s.jobOf(id)
 	j.phase = p
+	s.over(id)
 	if j.queued {
 		s.waiting.Remove(j.handle)
 		j.queued = false
@@ -175,8 +219,10 @@ func Recover(records []Record) (*State, error) {
 			s.windows = s.windows[1:]
 		}
 	}
-	s.due = slices.DeleteFunc(s.due, func(d dueJob) bool { return !s.jobOf(d.id).queued || s.jobOf(d.id).started })
+	s.due = slices.DeleteFunc(s.due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	heap.Init(&s.due)
+	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return s.jobOf(d.id).eligible != d.at })
+	heap.Init(&s.later)
 	return s, nil
 }
 
@@ -203,10 +249,27 @@ func (s *State) Phase(id job.ID) (Phase, unit.Instant, bool) {
 // Why returns why a pending job was not placed when it was last looked at.
 func (s *State) Why(id job.ID) (sched.Reason, bool) {
 	j := s.jobOf(id)
-	if j == nil || !j.queued {
+	if j == nil || j.phase > Running || !j.queued && j.holds == 0 && j.eligible == 0 {
 		return sched.Reason{}, false
 	}
-	return s.waiting.Reason(j.handle), true
+	return s.whyOf(j), true
+}
+
+func (s *State) whyOf(j *jobState) sched.Reason {
+	switch {
+	case j.queued:
+		return s.waiting.Reason(j.handle)
+	case j.holds > 0:
+		r := sched.Reason{Dominant: sched.Dependency}
+		for _, d := range j.spec.After {
+			if s.jobOf(d.Job).phase <= Running {
+				r.Ahead = d.Job
+				break
+			}
+		}
+		return r
+	}
+	return sched.Reason{Dominant: sched.Backoff}
 }
 
 // Reservation returns what the head of the line holds; nil = nothing.

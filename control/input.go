@@ -89,12 +89,33 @@ func (s *State) submit(in *Input) error {
 	if err := in.Spec.Check(); err != nil {
 		return err
 	}
+	if k := (submitKey{in.Spec.Tenant, in.Spec.Key}); k.key != "" {
+		if id, twice := s.keys[k]; twice {
+			s.out.Accepted = append(s.out.Accepted, id)
+			return nil
+		}
+	}
+	for _, d := range in.Spec.After {
+		if s.jobOf(d.Job) == nil {
+			return fault.New(fault.NotFound, "job "+in.Spec.Name+": after", d.Job.String()+" does not exist", "submit what it waits for first")
+		}
+	}
 	if in.Spec.StartBy == 0 {
 		if err := s.cap.Possible(in.Spec); err != nil {
 			return fault.Wrap(err, "job "+in.Spec.Name, "submit")
 		}
 	}
-	s.record(Record{Kind: Submitted, Job: job.ID(len(s.jobs) + 1), Spec: in.Spec})
+	id := job.ID(len(s.jobs) + 1)
+	s.record(Record{Kind: Submitted, Job: id, Spec: in.Spec})
+	s.out.Accepted = append(s.out.Accepted, id)
+	if len(in.Spec.After) > 0 {
+		switch met, failed := s.dependencies(in.Spec); {
+		case failed != 0:
+			s.record(Record{Kind: JobCancelled, Job: id, Cancel: CancelDependency, For: failed})
+		case met && !s.jobOf(id).queued:
+			s.record(Record{Kind: Released, Job: id})
+		}
+	}
 	return nil
 }
 

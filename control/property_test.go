@@ -92,6 +92,17 @@ func randomSpec(rng *rand.Rand, number int, now unit.Instant) *job.Spec {
 			s.Topology = job.Topology{Mode: job.TopologyMode(rng.IntN(3)), Level: fleet.Level(rng.IntN(4))}
 		}
 	}
+	if rng.IntN(3) == 0 {
+		s.Retries, s.Backoff = rng.IntN(3), time.Duration(rng.IntN(3)*15)*time.Second
+	}
+	if number > 2 && rng.IntN(4) == 0 {
+		for range 1 + rng.IntN(2) {
+			s.After = append(s.After, job.Dependency{Job: job.ID(1 + rng.IntN(number/2+1)), AnyEnd: rng.IntN(2) == 0})
+		}
+	}
+	if rng.IntN(5) == 0 {
+		s.Key, s.Work = fmt.Sprintf("key%d", rng.IntN(20)), []byte("work")
+	}
 	if rng.IntN(5) == 0 {
 		s.StartBy = now.Add(time.Duration(rng.IntN(200)) * time.Second)
 	}

@@ -22,6 +22,7 @@ const (
 	Reserved     RecordKind = 8
 	NodeChanged  RecordKind = 9
 	Moved        RecordKind = 10
+	Released     RecordKind = 11 // a job enters the line: its dependencies are met, or its backoff is over
 )
 
 // EvictCause says why a task was told to leave.
@@ -34,6 +35,15 @@ const (
 	CauseCancel
 	CauseDrain
 	CauseMaintenance
+)
+
+// CancelCause says why a job was cancelled.
+type CancelCause uint8
+
+// The causes of a cancellation.
+const (
+	CancelAsked      CancelCause = iota
+	CancelDependency             // a job it waits for cannot complete any more
 )
 
 // Record is one fact. Which fields count depends on its kind.
@@ -52,7 +62,8 @@ type Record struct {
 	End     unit.Instant // expected; Never = unknown
 	Ending  Ending
 	Cause   EvictCause
-	For     job.ID // who a preemption makes room for
+	Cancel  CancelCause
+	For     job.ID // who a preemption makes room for, or which dependency failed
 	Device  int32
 	Health  fleet.Health
 	Cordon  bool

@@ -26,6 +26,7 @@ import (
 //	NODE cpu=8 memory=64GiB gpu=4 model=A100 rack=r1 segment=s1 pod=p1 window=100-200
 //	step at=SECONDS
 //	submit NAME tenant=t cpu=1 memory=1GiB gpu=1 share=0.5 partition=1g model=A|B count=2
+//	       retries=2 backoff=10 after=j-1 after-any=j-2 key=k
 //	       gang must=segment prefer=rack priority=1 preemptible run=60 start-by=100
 //	exit j-1[/task] [failed|evicted|lost|stopped]
 //	node NAME [device=0] healthy|suspect|failed|cordon|drain
@@ -195,7 +196,13 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 	case control.JobExpired:
 		fmt.Fprintf(b, "expired %s: %s\n", c.name(r.Job), r.Reason.String())
 	case control.JobCancelled:
-		fmt.Fprintf(b, "cancelled %s\n", c.name(r.Job))
+		fmt.Fprintf(b, "cancelled %s", c.name(r.Job))
+		if r.Cancel == control.CancelDependency {
+			fmt.Fprintf(b, ": %s cannot complete", c.name(r.For))
+		}
+		fmt.Fprintln(b)
+	case control.Released:
+		fmt.Fprintf(b, "released %s\n", c.name(r.Job))
 	case control.Reserved:
 		if r.Held == nil {
 			fmt.Fprintln(b, "reservation given up")
@@ -321,6 +328,16 @@ func parseSubmit(w []string) (*job.Spec, error) {
 		case "run":
 			n, e := strconv.Atoi(v)
 			s.ExpectedRun, err = time.Duration(n)*time.Second, e
+		case "retries":
+			s.Retries, err = strconv.Atoi(v)
+		case "backoff":
+			n, e := strconv.Atoi(v)
+			s.Backoff, err = time.Duration(n)*time.Second, e
+		case "after", "after-any":
+			id, _, e := parseTask(v)
+			s.After, err = append(s.After, job.Dependency{Job: id, AnyEnd: k == "after-any"}), e
+		case "key":
+			s.Key = v
 		case "start-by":
 			n, e := strconv.Atoi(v)
 			s.StartBy, err = unit.At(int64(n)), e

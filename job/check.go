@@ -19,6 +19,10 @@ const (
 	MinPriority = -1_000_000
 	MaxPriority = 1_000_000
 	MaxRun      = 100 * 366 * 24 * time.Hour
+	MaxRetries  = 1000
+	MaxBackoff  = time.Hour
+	MaxAfter    = 64
+	MaxWork     = 8 << 20 // bytes
 )
 
 // String names the class as job files write it.
@@ -58,6 +62,16 @@ func (s *Spec) Check() error {
 		return bad("topology", "needs a gang: set gang")
 	case s.Topology.Level >= fleet.LevelFleet:
 		return bad("topology.level", "is not host, rack, segment, pod or site")
+	case s.Retries < 0 || s.Retries > MaxRetries:
+		return bad("retries", "must be 0 to 1,000")
+	case s.Backoff < 0 || s.Backoff > MaxBackoff:
+		return bad("backoff", "must be 0 to 1 hour")
+	case len(s.After) > MaxAfter:
+		return bad("after", "are more than 64 jobs")
+	case s.Key != "" && !nameOK(s.Key):
+		return bad("key", "must be at most 128 printable bytes")
+	case len(s.Work) > MaxWork:
+		return bad("work", "is larger than 8 MiB: mount a data set instead of sending files")
 	}
 	for m, d := range s.ExpectedRunOn {
 		if d <= 0 || d > MaxRun {

@@ -92,6 +92,25 @@ type Spec struct {
 	// StartBy is the latest start; when it passes unplaced, the job ends with
 	// its reason. 0 = no limit.
 	StartBy unit.Instant
+	// Retries is how often a task that failed is tried again, Backoff the wait
+	// before the first of these tries; it doubles with each, up to MaxBackoff.
+	Retries int
+	Backoff time.Duration
+	// After names jobs that must end before this one enters the line.
+	After []Dependency
+	// Key makes a submission idempotent: a second one with the same tenant and
+	// key is the first. Empty = none.
+	Key string
+	// Work says what to run. It is the engine's business: the core keeps it and
+	// never looks inside.
+	Work []byte
+}
+
+// Dependency is a job to wait for. AnyEnd waits until it ends in whatever way;
+// otherwise it must complete, and this job is cancelled when it cannot.
+type Dependency struct {
+	Job    ID
+	AnyEnd bool
 }
 
 // Tasks returns the number of tasks of the job.

@@ -99,6 +99,7 @@ type step struct {
 
 func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	d.Snapshot, d.now = s, now
+	s.Waiting.cycle++
 	p := &d.plan
 	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
 	p.Unplaced, p.Reservation = p.Unplaced[:0], nil
@@ -171,6 +172,8 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 }
 
 func (d *Decider) note(o *groupCursor, e *entry, why Reason) {
+	g := &d.Waiting.groups[o.group]
+	g.looked = d.Waiting.cycle
 	d.plan.Unplaced = append(d.plan.Unplaced, Unplaced{Job: e.job, Handle: Handle(o.entry), Reason: why})
 }
 

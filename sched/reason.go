@@ -25,6 +25,8 @@ const (
 	Topology          // no topology domain holds the whole gang
 	GangPartial       // some tasks fit, the whole gang does not
 	BehindHead        // queue order: an earlier job waits and backfill is off
+	Dependency        // a job it waits for has not ended
+	Backoff           // it failed, and its next try is due later
 	NumCauses
 )
 
@@ -32,6 +34,7 @@ var causeWords = [NumCauses]string{
 	"none", "cordoned", "unhealthy", "wrong model", "not enough free devices",
 	"not enough CPU", "not enough memory", "maintenance window", "reserved for the job ahead",
 	"no topology domain large enough", "gang only fits in part", "waits behind the head of the queue",
+	"waits for another job to end", "failed and waits for its next try",
 }
 
 // String names the cause in words.

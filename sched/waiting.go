@@ -17,6 +17,7 @@ type Waiting struct {
 	live    []int32 // groups with entries
 	gangs   map[gangKey]int32
 	jobs    int
+	cycle   uint64 // counts cycles
 }
 
 // entry is one pending job, or what is left to place of it.
@@ -54,6 +55,7 @@ type group struct {
 	// fit; until capacity is freed it need not be tried again.
 	tried  uint64
 	reason Reason
+	looked uint64 // the cycle that gave the reason
 }
 
 // NewWaiting returns an empty line.
@@ -190,6 +192,13 @@ func (w *Waiting) Ask(h Handle, task int32) Ask {
 
 // Reason returns why the group of a pending job was last not placed.
 func (w *Waiting) Reason(h Handle) Reason { return w.groups[w.entries[h].group].reason }
+
+// ReasonNow returns the reason that the last cycle gave; false when it did not
+// come as far as the job.
+func (w *Waiting) ReasonNow(h Handle) (Reason, bool) {
+	g := &w.groups[w.entries[h].group]
+	return g.reason, g.looked == w.cycle
+}
 
 // task is one task of a job as Decide and the policies see it.
 type task struct {

@@ -1,0 +1,331 @@
+package control
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"tianfu/energy"
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// DecodeRecord reads what AppendRecord wrote. The whole of b must be one
+// record; the error is Invalid and says at which byte reading stopped. Counts
+// are held to what the bytes left could hold, so damage cannot ask for memory.
+func DecodeRecord(b []byte) (Record, error) {
+	d := &reader{b: b}
+	r := Record{Kind: RecordKind(d.byte()), At: unit.Instant(d.varint())}
+	d.body(&r)
+	if d.err == nil && d.at != len(b) {
+		d.fail("%d bytes are left over", len(b)-d.at)
+	}
+	return r, d.err
+}
+
+func (d *reader) body(r *Record) {
+	switch r.Kind {
+	case Opened:
+		r.Config = d.config()
+	case Submitted:
+		r.Job, r.Spec = job.ID(d.uvarint()), d.spec()
+	case Allocated:
+		d.task(r)
+		r.Node, r.Devices, r.Share = d.int32(), uint16(d.max(math.MaxUint16)), int16(d.max(math.MaxInt16))
+		r.CPU, r.Memory, r.Profile, r.End = d.int32(), d.int32(), int16(d.max(math.MaxInt16)), unit.Instant(d.varint())
+	case Evicting:
+		d.task(r)
+		r.Cause, r.For = EvictCause(d.byte()), job.ID(d.uvarint())
+	case Ended:
+		d.task(r)
+		r.Ending, r.Node = Ending(d.byte()), d.int32()
+	case JobExpired:
+		r.Job, r.Reason = job.ID(d.uvarint()), d.reason()
+	case JobCancelled:
+		r.Job, r.Cancel, r.For = job.ID(d.uvarint()), CancelCause(d.byte()), job.ID(d.uvarint())
+	case Released:
+		r.Job = job.ID(d.uvarint())
+	case Reserved:
+		r.Held = d.reservation()
+	case NodeChanged:
+		r.Node, r.Device, r.Health = d.int32(), int32(d.varint()), fleet.Health(d.byte())
+		d.flags(&r.Cordon, &r.Drain)
+	case Moved:
+		d.task(r)
+		r.Node, r.Devices = d.int32(), uint16(d.max(math.MaxUint16))
+	default:
+		d.fail("record of unknown kind %d: it was written by a newer version", r.Kind)
+	}
+}
+
+// reader takes varints, strings and counts off a record; after the first
+// failure everything reads as zero.
+type reader struct {
+	b   []byte
+	at  int
+	err error
+}
+
+func (d *reader) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fault.New(fault.Invalid, fmt.Sprintf("record, byte %d", d.at), fmt.Sprintf(format, args...), "check the store: tianfu store verify")
+		d.at = len(d.b)
+	}
+}
+
+func (d *reader) byte() byte {
+	if d.at >= len(d.b) {
+		d.fail("ends early")
+		return 0
+	}
+	d.at++
+	return d.b[d.at-1]
+}
+
+func (d *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b[d.at:])
+	if n <= 0 {
+		d.fail("no number is here")
+		return 0
+	}
+	d.at += n
+	return v
+}
+
+func (d *reader) varint() int64 {
+	v, n := binary.Varint(d.b[d.at:])
+	if n <= 0 {
+		d.fail("no number is here")
+		return 0
+	}
+	d.at += n
+	return v
+}
+
+// max reads a number from 0 to most.
+func (d *reader) max(most uint64) uint64 {
+	v := d.uvarint()
+	if v > most {
+		d.fail("%d is larger than %d", v, most)
+		return 0
+	}
+	return v
+}
+
+func (d *reader) int32() int32 { return int32(d.max(math.MaxInt32)) }
+
+// count reads how many items follow, each of at least a byte.
+func (d *reader) count() int {
+	v := d.uvarint()
+	if v > uint64(len(d.b)-d.at) {
+		d.fail("%d items in the %d bytes that are left", v, len(d.b)-d.at)
+		return 0
+	}
+	return int(v)
+}
+
+func (d *reader) string() string { return string(d.bytes()) }
+
+func (d *reader) bytes() []byte {
+	n := d.count()
+	if d.err != nil || n == 0 {
+		return nil
+	}
+	d.at += n
+	return d.b[d.at-n : d.at : d.at]
+}
+
+func (d *reader) flags(into ...*bool) {
+	f := d.byte()
+	for i, p := range into {
+		*p = f>>i&1 != 0
+	}
+	if f>>len(into) != 0 {
+		d.fail("flags %#x are not known", f)
+	}
+}
+
+func (d *reader) float() float64 { return math.Float64frombits(d.uvarint()) }
+
+func (d *reader) task(r *Record) {
+	r.Job, r.Task, r.Attempt = job.ID(d.uvarint()), d.int32(), d.int32()
+}
+
+func (d *reader) reason() sched.Reason {
+	r := sched.Reason{Dominant: sched.Cause(d.byte()), Considered: d.int32()}
+	for i := range r.Excluded {
+		r.Excluded[i] = d.int32()
+	}
+	r.Ahead = job.ID(d.uvarint())
+	return r
+}
+
+func (d *reader) reservation() *sched.Reservation {
+	if d.byte() == 0 {
+		return nil
+	}
+	r := &sched.Reservation{Job: job.ID(d.uvarint()), At: unit.Instant(d.varint())}
+	for range d.count() {
+		n := sched.HeldNode{Node: d.int32()}
+		for range d.count() {
+			n.Tasks = append(n.Tasks, d.int32())
+		}
+		r.Nodes = append(r.Nodes, n)
+	}
+	return r
+}
+
+func (d *reader) spec() *job.Spec {
+	s := &job.Spec{Name: d.string(), Tenant: job.Tenant(d.string()), Queue: job.Queue(d.string()), Class: job.Class(d.byte())}
+	d.flags(&s.Gang, &s.Preemptible)
+	s.Topology = job.Topology{Mode: job.TopologyMode(d.byte()), Level: fleet.Level(d.byte())}
+	s.Priority, s.ExpectedRun, s.StartBy = int32(d.varint()), time.Duration(d.varint()), unit.Instant(d.varint())
+	for range d.count() {
+		if s.ExpectedRunOn == nil {
+			s.ExpectedRunOn = map[fleet.Model]time.Duration{}
+		}
+		m := fleet.Model(d.string())
+		s.ExpectedRunOn[m] = time.Duration(d.varint())
+	}
+	for range d.count() {
+		s.Groups = append(s.Groups, d.group())
+	}
+	s.Retries, s.Backoff = int(d.int32()), time.Duration(d.varint())
+	for range d.count() {
+		a := job.Dependency{Job: job.ID(d.uvarint())}
+		d.flags(&a.AnyEnd)
+		s.After = append(s.After, a)
+	}
+	s.Key, s.Work = d.string(), d.bytes()
+	return s
+}
+
+func (d *reader) group() job.Group {
+	g := job.Group{Name: d.string(), Count: int(d.int32())}
+	r := &g.Request
+	r.CPU, r.Memory, r.Accelerators = unit.MilliCPU(d.int32()), unit.MiB(d.int32()), int(d.int32())
+	r.Share, r.Partition = unit.Milli(d.int32()), d.string()
+	for range d.count() {
+		r.Models = append(r.Models, fleet.Model(d.string()))
+	}
+	r.Capability.MinMemory, r.Capability.Stack = unit.MiB(d.int32()), d.string()
+	for range d.count() {
+		r.Capability.Precisions = append(r.Capability.Precisions, d.string())
+	}
+	return g
+}
+
+// config reads a centre as it was opened. Nodes come by rank and go back to
+// where they were declared.
+func (d *reader) config() *Config {
+	c := &Config{Fleet: &fleet.Fleet{Name: d.string()}}
+	n := d.count()
+	c.Fleet.Nodes, c.Rank = make([]fleet.Node, n), make([]int32, n)
+	seen := make([]bool, n)
+	plain := true
+	for r := range n {
+		i := int(d.max(uint64(n - 1)))
+		if d.err != nil {
+			return c
+		}
+		if seen[i] {
+			d.fail("node %d is there twice", i)
+			return c
+		}
+		seen[i] = true
+		c.Rank[i] = int32(r)
+		plain = plain && i == r
+		d.node(&c.Fleet.Nodes[i])
+	}
+	c.Fleet.Traits = d.traits()
+	c.Power = d.power(c.Rank)
+	if plain {
+		c.Rank = nil
+	}
+	c.Policy = d.string()
+	c.Rules.Backfill = sched.Backfill(d.byte())
+	d.flags(&c.Rules.Preempt)
+	c.Rules.Depth, c.Params.Seed = int(d.int32()), d.uvarint()
+	for range d.count() {
+		g := d.group()
+		c.Params.Typical = append(c.Params.Typical, sched.TypicalClass{
+			CPU: g.Request.CPU, Share: g.Request.Share, Count: g.Request.Accelerators, Models: g.Request.Models, Weight: int64(g.Count)})
+	}
+	for range d.count() {
+		if c.Weights == nil {
+			c.Weights = map[job.Tenant]int64{}
+		}
+		t := job.Tenant(d.string())
+		c.Weights[t] = d.varint()
+	}
+	return c
+}
+
+func (d *reader) node(n *fleet.Node) {
+	n.ID, n.SKU, n.Model = fleet.NodeID(d.string()), d.string(), fleet.Model(d.string())
+	n.Place = fleet.Place{Site: d.string(), Building: d.string(), Hall: d.string(), Row: d.string(), Rack: d.string()}
+	n.Segment, n.Pod, n.Rail = d.string(), d.string(), d.string()
+	n.CPU, n.Memory, n.Health = unit.MilliCPU(d.int32()), unit.MiB(d.int32()), fleet.Health(d.byte())
+	d.flags(&n.Cordoned, &n.Drain)
+	devices := d.count()
+	if devices > fleet.MaxDevices {
+		d.fail("%d devices on a node", devices)
+		return
+	}
+	for range devices {
+		v := fleet.Device{Health: fleet.Health(d.byte())}
+		d.flags(&v.Cordoned)
+		n.Devices = append(n.Devices, v)
+	}
+	for range d.count() {
+		n.Maintenance = append(n.Maintenance, fleet.Window{From: unit.Instant(d.varint()), To: unit.Instant(d.varint())})
+	}
+}
+
+func (d *reader) traits() map[fleet.Model]fleet.Traits {
+	out := map[fleet.Model]fleet.Traits{}
+	for range d.count() {
+		m := fleet.Model(d.string())
+		t := fleet.Traits{Memory: unit.MiB(d.int32()), Stack: d.string(), Maker: d.string(), FP16TFLOPS: d.float()}
+		for range d.count() {
+			t.Precisions = append(t.Precisions, d.string())
+		}
+		t.ComputeSlices, t.MemorySlices = int(d.int32()), int(d.int32())
+		for range d.count() {
+			t.Profiles = append(t.Profiles, fleet.Profile{Name: d.string(), Compute: int(d.int32()), Memory: int(d.int32())})
+		}
+		out[m] = t
+	}
+	return out
+}
+
+func (d *reader) power(rank []int32) []energy.NodeModel {
+	if d.byte() == 0 || d.err != nil {
+		return nil
+	}
+	byRank := make([]energy.NodeModel, len(rank))
+	var seen []energy.NodeModel
+	for r := range byRank {
+		k := d.max(uint64(len(seen)))
+		if d.err != nil {
+			return nil
+		}
+		if k == uint64(len(seen)) {
+			m := energy.NodeModel{Base: unit.Watts(d.float()), DeviceIdle: unit.Watts(d.float()), DeviceFull: unit.Watts(d.float()),
+				PackageIdle: unit.Watts(d.float()), PackageFull: unit.Watts(d.float())}
+			d.flags(&m.Linear)
+			m.CPU, m.CoresPerPackage = unit.MilliCPU(d.int32()), int(d.int32())
+			seen = append(seen, m)
+		}
+		byRank[r] = seen[k]
+	}
+	out := make([]energy.NodeModel, len(rank))
+	for i, r := range rank {
+		out[i] = byRank[r]
+	}
+	return out
+}
