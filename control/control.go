@@ -85,6 +85,7 @@ type taskState struct {
 	attempt int32         // tries begun
 	running bool
 	done    bool
+	exit    *Exit // of the last attempt, where the engine told of it
 }
 
 func (j *jobState) task(i int32) *taskState {
@@ -114,14 +115,20 @@ type Outcome struct {
 	Refusals []Refusal
 	// Accepted has the ID of every submission that was not refused, in the order
 	// of their inputs; one repeated under its key has the ID it had.
-	Accepted []job.ID
+	Accepted []Accepted
 	Plan     *sched.Plan // of this step's cycle; nil when none ran
 }
 
 // Refusal says why an input was not accepted; nothing changed.
 type Refusal struct {
-	Input int // index in the batch, after the core ordered it
-	Err   error
+	Tag int // of the input
+	Err error
+}
+
+// Accepted says which job a submission became.
+type Accepted struct {
+	Tag int // of the input
+	Job job.ID
 }
 
 // Open returns the state of a new centre. Its first Step records it.
@@ -173,7 +180,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	}
 	for i := range batch {
 		if err := s.accept(&batch[i]); err != nil {
-			o.Refusals = append(o.Refusals, Refusal{Input: i, Err: err})
+			o.Refusals = append(o.Refusals, Refusal{Tag: batch[i].Tag, Err: err})
 		}
 	}
 	s.passWindows()

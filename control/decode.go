@@ -42,7 +42,7 @@ func (d *reader) body(r *Record) {
 		r.Cause, r.For = EvictCause(d.byte()), job.ID(d.uvarint())
 	case Ended:
 		d.task(r)
-		r.Ending, r.Node = Ending(d.byte()), d.int32()
+		r.Ending, r.Node, r.Exit = Ending(d.byte()), d.int32(), d.exit()
 	case JobExpired:
 		r.Job, r.Reason = job.ID(d.uvarint()), d.reason()
 	case JobCancelled:
@@ -153,6 +153,14 @@ func (d *reader) float() float64 { return math.Float64frombits(d.uvarint()) }
 
 func (d *reader) task(r *Record) {
 	r.Job, r.Task, r.Attempt = job.ID(d.uvarint()), d.int32(), d.int32()
+}
+
+func (d *reader) exit() Exit {
+	if d.byte() == 0 {
+		return Exit{}
+	}
+	return Exit{Code: int32(d.varint()), Detail: d.string(), Usage: Usage{
+		CPUMicros: d.varint(), MemoryPeak: d.varint(), ByteSeconds: d.varint(), WallMicros: d.varint()}}
 }
 
 func (d *reader) reason() sched.Reason {

@@ -41,7 +41,8 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = append(appendTask(b, r), byte(r.Cause))
 		return binary.AppendUvarint(b, uint64(r.For))
 	case Ended:
-		return binary.AppendUvarint(append(appendTask(b, r), byte(r.Ending)), uint64(r.Node))
+		b = binary.AppendUvarint(append(appendTask(b, r), byte(r.Ending)), uint64(r.Node))
+		return appendExit(b, &r.Exit)
 	case JobExpired:
 		b = binary.AppendUvarint(b, uint64(r.Job))
 		return appendReason(b, &r.Reason)
@@ -68,6 +69,19 @@ func appendTask(b []byte, r *Record) []byte {
 	b = binary.AppendUvarint(b, uint64(r.Job))
 	b = binary.AppendUvarint(b, uint64(r.Task))
 	return binary.AppendUvarint(b, uint64(r.Attempt))
+}
+
+// appendExit appends a single 0 for an end that no engine told of.
+func appendExit(b []byte, e *Exit) []byte {
+	if *e == (Exit{}) {
+		return append(b, 0)
+	}
+	b = binary.AppendVarint(append(b, 1), int64(e.Code))
+	b = appendString(b, e.Detail)
+	for _, v := range []int64{e.Usage.CPUMicros, e.Usage.MemoryPeak, e.Usage.ByteSeconds, e.Usage.WallMicros} {
+		b = binary.AppendVarint(b, v)
+	}
+	return b
 }
 
 func appendString(b []byte, s string) []byte {

@@ -7,7 +7,6 @@ import (
 
 	"tianfu/job"
 	"tianfu/sched"
-	"tianfu/unit"
 )
 
 // fold applies one record to the state. It decides nothing: everything it
@@ -132,6 +131,10 @@ func (s *State) foldEnded(r *Record) {
 	s.tenants[n].Add(s.cap.Alloc(t.alloc), -1)
 	s.cap.Release(t.alloc)
 	t.running = false
+	if r.Exit != (Exit{}) {
+		e := r.Exit
+		t.exit = &e
+	}
 	j.running--
 	again := j.phase == Running && (r.Ending == Evicted || r.Ending == NodeLost)
 	if r.Ending == TaskFailed && j.phase == Running && int(j.failures) < j.spec.Retries {
@@ -225,52 +228,3 @@ func Recover(records []Record) (*State, error) {
 	heap.Init(&s.later)
 	return s, nil
 }
-
-// Snapshot-free views of the state, for drivers and reports.
-
-// Capacity returns what the fleet has left. The caller must not change it.
-func (s *State) Capacity() *sched.Capacity { return s.cap }
-
-// Pending returns the number of jobs in the line.
-func (s *State) Pending() int { return s.waiting.Len() }
-
-// Moves returns how many running tasks were moved so far.
-func (s *State) Moves() int64 { return s.moves }
-
-// Phase returns where a job stands and when it was submitted.
-func (s *State) Phase(id job.ID) (Phase, unit.Instant, bool) {
-	j := s.jobOf(id)
-	if j == nil {
-		return 0, 0, false
-	}
-	return j.phase, j.submitted, true
-}
-
-// Why returns why a pending job was not placed when it was last looked at.
-func (s *State) Why(id job.ID) (sched.Reason, bool) {
-	j := s.jobOf(id)
-	if j == nil || j.phase > Running || !j.queued && j.holds == 0 && j.eligible == 0 {
-		return sched.Reason{}, false
-	}
-	return s.whyOf(j), true
-}
-
-func (s *State) whyOf(j *jobState) sched.Reason {
-	switch {
-	case j.queued:
-		return s.waiting.Reason(j.handle)
-	case j.holds > 0:
-		r := sched.Reason{Dominant: sched.Dependency}
-		for _, d := range j.spec.After {
-			if s.jobOf(d.Job).phase <= Running {
-				r.Ahead = d.Job
-				break
-			}
-		}
-		return r
-	}
-	return sched.Reason{Dominant: sched.Backoff}
-}
-
-// Reservation returns what the head of the line holds; nil = nothing.
-func (s *State) Reservation() *sched.Reservation { return s.held }

@@ -46,6 +46,23 @@ type Input struct {
 	Health  fleet.Health
 	Cordon  bool
 	Drain   bool
+	Exit    Exit // of an exited report
+	Tag     int  // the driver's own; it comes back with what became of the input
+}
+
+// Exit is how an attempt ended and what it used, as its engine says.
+type Exit struct {
+	Code   int32  // exit code; -1 = none
+	Detail string // such as "exit", "out-of-memory", "SIGKILL"
+	Usage  Usage
+}
+
+// Usage is what an attempt used from its start to its end.
+type Usage struct {
+	CPUMicros   int64 // CPU time, user and system
+	MemoryPeak  int64 // bytes
+	ByteSeconds int64 // memory over time
+	WallMicros  int64
 }
 
 func compareInputs(a, b Input) int {
@@ -91,7 +108,7 @@ func (s *State) submit(in *Input) error {
 	}
 	if k := (submitKey{in.Spec.Tenant, in.Spec.Key}); k.key != "" {
 		if id, twice := s.keys[k]; twice {
-			s.out.Accepted = append(s.out.Accepted, id)
+			s.out.Accepted = append(s.out.Accepted, Accepted{in.Tag, id})
 			return nil
 		}
 	}
@@ -107,7 +124,7 @@ func (s *State) submit(in *Input) error {
 	}
 	id := job.ID(len(s.jobs) + 1)
 	s.record(Record{Kind: Submitted, Job: id, Spec: in.Spec})
-	s.out.Accepted = append(s.out.Accepted, id)
+	s.out.Accepted = append(s.out.Accepted, Accepted{in.Tag, id})
 	if len(in.Spec.After) > 0 {
 		switch met, failed := s.dependencies(in.Spec); {
 		case failed != 0:
@@ -130,7 +147,7 @@ func (s *State) exited(in *Input) error {
 	if !t.running || t.attempt != in.Attempt {
 		return nil
 	}
-	s.record(Record{Kind: Ended, Job: in.Job, Task: in.Task, Attempt: in.Attempt, Ending: in.Ending, Node: s.cap.Alloc(t.alloc).Node})
+	s.record(Record{Kind: Ended, Job: in.Job, Task: in.Task, Attempt: in.Attempt, Ending: in.Ending, Node: s.cap.Alloc(t.alloc).Node, Exit: in.Exit})
 	s.afterEnd(in.Job, j, in.Ending)
 	return nil
 }

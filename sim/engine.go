@@ -292,7 +292,7 @@ func (t *Timed) collect(at unit.Instant) {
 		t.batch = append(t.batch, t.nodeInput())
 	}
 	for t.next < len(t.order) && t.p.Workload.Jobs[t.order[t.next]].Submit <= at {
-		t.batch = append(t.batch, control.Input{Kind: control.Submit, Spec: &t.specs[t.order[t.next]]})
+		t.batch = append(t.batch, control.Input{Kind: control.Submit, Spec: &t.specs[t.order[t.next]], Tag: t.next + 1})
 		t.byID = append(t.byID, t.order[t.next])
 		t.next++
 	}
@@ -328,12 +328,14 @@ func (t *Timed) step() {
 // refuse takes a job that the core did not accept out of the numbering.
 func (t *Timed) refuse(r control.Refusal) {
 	t.Refused[r.Err.Error()]++
-	if spec := t.batch[r.Input].Spec; spec != nil {
-		for k := len(t.byID) - 1; k > 0; k-- {
-			if &t.specs[t.byID[k]] == spec {
-				t.byID = append(t.byID[:k], t.byID[k+1:]...)
-				return
-			}
+	if r.Tag == 0 {
+		return
+	}
+	arrival := t.order[r.Tag-1]
+	for k := len(t.byID) - 1; k > 0; k-- {
+		if t.byID[k] == arrival {
+			t.byID = append(t.byID[:k], t.byID[k+1:]...)
+			return
 		}
 	}
 }

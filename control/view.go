@@ -1,0 +1,138 @@
+package control
+
+import (
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// Capacity returns what the fleet has left. The caller must not change it.
+func (s *State) Capacity() *sched.Capacity { return s.cap }
+
+// Pending returns the number of jobs in the line.
+func (s *State) Pending() int { return s.waiting.Len() }
+
+// Moves returns how many running tasks were moved so far.
+func (s *State) Moves() int64 { return s.moves }
+
+// Phase returns where a job stands and when it was submitted.
+func (s *State) Phase(id job.ID) (Phase, unit.Instant, bool) {
+	j := s.jobOf(id)
+	if j == nil {
+		return 0, 0, false
+	}
+	return j.phase, j.submitted, true
+}
+
+// Why returns why a pending job was not placed when it was last looked at.
+func (s *State) Why(id job.ID) (sched.Reason, bool) {
+	j := s.jobOf(id)
+	if j == nil || j.phase > Running || !j.queued && j.holds == 0 && j.eligible == 0 {
+		return sched.Reason{}, false
+	}
+	return s.whyOf(j), true
+}
+
+func (s *State) whyOf(j *jobState) sched.Reason {
+	switch {
+	case j.queued:
+		return s.waiting.Reason(j.handle)
+	case j.holds > 0:
+		r := sched.Reason{Dominant: sched.Dependency}
+		for _, d := range j.spec.After {
+			if s.jobOf(d.Job).phase <= Running {
+				r.Ahead = d.Job
+				break
+			}
+		}
+		return r
+	}
+	return sched.Reason{Dominant: sched.Backoff}
+}
+
+// Reservation returns what the head of the line holds; nil = nothing.
+func (s *State) Reservation() *sched.Reservation { return s.held }
+
+var phases = [...]string{"pending", "running", "completed", "failed", "cancelled", "expired"}
+
+// String names the phase as users see it.
+func (p Phase) String() string { return phases[p] }
+
+// Job is a job as it stands. It shares the spec with the state, which is never
+// changed.
+type Job struct {
+	ID        job.ID
+	Spec      *job.Spec
+	Phase     Phase
+	Submitted unit.Instant
+	Failures  int          // tries that failed and were allowed another
+	Eligible  unit.Instant // a backoff holds it until then; 0 = none
+	Tasks     []Task
+}
+
+// Task is one task of a job as it stands.
+type Task struct {
+	Index    int32
+	Attempt  int32 // tries begun
+	Running  bool
+	Done     bool
+	Evicting bool
+	Node     fleet.NodeID // while it runs
+	Devices  uint16       // set of device indexes, while it runs
+	Start    unit.Instant // of the attempt that runs
+	End      unit.Instant // expected; Never = unknown
+	Exit     *Exit        // of the last attempt that ended; nil = none told
+}
+
+// Jobs returns the number of jobs ever accepted; their IDs count from 1.
+func (s *State) Jobs() int { return len(s.jobs) }
+
+// Summary returns a job without its tasks; false when there is none.
+func (s *State) Summary(id job.ID) (Job, bool) {
+	j := s.jobOf(id)
+	if j == nil {
+		return Job{}, false
+	}
+	return Job{ID: id, Spec: j.spec, Phase: j.phase, Submitted: j.submitted, Failures: int(j.failures), Eligible: j.eligible}, true
+}
+
+// Job returns a job with its tasks; false when there is none.
+func (s *State) Job(id job.ID) (Job, bool) {
+	out, ok := s.Summary(id)
+	if !ok {
+		return out, false
+	}
+	j := s.jobOf(id)
+	for i := range int32(j.spec.Tasks()) {
+		t := j.task(i)
+		v := Task{Index: i, Attempt: t.attempt, Running: t.running, Done: t.done, End: unit.Never, Exit: t.exit}
+		if t.running {
+			a := s.cap.Alloc(t.alloc)
+			v.Node, v.Devices, v.Start, v.End, v.Evicting = s.cap.Node(a.Node).ID, a.Devices, a.Start, a.End, a.Evicting
+		}
+		out.Tasks = append(out.Tasks, v)
+	}
+	return out, true
+}
+
+// NodeRank returns the number of a node; false when there is none.
+func (s *State) NodeRank(id fleet.NodeID) (int32, bool) {
+	n, ok := s.nodes[id]
+	return n, ok
+}
+
+// Tenant is what a tenant holds now.
+type Tenant struct {
+	Name job.Tenant
+	Used sched.Totals
+}
+
+// Tenants returns what every tenant holds, in the order they were first seen.
+func (s *State) Tenants() []Tenant {
+	out := make([]Tenant, len(s.names))
+	for i, name := range s.names {
+		out[i] = Tenant{name, s.tenants[i].Totals}
+	}
+	return out
+}
