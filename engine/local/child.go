@@ -182,7 +182,12 @@ type rlimit struct {
 // rlimits are the limits that go with a process: no core files, a bound of open
 // files, and in place of missing cgroup controllers the nearest there is.
 func (s *spec) rlimits() []rlimit {
-	out := []rlimit{{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_NOFILE, maxOpenFiles}}
+	files := uint64(maxOpenFiles)
+	var have unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &have) == nil {
+		files = min(files, have.Max)
+	}
+	out := []rlimit{{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_NOFILE, files}}
 	if s.NoCell && s.Order.Memory > 0 {
 		out = append(out, rlimit{unix.RLIMIT_AS, uint64(s.Order.Memory) << 20})
 	}

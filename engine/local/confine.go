@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
@@ -87,8 +89,26 @@ func (s *spec) ownFiles(dir taskDir) error {
 	if err := unix.Mount(dir.path(dirWork), work, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mount the working directory: %w", err)
 	}
+	if err := s.keepMounts(dir); err != nil {
+		return err
+	}
 	if err := unix.Mount(dir.path(dirTmp), "/tmp", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount /tmp: %w", err)
+	}
+	return nil
+}
+
+// keepMounts lets the order's mounts below /tmp show through the task's own.
+func (s *spec) keepMounts(dir taskDir) error {
+	for _, m := range s.Order.Mounts {
+		rest, below := strings.CutPrefix(m.Target, "/tmp/")
+		if !below {
+			continue
+		}
+		err := unix.Mount(m.Source, filepath.Join(dir.path(dirTmp), rest), "", unix.MS_BIND|unix.MS_REC, "")
+		if err != nil {
+			return fmt.Errorf("mount %s: %w", m.Target, err)
+		}
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func (s *site) sandbox(o *engine.Order, dir taskDir) []string {
 		}
 		a = append(a, "--ro-bind", p, p)
 	}
-	a = append(a, "--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--dir", "/var",
+	a = append(a, "--proc", "/proc", "--dev", "/dev", "--perms", "0755", "--dir", "/run", "--perms", "0755", "--dir", "/var",
 		"--bind", dir.path(dirTmp), "/tmp", "--bind", dir.path(dirTmp), "/var/tmp",
 		"--bind", dir.path(dirWork), "/work", "--chdir", "/work",
 		"--ro-bind-try", "/sys/devices/system", "/sys/devices/system")
@@ -97,7 +97,24 @@ func (s *site) sandbox(o *engine.Order, dir taskDir) []string {
 		if m.Writable {
 			how = "--bind"
 		}
-		a = append(a, how, m.Source, m.Target)
+		a = append(append(a, parents(m.Target)...), how, m.Source, m.Target)
+	}
+	return a
+}
+
+// parents makes the directories above a mount; by itself bubblewrap makes them
+// for root only. Those in the task's own directories are made by makeTask.
+func parents(target string) []string {
+	var a []string
+	for i, c := range target {
+		if c != '/' || i == 0 {
+			continue
+		}
+		if p := target[:i]; p == "/tmp" || p == "/work" || slices.Contains(system[:], p) {
+			return nil
+		} else if p != "/run" && p != "/var" {
+			a = append(a, "--perms", "0755", "--dir", p)
+		}
 	}
 	return a
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -90,6 +91,9 @@ func makeTask(dir, name taskDir, sp *spec) (*os.File, error) {
 	if err := writeFiles(dir, sp.Order.Files); err != nil {
 		return nil, err
 	}
+	if err := makeTargets(dir, sp.Order.Mounts); err != nil {
+		return nil, err
+	}
 	if sp.UID >= 0 {
 		if err := giveTo(dir, sp.UID); err != nil {
 			return nil, disk(err, string(dir))
@@ -138,6 +142,35 @@ func writeFiles(dir taskDir, files []engine.File) error {
 		}
 		if err := os.WriteFile(path, f.Data, mode); err != nil {
 			return disk(err, path)
+		}
+	}
+	return nil
+}
+
+// makeTargets makes what mounts below the task's own directories cover.
+func makeTargets(dir taskDir, mounts []engine.Mount) error {
+	for _, m := range mounts {
+		own := ""
+		for prefix, d := range map[string]string{"/tmp/": dirTmp, "/work/": dirWork} {
+			if rest, ok := strings.CutPrefix(m.Target, prefix); ok {
+				own = filepath.Join(dir.path(d), rest)
+			}
+		}
+		info, err := os.Stat(m.Source)
+		switch {
+		case err != nil:
+			return fault.New(fault.Denied, "mount "+m.Source, "does not exist on this machine", "make it, or correct the job")
+		case own == "":
+			continue
+		case info.IsDir():
+			err = os.MkdirAll(own, 0o700)
+		default:
+			if err = os.MkdirAll(filepath.Dir(own), 0o700); err == nil {
+				err = os.WriteFile(own, nil, 0o600)
+			}
+		}
+		if err != nil {
+			return disk(err, own)
 		}
 	}
 	return nil

@@ -1,0 +1,197 @@
+package local
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tianfu/engine"
+)
+
+// attempt is something that a task must not be able to do. The script exits 0
+// when it succeeds; run by the server's user outside, it does.
+type attempt struct {
+	name   string
+	script string
+	from   engine.Level // the weakest level that must hold
+	root   bool         // held at any level by a server that is root
+	inside bool         // outside, it succeeds for root only
+}
+
+// TestEscapes tries to leave the sandbox, at every level this machine has.
+func TestEscapes(t *testing.T) {
+	for i, level := range []engine.Level{engine.LevelSandbox, engine.LevelLandlock, engine.LevelProcess} {
+		t.Run(string(level), func(t *testing.T) {
+			dir := stateDir(t)
+			token := filepath.Join(t.TempDir(), "token")
+			if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			e := open(t, Options{Dir: dir, AtMost: level, Hide: []string{token}})
+			if e.site.level != level {
+				t.Skipf("this machine has no level %s: %v", level, e.site.whyNotSandbox)
+			}
+			victim := shell(0, "echo $PPID; echo mine > $HOME/own; echo ready; while :; do sleep 0.1%d; done # VICTIM%d", os.Getpid(), i)
+			victim.Tenant = "blue"
+			if err := e.Start(t.Context(), victim); err != nil {
+				t.Fatal(err)
+			}
+			waitLine(t, e, victim.Key, "ready")
+			var at started
+			if err := e.dirIn(dirTasks, victim.Key).read(fileStarted, &at); err != nil {
+				t.Fatal(err)
+			}
+			pid := max(at.PID, at.Inner)
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			_, port, _ := net.SplitHostPort(listener.Addr().String())
+			for n, a := range attempts(e, victim.Key, token, port, pid, i) {
+				t.Run(a.name, func(t *testing.T) { try(t, e, a, n+1) })
+			}
+			if unix.Kill(pid, 0) != nil {
+				t.Error("the other task was killed")
+			}
+			if err := e.Stop(t.Context(), victim.Key, 0); err != nil {
+				t.Fatal(err)
+			}
+			await(t, e, victim.Key)
+		})
+	}
+}
+
+func attempts(e *Engine, victim engine.Key, token, port string, pid, i int) []attempt {
+	other := string(e.dirIn(dirTasks, victim))
+	written := "/etc/tianfu-escape-" + strconv.Itoa(os.Getpid())
+	return []attempt{
+		{name: "read the data directory", script: "cat " + other + "/spec.json", from: engine.LevelLandlock, root: true},
+		{name: "list the data directory", script: "ls " + e.opts.Dir, from: engine.LevelLandlock, root: true},
+		{name: "read a token", script: "cat " + token, from: engine.LevelLandlock, root: true},
+		{name: "read another task's files", script: "cat " + other + "/work/own", from: engine.LevelLandlock, root: true},
+		{name: "write another task's log", script: "echo x >> " + other + "/stdout.00000000000000000000", from: engine.LevelLandlock, root: true},
+		{name: "write /etc", script: "touch " + written + " && rm " + written, from: engine.LevelLandlock, root: true, inside: true},
+		{name: "write /usr", script: "touch /usr/bin/tianfu-escape && rm /usr/bin/tianfu-escape", from: engine.LevelLandlock, root: true, inside: true},
+		{name: "open the network", script: "exec bash -c 'echo > /dev/tcp/127.0.0.1/" + port + "'", from: engine.LevelLandlock, root: true},
+		{name: "listen on the network", script: "command -v python3 && python3 -c 'import socket; s=socket.socket(); s.bind((\"127.0.0.1\", 0)); s.listen(); c=socket.create_connection((\"127.0.0.1\", " + port + "))'", from: engine.LevelLandlock, root: true},
+		{name: "see other processes", script: fmt.Sprintf("grep -qs '[V]ICTIM%d' /proc/[0-9]*/cmdline || grep -qs '[V]ICTIM%d' /proc/%d/cmdline", i, i, pid), from: engine.LevelLandlock},
+		{name: "read another's environment", script: fmt.Sprintf("grep -qs TIANFU_JOB /proc/%d/environ", pid), from: engine.LevelLandlock, root: true},
+		{name: "signal another task", script: fmt.Sprintf("kill -0 %d", pid), from: engine.LevelLandlock, root: true},
+		{name: "leave the cgroup", script: "echo $$ > /sys/fs/cgroup/memory/cgroup.procs || echo $$ > /sys/fs/cgroup/cgroup.procs", from: engine.LevelLandlock, root: true, inside: true},
+		{name: "mount", script: "mount -t tmpfs none /mnt && umount /mnt", from: engine.LevelProcess, inside: true},
+		{name: "become root", script: "setpriv --reuid=0 --clear-groups true", from: engine.LevelProcess, inside: true},
+		{name: "make a device", script: "d=$(mktemp -d) && mknod $d/x b 8 0 && rm -r $d", from: engine.LevelProcess, inside: true},
+		{name: "load settings of the kernel", script: "cat /proc/sys/kernel/hostname > /proc/sys/kernel/hostname", from: engine.LevelProcess, inside: true},
+		{name: "read the password file", script: "cat /etc/shadow", from: engine.LevelProcess, inside: true},
+	}
+}
+
+func try(t *testing.T, e *Engine, a attempt, n int) {
+	if !e.site.level.AtLeast(a.from) && !(a.root && os.Geteuid() == 0) {
+		t.Skip("not covered at this level, as Probe says")
+	}
+	if !a.inside || os.Geteuid() == 0 {
+		if out, err := exec.Command("sh", "-c", a.script).CombinedOutput(); err != nil {
+			t.Skipf("proves nothing here: it fails outside too: %v %s", err, out)
+		}
+	}
+	r, out, errs := run(t, e, shell(n, "%s", a.script))
+	if r.Exit.Cause != engine.CauseExit || r.Exit.Code == 0 {
+		t.Errorf("%+v\nstdout: %s\nstderr: %s", r.Exit, out, errs)
+	}
+	if strings.Contains(out, "secret") || strings.Contains(out, "TIANFU_JOB") {
+		t.Errorf("it read %q", out)
+	}
+}
+
+func TestTenantsHaveUsers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := stateDir(t)
+	e := open(t, Options{Dir: dir})
+	user := func(n int, o engine.Order) string {
+		t.Helper()
+		_, out, errs := run(t, e, o)
+		if out == "" {
+			t.Fatal(errs)
+		}
+		return out
+	}
+	red, blue := shell(1, "id -u; id -G"), shell(2, "id -u; id -G")
+	blue.Tenant = "blue"
+	a, b := user(1, red), user(2, blue)
+	if a == b || a == "0\n0\n" || b == "0\n0\n" {
+		t.Errorf("red is %q, blue is %q", a, b)
+	}
+	e.Close()
+	e = open(t, Options{Dir: dir})
+	again := shell(3, "id -u; id -G")
+	if got := user(3, again); got != a {
+		t.Errorf("red was %q and is %q after a restart", a, got)
+	}
+}
+
+func TestNetworkWhenAsked(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	for _, level := range []engine.Level{engine.LevelSandbox, engine.LevelLandlock, engine.LevelProcess} {
+		e := open(t, Options{Dir: stateDir(t), AtMost: level})
+		o := shell(1, "exec bash -c 'echo > /dev/tcp/127.0.0.1/%s'", port)
+		o.Network = true
+		if r, _, errs := run(t, e, o); !r.Exit.OK() {
+			t.Errorf("%s: %+v %s", level, r.Exit, errs)
+		}
+	}
+}
+
+func TestMounts(t *testing.T) {
+	data := t.TempDir()
+	openUp(t, data)
+	if err := os.Chmod(data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "set"), []byte("data\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e := open(t, Options{Dir: stateDir(t)})
+	o := shell(1, "cat /data/set; touch /data/new")
+	o.Mounts = []engine.Mount{{Source: data, Target: "/data"}}
+	r, out, _ := run(t, e, o)
+	if e.site.level != engine.LevelSandbox {
+		t.Skip("needs a sandbox")
+	}
+	if out != "data\n" || r.Exit.Code == 0 {
+		t.Errorf("read-only: %+v %q", r.Exit, out)
+	}
+	o.Key.Task, o.Mounts[0].Writable = 2, true
+	if r, _, errs := run(t, e, o); !r.Exit.OK() {
+		t.Errorf("writable: %+v %s", r.Exit, errs)
+	}
+	if _, err := os.Stat(filepath.Join(data, "new")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRequiredLevel(t *testing.T) {
+	e := open(t, Options{Dir: stateDir(t), AtMost: engine.LevelProcess, Require: engine.LevelSandbox})
+	if err := e.Start(t.Context(), shell(1, "exit 0")); err == nil || !strings.Contains(err.Error(), "required") {
+		t.Errorf("started below the required level: %v", err)
+	}
+	p, err := e.Probe(t.Context())
+	if err != nil || p.Level != engine.LevelProcess || len(p.Gaps) < 4 || p.Findings[0].OK || p.Findings[0].Fix == "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
