@@ -6,6 +6,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,23 +85,15 @@ const (
 // Open takes the directory and everything in it: tasks that run are attached
 // again, ends not acknowledged are reported again.
 func Open(o Options) (*Engine, error) {
-	if o.CgroupParent == "" {
-		o.CgroupParent = "/tianfu.slice"
-	}
-	if o.UIDBase == 0 {
-		o.UIDBase = defaultUIDBase
-	}
-	if o.Interval == 0 {
-		o.Interval = 10 * time.Second
-	}
-	if o.AtMost == "" {
-		o.AtMost = engine.LevelSandbox
-	}
 	abs, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	o.Dir = abs
+	o.CgroupParent = cmp.Or(o.CgroupParent, "/tianfu.slice")
+	o.UIDBase = cmp.Or(o.UIDBase, defaultUIDBase)
+	o.Interval = cmp.Or(o.Interval, 10*time.Second)
+	o.AtMost = cmp.Or(o.AtMost, engine.LevelSandbox)
 	for _, d := range []string{dirTasks, dirDone} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, d), 0o700); err != nil {
 			return nil, disk(err, o.Dir)
@@ -110,6 +103,12 @@ func Open(o Options) (*Engine, error) {
 		return nil, disk(err, o.Dir)
 	}
 	lock, err := taskDir(o.Dir).tryLock()
+	// A server killed while it forked leaves its lock for the instant until that
+	// child has become a shim.
+	for wait := 0; lock == nil && err == nil && wait < 100; wait++ {
+		time.Sleep(10 * time.Millisecond)
+		lock, err = taskDir(o.Dir).tryLock()
+	}
 	if err != nil {
 		return nil, disk(err, o.Dir)
 	}
