@@ -176,11 +176,11 @@ func awaitNone(t *testing.T, mark string) {
 
 func shimOf(t *testing.T, dir string, k engine.Key) int {
 	t.Helper()
-	var b begun
-	if err := taskDir(filepath.Join(dir, dirTasks, k.String())).read(fileBegun, &b); err != nil {
-		t.Fatal(err)
+	j, err := taskDir(filepath.Join(dir, dirTasks, k.String())).journal()
+	if err != nil || j.shim == 0 {
+		t.Fatal(j, err)
 	}
-	return b.PID
+	return j.shim
 }
 
 // TestShimKilled kills the shim itself, with the server watching and without.
@@ -270,7 +270,7 @@ func TestReboot(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Boot = "another boot"
-	if err := d.write(fileSpec, sp, false); err != nil {
+	if err := d.write(fileSpec, sp); err != nil {
 		t.Fatal(err)
 	}
 	e = open(t, Options{Dir: dir})
@@ -350,7 +350,12 @@ func TestDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	control.Close()
-	if err := os.Truncate(e.dirIn(dirTasks, cut.Key).path(fileExit), 10); err != nil {
+	path := e.dirIn(dirTasks, cut.Key).path(fileShim)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-3); err != nil { // in the midst of its end
 		t.Fatal(err)
 	}
 	if err := os.Truncate(e.dirIn(dirTasks, order.Key).path(fileSpec), 0); err != nil {

@@ -8,7 +8,6 @@ package local
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,6 +52,7 @@ type Engine struct {
 	opts    Options
 	site    *site
 	lock    *os.File
+	shims   *os.File // log of what shims themselves have to say
 	reports chan engine.Report
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -80,6 +80,9 @@ const (
 	dirTasks = "tasks" // not acknowledged
 	dirDone  = "done"  // acknowledged: logs and records
 	newTask  = ".new-" // being prepared
+
+	fileShims = "shims.log"
+	maxShims  = 1 << 20 // bytes; what is more is dropped when the engine opens
 )
 
 // Open takes the directory and everything in it: tasks that run are attached
@@ -121,6 +124,10 @@ func Open(o Options) (*Engine, error) {
 		return nil, fmt.Errorf("open engine %s: %w", o.Dir, err)
 	}
 	e := &Engine{opts: o, site: s, lock: lock, reports: make(chan engine.Report, 1024), tasks: map[engine.Key]*task{}}
+	if e.shims, err = openShims(o.Dir); err != nil {
+		lock.Close()
+		return nil, disk(err, o.Dir)
+	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if err := e.recover(); err != nil {
 		e.Close()
@@ -130,6 +137,14 @@ func Open(o Options) (*Engine, error) {
 		e.wg.Go(e.reportUse)
 	}
 	return e, nil
+}
+
+func openShims(dir string) (*os.File, error) {
+	path := filepath.Join(dir, fileShims)
+	if info, err := os.Stat(path); err == nil && info.Size() > maxShims {
+		_ = os.Truncate(path, 0)
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
 // Close stops the engine; tasks go on under their shims.
@@ -149,6 +164,7 @@ func (e *Engine) Close() error {
 		}
 	}
 	close(e.reports)
+	e.shims.Close()
 	return e.lock.Close()
 }
 
@@ -321,5 +337,3 @@ func keyOf(name string) (engine.Key, bool) {
 	k, err := engine.ParseKey(name)
 	return k, err == nil
 }
-
-var errNoShim = errors.New("no shim took the task")

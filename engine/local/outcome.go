@@ -1,9 +1,7 @@
 package local
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
 	"syscall"
 	"time"
 
@@ -18,50 +16,6 @@ func isFull(err error) bool {
 }
 
 func now() unit.Instant { return unit.Instant(time.Now().UnixNano()) }
-
-// reserveExit keeps disk blocks for the exit record, so that a task can end on
-// a disk that has filled up since.
-func (d taskDir) reserveExit() error {
-	f, err := os.OpenFile(d.path(filePart), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := unix.Fallocate(int(f.Fd()), 0, 0, reserved); err != nil && isFull(err) {
-		return err // other errors: a file system that cannot reserve
-	}
-	return nil
-}
-
-// writeExit makes the outcome durable: into the reserved blocks, to the disk,
-// and only then under its name.
-func (d taskDir) writeExit(o outcome) error {
-	if len(o.Exit.Detail) > maxDetail {
-		o.Exit.Detail = o.Exit.Detail[:maxDetail]
-	}
-	data, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(d.path(filePart), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(padded(data, reserved), 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err2 := f.Close(); err == nil {
-		err = err2
-	}
-	if err == nil {
-		err = os.Rename(d.path(filePart), d.path(fileExit))
-	}
-	if err == nil {
-		err = syncDir(string(d))
-	}
-	return err
-}
 
 // padded fills a record with spaces up to size, so that writing it again never
 // needs another block and leaves nothing of a longer one behind.

@@ -61,12 +61,15 @@ func (r *logReader) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		// Asked before reading: what ended before has written all it ever will.
-		ended := r.dir().has(fileExit)
+		j, err := r.dir().journal()
+		if err != nil {
+			return 0, err
+		}
 		n, err := r.take(p)
 		if n > 0 || err != nil {
 			return n, err
 		}
-		if ended || !r.follow {
+		if j.ended != nil || !r.follow {
 			return 0, io.EOF
 		}
 		select {

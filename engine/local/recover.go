@@ -75,42 +75,50 @@ func (e *Engine) settle(t *task) bool {
 			e.awaitShim(t, dir)
 			continue
 		}
-		o, known := e.read(t, dir)
-		if known && o.Exit.Cause == engine.CauseLost && !dir.has(fileExit) {
+		o, known := e.read(dir)
+		if known && o.Exit.Cause == engine.CauseLost && !o.written {
 			e.clear(t, dir)
-			_ = dir.writeExit(o) // a disk that refuses: it is found lost again next time
+			_ = noteEnd(lock, o.outcome) // a disk that refuses: it is found lost again next time
 		}
 		lock.Close()
 		if known {
-			e.finish(t, o)
+			e.finish(t, o.outcome)
 		}
 		return known
 	}
 	return false
 }
 
+// verdict is an outcome, and whether the journal has it already.
+type verdict struct {
+	outcome
+	written bool
+}
+
 // read tells a task's end from its directory, whose lock is held.
-func (e *Engine) read(t *task, dir taskDir) (outcome, bool) {
-	var o outcome
-	if err := dir.read(fileExit, &o); err == nil {
-		return o, true
-	} else if !os.IsNotExist(err) {
-		return lost("its exit record is damaged: "+err.Error(), outcome{}), true
+func (e *Engine) read(dir taskDir) (verdict, bool) {
+	j, err := dir.journal()
+	if err == nil && j.ended != nil {
+		return verdict{*j.ended, true}, true
 	}
-	var at started
-	_ = dir.read(fileStarted, &at)
-	last := outcome{Started: at.At}
+	var last outcome
+	if j.started != nil {
+		last.Started = j.started.At
+	}
 	_ = dir.read(fileUsage, &last.Usage)
 	var sp spec
-	switch err := dir.read(fileSpec, &sp); {
+	damage := dir.read(fileSpec, &sp)
+	switch {
 	case err != nil:
-		return lost("its order is damaged: "+err.Error(), last), true
+		return verdict{lost("its journal cannot be read: "+err.Error(), last), false}, true
+	case damage != nil:
+		return verdict{lost("its order is damaged: "+damage.Error(), last), false}, true
 	case sp.Boot != e.site.boot:
-		return lost("the machine was restarted while it ran", last), true
-	case dir.has(fileBegun):
-		return lost("its shim was killed", last), true
+		return verdict{lost("the machine was restarted while it ran", last), false}, true
+	case j.shim != 0:
+		return verdict{lost("its shim was killed", last), false}, true
 	}
-	return outcome{}, false
+	return verdict{}, false
 }
 
 func lost(why string, o outcome) outcome {
@@ -121,8 +129,8 @@ func lost(why string, o outcome) outcome {
 
 // awaitShim waits for the shim that has the lock.
 func (e *Engine) awaitShim(t *task, dir taskDir) {
-	var b begun
-	if dir.read(fileBegun, &b) != nil {
+	j, err := dir.journal()
+	if err != nil || j.shim == 0 {
 		e.pause() // it has just taken the lock
 		return
 	}
@@ -135,7 +143,7 @@ func (e *Engine) awaitShim(t *task, dir taskDir) {
 			return
 		}
 	}
-	if err := e.awaitExit(b.PID); err != nil && e.ctx.Err() == nil {
+	if err := e.awaitExit(j.shim); err != nil && e.ctx.Err() == nil {
 		e.pause() // its end is near: it is gone, but the lock was not free yet
 	}
 }
@@ -185,8 +193,8 @@ func (e *Engine) finish(t *task, o outcome) {
 	}
 	e.mu.Unlock()
 	dir := e.dirIn(dirTasks, t.key)
-	if unseen && dir.has(fileStarted) {
-		e.send(engine.Report{Key: t.key, Kind: engine.Started, At: o.Started})
+	if j, err := dir.journal(); unseen && err == nil && j.started != nil {
+		e.send(engine.Report{Key: t.key, Kind: engine.Started, At: j.started.At})
 	}
 	kind := engine.Exited
 	if o.Exit.Cause == engine.CauseLost {
@@ -196,20 +204,14 @@ func (e *Engine) finish(t *task, o outcome) {
 }
 
 // giveUp ends a task that no shim would take.
-func (e *Engine) giveUp(t *task, cause engine.Cause, why string) {
-	dir := e.dirIn(dirTasks, t.key)
+func (e *Engine) giveUp(t *task) {
 	at := now()
-	o := outcome{Exit: engine.Exit{Cause: cause, Code: -1, Detail: why}, Started: at, Ended: at}
-	if log, err := os.ReadFile(dir.path(fileShimLog)); err == nil && len(log) > 0 {
-		line, _, _ := strings.Cut(string(log[:min(len(log), maxDetail)]), "\n")
-		o.Exit.Detail += ": " + line
-	}
-	lock, err := dir.tryLock()
+	o := outcome{Exit: engine.Exit{Cause: engine.CauseNotStarted, Code: -1, Detail: "no shim took the task; " + fileShims + " in the engine's directory says why"}, Started: at, Ended: at}
+	lock, err := e.dirIn(dirTasks, t.key).tryLock()
 	if err != nil || lock == nil {
 		return // a shim took it after all; the next engine attaches it
 	}
-	_ = dir.begin()
-	_ = dir.writeExit(o)
+	_ = noteEnd(lock, o)
 	lock.Close()
 	e.finish(t, o)
 }
@@ -225,8 +227,9 @@ func (e *Engine) clear(t *task, dir taskDir) {
 		c.kill()
 		c.remove()
 	}
-	var at started
-	if dir.read(fileStarted, &at) != nil || at.PID <= 1 {
+	j, _ := dir.journal()
+	at := j.started
+	if at == nil || at.PID <= 1 {
 		return
 	}
 	mark := []byte("TIANFU_JOB=" + t.key.Job.String() + "\x00")

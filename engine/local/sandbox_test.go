@@ -44,11 +44,11 @@ func TestEscapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			waitLine(t, e, victim.Key, "ready")
-			var at started
-			if err := e.dirIn(dirTasks, victim.Key).read(fileStarted, &at); err != nil {
-				t.Fatal(err)
+			j, err := e.dirIn(dirTasks, victim.Key).journal()
+			if err != nil || j.started == nil {
+				t.Fatal(j, err)
 			}
-			pid := max(at.PID, at.Inner)
+			pid := max(j.started.PID, j.started.Inner)
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)

@@ -46,6 +46,7 @@ type message struct {
 
 type shim struct {
 	dir   taskDir
+	lock  *os.File // of the directory: the journal
 	spec  spec
 	cg    *cgroup // nil without cgroups
 	child child
@@ -57,46 +58,33 @@ type shim struct {
 	kill     *time.Timer
 }
 
-// superviseTask takes the task if nobody has it or ever had it. The order of
-// the first three steps is the whole of "never started twice": the lock keeps
-// out a shim that lives, the exclusive file one that has died.
+// superviseTask takes the task if nobody has it or ever had it. Its first steps
+// are the whole of "never started twice": the lock keeps out a shim that lives,
+// the line written under the lock one that has died.
 func superviseTask(dir taskDir) int {
 	unix.CloseOnExec(3)
+	complain := func(what string, err error) { fmt.Fprintln(os.Stderr, "shim:", dir, what, err) }
 	lock, err := dir.tryLock()
 	if lock == nil {
-		fmt.Fprintln(os.Stderr, "shim: the task has a shim already", err)
+		complain("the task has a shim already", err)
 		return shimSecond
 	}
 	defer lock.Close()
-	s := &shim{dir: dir}
+	s := &shim{dir: dir, lock: lock}
 	if err := dir.read(fileSpec, &s.spec); err != nil || s.spec.Boot != bootID() {
-		fmt.Fprintln(os.Stderr, "shim: the order is unreadable or of an earlier boot:", err)
+		complain("the order is unreadable or of an earlier boot", err)
 		return shimFailed
 	}
-	if err := dir.begin(); err != nil {
-		fmt.Fprintln(os.Stderr, "shim: the task was begun before:", err)
+	if err := begin(lock); err != nil {
+		complain("the task was begun before, or cannot be", err)
 		return shimSecond
-	}
-	if err := dir.reserveExit(); err != nil {
-		fmt.Fprintln(os.Stderr, "shim:", err)
-		return shimFailed
 	}
 	// A signal that is caught here is at its default in the task; one that were
 	// ignored here would be ignored there too.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	o := s.run(signals)
-	return s.finish(o)
-}
-
-func (d taskDir) begin() error {
-	f, err := os.OpenFile(d.path(fileBegun), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return json.NewEncoder(f).Encode(begun{PID: os.Getpid()})
+	return s.finish(s.run(signals))
 }
 
 // run starts the task, sees it through and returns how it ended.
@@ -155,7 +143,7 @@ func (s *shim) run(signals <-chan os.Signal) outcome {
 // tell says that the process exists: first to the directory, for a server that
 // comes later, then to the one that waits.
 func (s *shim) tell() {
-	_ = s.dir.write(fileStarted, started{PID: s.child.pid, Inner: s.child.inner, At: s.began}, false)
+	_ = note(s.lock, entry{Started: &started{PID: s.child.pid, Inner: s.child.inner, At: s.began}})
 	_, _ = unix.Write(3, []byte("started\n")) // nobody listens after the server has died
 	unix.Close(3)
 }
@@ -241,14 +229,14 @@ func (s *shim) endRest() {
 // still in its hands.
 func (s *shim) finish(o outcome) int {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		err := s.dir.writeExit(o)
+		err := noteEnd(s.lock, o)
 		if err == nil {
 			return shimDone
 		}
-		if os.IsNotExist(err) && !s.dir.has(fileSpec) {
+		if !s.dir.has(fileSpec) {
 			return shimFailed // the directory was taken away
 		}
-		fmt.Fprintln(os.Stderr, "shim: the end of the task cannot be written:", err)
+		fmt.Fprintln(os.Stderr, "shim:", s.dir, "the end of the task cannot be written:", err)
 		time.Sleep(wait)
 	}
 }

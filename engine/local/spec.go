@@ -5,31 +5,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"tianfu/engine"
 	"tianfu/fault"
-	"tianfu/unit"
 )
 
 // Files of a task's directory. All but work and tmp are the shim's and the
-// server's alone; the task sees none of them.
+// server's alone; the task sees none of them. There are few: making files is a
+// good part of what a short task costs.
 const (
 	fileSpec    = "spec.json" // the order and how it is to be carried out
-	fileLock    = "lock"      // flock held by the shim for as long as it lives
-	fileBegun   = "begun"     // made exclusively, once, before anything is started
-	fileStarted = "started"   // the process exists
-	fileExit    = "exit.json" // how it ended
-	filePart    = "exit.part" // its disk blocks, reserved at the start
+	fileShim    = "shim"      // journal of the shim, and its lock; see journal.go
 	fileUsage   = "usage"     // last sample
 	fileControl = "control"   // FIFO from the server to the shim
-	fileShimLog = "shim.log"  // what the shim itself has to say
 	dirWork     = "work"      // the task's working directory
 	dirTmp      = "tmp"       // the task's /tmp
 	dirBundle   = "bundle"    // for an OCI runtime
-	reserved    = 4096        // bytes kept for the exit record
 	maxRecord   = 64 << 20    // bytes of a record that is read back
 	maxDetail   = 1000        // bytes of an exit's detail
 	bootFile    = "/proc/sys/kernel/random/boot_id"
@@ -52,26 +43,6 @@ type spec struct {
 	Wraps  bool         `json:"wraps"`   // argv[0] says 128+n for signal n
 	Gated  bool         `json:"gated"`   // argv[0] is bubblewrap: pid on fd 3, go on fd 4
 	NoCell bool         `json:"no_cell"` // no memory cgroup: limits by rlimit
-}
-
-// begun is what a shim writes before it starts anything.
-type begun struct {
-	PID int `json:"pid"` // of the shim
-}
-
-// started says which processes are the task.
-type started struct {
-	PID   int          `json:"pid"`   // child of the shim
-	Inner int          `json:"inner"` // process 1 of the sandbox; 0 without one
-	At    unit.Instant `json:"at"`
-}
-
-// outcome is the whole of exit.json.
-type outcome struct {
-	Exit    engine.Exit  `json:"exit"`
-	Usage   engine.Usage `json:"usage"`
-	Started unit.Instant `json:"started"`
-	Ended   unit.Instant `json:"ended"`
 }
 
 // taskDir is the directory of one key.
@@ -100,41 +71,23 @@ func (d taskDir) read(name string, into any) error {
 	return json.Unmarshal(data, into)
 }
 
-// write makes a record whole or not at all; durable when asked.
-func (d taskDir) write(name string, record any, durable bool) error {
+// write makes a record whole or not at all, and durable.
+func (d taskDir) write(name string, record any) error {
 	data, err := json.Marshal(record)
 	if err != nil {
 		return err
 	}
-	return writeWhole(d.path(name), data, durable)
+	return writeWhole(d.path(name), data)
 }
 
-// tryLock takes the lock of the directory for as long as the file stays open.
-// It returns nil without error when somebody else has it.
-func (d taskDir) tryLock() (*os.File, error) {
-	f, err := os.OpenFile(d.path(fileLock), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	f.Close()
-	if err == syscall.EWOULDBLOCK {
-		return nil, nil
-	}
-	return nil, err
-}
-
-func writeWhole(path string, data []byte, durable bool) error {
+func writeWhole(path string, data []byte) error {
 	part := path + ".part"
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return disk(err, path)
 	}
 	_, err = f.Write(data)
-	if err == nil && durable {
+	if err == nil {
 		err = f.Sync()
 	}
 	if err2 := f.Close(); err == nil {
@@ -143,7 +96,7 @@ func writeWhole(path string, data []byte, durable bool) error {
 	if err == nil {
 		err = os.Rename(part, path)
 	}
-	if err == nil && durable {
+	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
 	return disk(err, path)

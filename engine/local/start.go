@@ -108,7 +108,7 @@ func makeTask(dir, name taskDir, sp *spec) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := writeWhole(filepath.Join(dir.path(dirBundle), "config.json"), data, false); err != nil {
+		if err := writeWhole(filepath.Join(dir.path(dirBundle), "config.json"), data); err != nil {
 			return nil, err
 		}
 	}
@@ -117,8 +117,13 @@ func makeTask(dir, name taskDir, sp *spec) (*os.File, error) {
 	}
 	kept := *sp
 	kept.Order.Files = nil // they are on the disk already
-	if err := dir.write(fileSpec, &kept, true); err != nil {
+	data, err := json.Marshal(&kept)
+	if err != nil {
 		return nil, err
+	}
+	// Not forced to the disk: after a power cut nothing of it is carried out.
+	if err := os.WriteFile(dir.path(fileSpec), data, 0o600); err != nil {
+		return nil, disk(err, dir.path(fileSpec))
 	}
 	f, err := openControl(dir)
 	return f, disk(err, dir.path(fileControl))
@@ -212,12 +217,12 @@ func (e *Engine) carryOut(t *task) {
 			return
 		}
 	}
-	e.giveUp(t, engine.CauseNotStarted, errNoShim.Error())
+	e.giveUp(t)
 }
 
 // startShim runs `tianfu shim DIRECTORY` in a session of its own. The server's
-// descriptors close on exec; the shim gets its log and one end of a pipe on
-// which it says that the task has started.
+// descriptors close on exec; the shim gets the log that shims share and one end
+// of a pipe on which it says that the task has started.
 func (e *Engine) startShim(t *task) (*os.Process, *os.File, error) {
 	dir := e.dirIn(dirTasks, t.key)
 	r, w, err := os.Pipe()
@@ -231,15 +236,9 @@ func (e *Engine) startShim(t *task) (*os.Process, *os.File, error) {
 		return nil, nil, err
 	}
 	defer null.Close()
-	out, err := os.OpenFile(dir.path(fileShimLog), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		r.Close()
-		return nil, nil, err
-	}
-	defer out.Close()
 	proc, err := os.StartProcess(e.site.binary, []string{e.site.binary, "shim", string(dir)}, &os.ProcAttr{
-		Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH")},
-		Files: []*os.File{null, out, out, w},
+		Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"},
+		Files: []*os.File{null, e.shims, e.shims, w},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
@@ -261,10 +260,11 @@ func (e *Engine) awaitStart(t *task, tell *os.File) {
 
 // reportStart reports the start that the directory tells of, once.
 func (e *Engine) reportStart(t *task) bool {
-	var s started
-	if e.dirIn(dirTasks, t.key).read(fileStarted, &s) != nil {
+	j, err := e.dirIn(dirTasks, t.key).journal()
+	if err != nil || j.started == nil {
 		return false
 	}
+	s := *j.started
 	e.mu.Lock()
 	first := t.state == engine.Starting
 	if first {

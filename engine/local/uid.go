@@ -49,7 +49,7 @@ func (u *uids) of(t job.Tenant) (int, error) {
 	}
 	uid := u.base + len(u.byT) + 1
 	u.byT[t] = uid
-	if err := u.dir.write(fileUIDs, u.byT, true); err != nil {
+	if err := u.dir.write(fileUIDs, u.byT); err != nil {
 		delete(u.byT, t)
 		return 0, err
 	}
