@@ -64,6 +64,7 @@ type jobState struct {
 	handle    sched.Handle // in the line; valid while queued
 	queued    bool
 	phase     Phase
+	failed    bool  // a task failed for good: the job has, once all have ended
 	started   bool  // a task of it has run: a latest start binds no more
 	running   int32 // tasks holding an allocation
 	open      int32 // tasks not yet ended for good

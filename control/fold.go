@@ -136,8 +136,9 @@ func (s *State) foldEnded(r *Record) {
 		t.exit = &e
 	}
 	j.running--
-	again := j.phase == Running && (r.Ending == Evicted || r.Ending == NodeLost)
-	if r.Ending == TaskFailed && j.phase == Running && int(j.failures) < j.spec.Retries {
+	over := j.phase > Running || j.spec.Gang && j.failed
+	again := !over && (r.Ending == Evicted || r.Ending == NodeLost)
+	if r.Ending == TaskFailed && !over && int(j.failures) < j.spec.Retries {
 		again = true
 		j.eligible = r.At.Add(backoff(j.spec.Backoff, j.failures))
 		j.failures++
@@ -145,15 +146,15 @@ func (s *State) foldEnded(r *Record) {
 	if !again {
 		t.done = true
 		j.open--
-		if r.Ending == TaskFailed && j.phase == Running {
+		j.failed = j.failed || r.Ending == TaskFailed
+		if j.open > 0 || j.phase > Running {
+			return
+		}
+		j.phase = Completed
+		if j.failed {
 			j.phase = FailedJob
 		}
-		if j.open == 0 && j.phase == Running {
-			j.phase = Completed
-		}
-		if j.phase > Running {
-			s.over(r.Job)
-		}
+		s.over(r.Job)
 		return
 	}
 	s.backInLine(r.Job, j)

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -420,4 +421,42 @@ func render(rs []control.Record) string {
 		b = append(b, '\n')
 	}
 	return fmt.Sprintf("%q", b)
+}
+
+// TestForkGoesOnAlone forks random centres: a step of the fork leaves the
+// original as it was, and what the fork did is what the original then does.
+func TestForkGoesOnAlone(t *testing.T) {
+	for seed := range uint64(60) {
+		c, err := newScenario(2000 + seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		learns := strings.HasPrefix(c.cfg.Policy, "tianfu")
+		for step := range 40 {
+			c.now = c.now.Add(time.Duration(1+c.rng.IntN(20)) * time.Second)
+			in := c.batch()
+			for i := range in {
+				if in[i].Spec != nil {
+					in[i].Spec.Key = ""
+				}
+			}
+			before := c.state.Describe()
+			fork, err := c.state.Fork()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fork.Describe(); got != before {
+				t.Fatalf("seed %d step %d: the fork differs from the state", 2000+seed, step)
+			}
+			forked := render(fork.Step(c.now, slices.Clone(in)).Records)
+			if after := c.state.Describe(); after != before {
+				t.Fatalf("seed %d step %d: a step of the fork changed the state", 2000+seed, step)
+			}
+			o := c.state.Step(c.now, slices.Clone(in))
+			if real := render(o.Records); step > 0 && !learns && real != forked {
+				t.Fatalf("seed %d step %d policy %s: the fork did\n%s\nthe state did\n%s", 2000+seed, step, c.cfg.Policy, forked, real)
+			}
+			c.follow(o)
+		}
+	}
 }

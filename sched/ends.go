@@ -46,3 +46,10 @@ func (e *endOrder) remove(at unit.Instant, a *Alloc) {
 		e.tree.Delete(ending{at: at, job: a.Job, task: a.Task})
 	}
 }
+
+func (e *endOrder) clone() endOrder {
+	if e.tree == nil {
+		return endOrder{}
+	}
+	return endOrder{tree: e.tree.Copy()}
+}

@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tianfu/fault"
+)
+
+// heartbeat keeps idle streams open through proxies.
+const heartbeat = 15 * time.Second
+
+// streamEvents sends changes of jobs as server-sent events. Every event has a
+// sequence number as its id; a client that comes back sends the last it saw as
+// Last-Event-ID and misses nothing, or is told by an event "gap" that it must
+// read the state again.
+func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		writeProblem(w, http.StatusInternalServerError, fault.New(fault.Internal, "events", "cannot be streamed here", ""))
+		return
+	}
+	after := s.centre.LastEvent()
+	last := r.Header.Get("Last-Event-ID")
+	if last == "" {
+		last = r.URL.Query().Get("after")
+	}
+	if last != "" {
+		n, err := strconv.ParseUint(last, 10, 64)
+		if err != nil {
+			writeProblem(w, http.StatusUnprocessableEntity, fault.New(fault.Invalid, "Last-Event-ID", strconv.Quote(last)+" is not a sequence number", ""))
+			return
+		}
+		after = n
+	}
+	who := identity(r.Context())
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprintf(w, "id: %d\nevent: hello\ndata: {}\n\n", after)
+	flusher.Flush()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		events, more, gap, open := s.centre.Events(after)
+		if gap {
+			fmt.Fprintf(w, "event: gap\ndata: {}\n\n")
+		}
+		for i := range events {
+			after = events[i].Sequence
+			if !who.maySee(events[i].Tenant) {
+				continue
+			}
+			text, err := json.Marshal(events[i])
+			if err != nil {
+				return
+			}
+			if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", events[i].Sequence, events[i].Kind, text); err != nil {
+				return
+			}
+		}
+		flusher.Flush()
+		if !open {
+			return
+		}
+		select {
+		case <-more:
+		case <-beat.C:
+			fmt.Fprint(w, ": still here\n\n")
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// describeStreams adds the two streaming routes, which the library does not
+// serve, to the API's description.
+func (s *Server) describeStreams() {
+	id := &huma.Param{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}, Example: "j-42"}
+	query := func(name, doc string) *huma.Param {
+		return &huma.Param{Name: name, In: "query", Description: doc, Schema: &huma.Schema{Type: "string"}}
+	}
+	text := func(kind string) map[string]*huma.Response {
+		return map[string]*huma.Response{
+			"200":     {Description: "OK", Content: map[string]*huma.MediaType{kind: {Schema: &huma.Schema{Type: "string"}}}},
+			"default": {Description: "Problem", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Type: "object"}}}},
+		}
+	}
+	s.api.OpenAPI().AddOperation(&huma.Operation{OperationID: "read-logs", Method: http.MethodGet, Path: "/v1/jobs/{id}/logs", Summary: "Read what a task wrote",
+		Parameters: []*huma.Param{id, query("task", "Number of the task, from 0"), query("stream", "stdout or stderr"), query("offset", "Bytes from the start; negative from the end"), query("follow", "true: until the task ends")},
+		Responses:  text("text/plain")})
+	s.api.OpenAPI().AddOperation(&huma.Operation{OperationID: "stream-events", Method: http.MethodGet, Path: "/v1/events", Summary: "Changes of jobs as server-sent events",
+		Parameters: []*huma.Param{query("after", "Sequence number of the last event seen")}, Responses: text("text/event-stream")})
+}

@@ -1,0 +1,343 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"math/bits"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tianfu/control"
+	"tianfu/engine"
+	"tianfu/fault"
+	"tianfu/job"
+	"tianfu/sched"
+)
+
+// Job is a job as the API shows it.
+type Job struct {
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+	Tenant      string  `json:"tenant"`
+	Queue       string  `json:"queue,omitempty"`
+	Class       string  `json:"class"`
+	Priority    int32   `json:"priority"`
+	Phase       string  `json:"phase" enum:"pending,running,completed,failed,cancelled,expired"`
+	Submitted   string  `json:"submitted" format:"date-time"`
+	TaskCount   int     `json:"task_count"`
+	Gang        bool    `json:"gang,omitempty"`
+	Failures    int     `json:"failures,omitempty" doc:"Tries that failed and were allowed another"`
+	NextTry     string  `json:"next_try,omitempty" doc:"A backoff holds it until then"`
+	ExpectedRun string  `json:"expected_run,omitempty"`
+	Reason      *Reason `json:"reason,omitempty" doc:"Why it waits, when it was last looked at"`
+	Tasks       []Task  `json:"tasks,omitempty"`
+}
+
+// Task is one task of a job.
+type Task struct {
+	Index       int32   `json:"index"`
+	State       string  `json:"state" enum:"pending,starting,running,stopping,done"`
+	Attempt     int32   `json:"attempt"`
+	Node        string  `json:"node,omitempty"`
+	Devices     []int   `json:"devices,omitempty"`
+	Allocated   string  `json:"allocated,omitempty"`
+	Started     string  `json:"started,omitempty"`
+	ExpectedEnd string  `json:"expected_end,omitempty"`
+	Exit        *Exit   `json:"exit,omitempty" doc:"Of the last attempt that ended"`
+	CPUSeconds  float64 `json:"cpu_seconds,omitempty"`
+}
+
+// Exit is how an attempt ended.
+type Exit struct {
+	Code       int32   `json:"code"`
+	Detail     string  `json:"detail"`
+	CPUSeconds float64 `json:"cpu_seconds"`
+	MemoryPeak int64   `json:"memory_peak_bytes"`
+	Seconds    float64 `json:"wall_seconds"`
+}
+
+// Reason says why a job waits: the dominant cause and the nodes behind it.
+type Reason struct {
+	Cause      string         `json:"cause"`
+	Text       string         `json:"text"`
+	Considered int32          `json:"nodes_considered"`
+	Excluded   map[string]int `json:"nodes_excluded,omitempty" doc:"Nodes ruled out, by the first cause that excludes them"`
+	Ahead      string         `json:"ahead,omitempty" doc:"The job whose turn or reservation blocks"`
+}
+
+func reasonOf(r *sched.Reason) *Reason {
+	out := &Reason{Cause: r.Dominant.String(), Text: r.String(), Considered: r.Considered}
+	for c, n := range r.Excluded {
+		if n > 0 {
+			if out.Excluded == nil {
+				out.Excluded = map[string]int{}
+			}
+			out.Excluded[sched.Cause(c).String()] = int(n)
+		}
+	}
+	if r.Ahead != 0 {
+		out.Ahead = r.Ahead.String()
+	}
+	return out
+}
+
+type submitInput struct {
+	Key    string `header:"Idempotency-Key" maxLength:"128" doc:"A repeated submission with the same key is the first one"`
+	DryRun string `query:"dry_run" enum:"server" doc:"server: say whether it would start now, and why not, without submitting"`
+	Body   JobBody
+}
+
+type submitOutput struct {
+	Status   int
+	Location string `header:"Location"`
+	Body     Submitted
+}
+
+// Submitted is the answer to a submission, or to a dry run.
+type Submitted struct {
+	ID     string   `json:"id,omitempty"`
+	DryRun bool     `json:"dry_run,omitempty"`
+	Starts bool     `json:"starts_now,omitempty" doc:"Of a dry run: it would start now"`
+	Nodes  []string `json:"nodes,omitempty" doc:"Of a dry run: where"`
+	Reason *Reason  `json:"reason,omitempty" doc:"Of a dry run: why it would wait"`
+}
+
+type idInput struct {
+	ID string `path:"id" example:"j-42" maxLength:"24"`
+}
+
+type getInput struct {
+	idInput
+	IfNoneMatch string `header:"If-None-Match" maxLength:"128"`
+}
+
+type jobOutput struct {
+	ETag string `header:"ETag"`
+	Body Job
+}
+
+type listInput struct {
+	Phase  string `query:"phase" enum:"pending,running,completed,failed,cancelled,expired" doc:"Only jobs in this phase"`
+	Tenant string `query:"tenant" maxLength:"128"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Cursor string `query:"cursor" maxLength:"24" doc:"next of the page before"`
+}
+
+type listOutput struct {
+	Body JobPage
+}
+
+// JobPage is a page of jobs, newest first.
+type JobPage struct {
+	Jobs []Job  `json:"jobs"`
+	Next string `json:"next,omitempty" doc:"Cursor of the next page; none at the end"`
+}
+
+func (s *Server) routeJobs() {
+	errors := []int{400, 401, 403, 404, 409, 413, 422, 429, 503}
+	huma.Register(s.api, huma.Operation{OperationID: "submit-job", Method: http.MethodPost, Path: "/v1/jobs", Summary: "Submit a job",
+		DefaultStatus: 201, MaxBodyBytes: maxJobBody, Errors: errors}, s.submit)
+	huma.Register(s.api, huma.Operation{OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs", Summary: "List jobs, newest first", Errors: errors}, s.list)
+	huma.Register(s.api, huma.Operation{OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{id}", Summary: "Show a job with its tasks", Errors: append([]int{304}, errors...)}, s.get)
+	huma.Register(s.api, huma.Operation{OperationID: "cancel-job", Method: http.MethodDelete, Path: "/v1/jobs/{id}", Summary: "Cancel a job", DefaultStatus: 204, Errors: errors}, s.cancel)
+}
+
+func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, error) {
+	who := identity(ctx)
+	if in.Body.Tenant == "" {
+		in.Body.Tenant = string(who.Tenant)
+	}
+	if in.Body.Tenant == "" {
+		in.Body.Tenant = "default"
+	}
+	if !who.mayWrite(job.Tenant(in.Body.Tenant)) {
+		return nil, problem(fault.New(fault.Denied, "tenant "+in.Body.Tenant, "is not yours", "leave tenant out, or use its token"))
+	}
+	if len(in.Body.Mounts) > 0 && who.Role != Operator {
+		return nil, problem(fault.New(fault.Denied, "mounts", "of the site are for operators", "ask for a data set"))
+	}
+	spec, err := in.Body.Spec()
+	if err != nil {
+		return nil, problem(err)
+	}
+	for _, d := range spec.After {
+		if _, err := s.visible(ctx, d.Job); err != nil {
+			return nil, err
+		}
+	}
+	if in.DryRun == "server" {
+		return s.dryRun(ctx, spec)
+	}
+	spec.Key = in.Key
+	id, err := s.centre.Submit(ctx, spec)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return &submitOutput{Status: http.StatusCreated, Location: "/v1/jobs/" + id.String(), Body: Submitted{ID: id.String()}}, nil
+}
+
+func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, error) {
+	r, err := s.centre.DryRun(ctx, spec)
+	if err != nil {
+		return nil, problem(err)
+	}
+	out := Submitted{DryRun: true, Starts: r.Starts}
+	for _, n := range r.Nodes {
+		out.Nodes = append(out.Nodes, string(n))
+	}
+	if !r.Starts {
+		out.Reason = reasonOf(&r.Reason)
+	}
+	return &submitOutput{Status: http.StatusOK, Body: out}, nil
+}
+
+// visible returns a job that the caller may see; what it may not see is not
+// found, so that IDs of others tell nothing.
+func (s *Server) visible(ctx context.Context, id job.ID) (Job, error) {
+	var out Job
+	var tenant job.Tenant
+	found := false
+	err := s.centre.View(ctx, func(st *control.State) {
+		j, ok := st.Job(id)
+		if !ok {
+			return
+		}
+		found, tenant = true, j.Spec.Tenant
+		out = s.jobOf(st, &j)
+	})
+	if err != nil {
+		return out, problem(err)
+	}
+	if !found || !identity(ctx).maySee(tenant) {
+		return out, problem(fault.New(fault.NotFound, id.String(), "no such job", ""))
+	}
+	return out, nil
+}
+
+func (s *Server) get(ctx context.Context, in *getInput) (*jobOutput, error) {
+	id, err := ParseID(in.ID)
+	if err != nil {
+		return nil, problem(err)
+	}
+	j, err := s.visible(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	if strings.Contains(in.IfNoneMatch, tag) {
+		return nil, huma.Status304NotModified()
+	}
+	return &jobOutput{ETag: tag, Body: j}, nil
+}
+
+func (s *Server) cancel(ctx context.Context, in *idInput) (*struct{}, error) {
+	id, err := ParseID(in.ID)
+	if err != nil {
+		return nil, problem(err)
+	}
+	j, err := s.visible(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !identity(ctx).mayWrite(job.Tenant(j.Tenant)) {
+		return nil, problem(fault.New(fault.Denied, in.ID, "may only be read with this token", ""))
+	}
+	return nil, problem(s.centre.Cancel(ctx, id))
+}
+
+func (s *Server) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	before := job.ID(1<<63 - 1)
+	if in.Cursor != "" {
+		id, err := ParseID(in.Cursor)
+		if err != nil {
+			return nil, problem(err)
+		}
+		before = id
+	}
+	who := identity(ctx)
+	out := &listOutput{Body: JobPage{Jobs: []Job{}}}
+	err := s.centre.View(ctx, func(st *control.State) {
+		id := min(before-1, job.ID(st.Jobs()))
+		for examined := 0; id > 0; id-- {
+			// A look at the state is short: a page may be less than full.
+			if examined++; len(out.Body.Jobs) == in.Limit || examined > maxExamined {
+				out.Body.Next = (id + 1).String()
+				return
+			}
+			j, _ := st.Summary(id)
+			if !who.maySee(j.Spec.Tenant) || in.Tenant != "" && string(j.Spec.Tenant) != in.Tenant || in.Phase != "" && j.Phase.String() != in.Phase {
+				continue
+			}
+			out.Body.Jobs = append(out.Body.Jobs, s.jobOf(st, &j))
+		}
+	})
+	return out, problem(err)
+}
+
+// maxExamined bounds the jobs that one page looks at.
+const maxExamined = 20_000
+
+// jobOf renders a job; its tasks when they were asked for.
+func (s *Server) jobOf(st *control.State, j *control.Job) Job {
+	out := Job{
+		ID: j.ID.String(), Name: j.Spec.Name, Tenant: string(j.Spec.Tenant), Queue: string(j.Spec.Queue), Class: j.Spec.Class.String(),
+		Priority: j.Spec.Priority, Phase: j.Phase.String(), Submitted: instant(j.Submitted), TaskCount: j.Spec.Tasks(), Gang: j.Spec.Gang,
+		Failures: j.Failures, NextTry: instant(j.Eligible), ExpectedRun: duration(j.Spec.ExpectedRun),
+	}
+	if why, waits := st.Why(j.ID); waits {
+		out.Reason = reasonOf(&why)
+	}
+	for i := range j.Tasks {
+		out.Tasks = append(out.Tasks, s.taskOf(j.ID, &j.Tasks[i]))
+	}
+	return out
+}
+
+func (s *Server) taskOf(id job.ID, t *control.Task) Task {
+	out := Task{Index: t.Index, Attempt: t.Attempt, State: "pending"}
+	switch {
+	case t.Done:
+		out.State = "done"
+	case t.Running:
+		out.Node, out.Allocated, out.ExpectedEnd = string(t.Node), instant(t.Start), instant(t.End)
+		for m := t.Devices; m != 0; m &= m - 1 {
+			out.Devices = append(out.Devices, bits.TrailingZeros16(m))
+		}
+		started, usage := s.centre.Started(engine.Key{Job: id, Task: int(t.Index), Generation: uint32(t.Attempt)})
+		out.Started, out.CPUSeconds = instant(started), float64(usage.CPUMicros)/1e6
+		switch {
+		case t.Evicting:
+			out.State = "stopping"
+		case started == 0:
+			out.State = "starting"
+		default:
+			out.State = "running"
+		}
+	}
+	if e := t.Exit; e != nil {
+		out.Exit = &Exit{Code: e.Code, Detail: e.Detail, CPUSeconds: float64(e.Usage.CPUMicros) / 1e6, MemoryPeak: e.Usage.MemoryPeak, Seconds: float64(e.Usage.WallMicros) / 1e6}
+	}
+	return out
+}
+
+// taskNumber reads a query's task index.
+func taskNumber(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n >= job.MaxTasks {
+		return 0, fault.New(fault.Invalid, "task", strconv.Quote(text)+" is not the number of a task", "count from 0")
+	}
+	return n, nil
+}

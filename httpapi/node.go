@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tianfu/control"
+	"tianfu/fault"
+	"tianfu/fleet"
+)
+
+// Node is a node as the API shows it.
+type Node struct {
+	Name         string   `json:"name"`
+	Site         string   `json:"site,omitempty"`
+	Rack         string   `json:"rack,omitempty"`
+	Segment      string   `json:"segment,omitempty"`
+	SKU          string   `json:"sku,omitempty"`
+	Health       string   `json:"health"`
+	Cordoned     bool     `json:"cordoned,omitempty"`
+	Drain        bool     `json:"drain,omitempty"`
+	CPU          string   `json:"cpu" doc:"Logical CPUs"`
+	CPUFree      string   `json:"cpu_free"`
+	Memory       string   `json:"memory"`
+	MemoryFree   string   `json:"memory_free"`
+	Model        string   `json:"model,omitempty"`
+	Accelerators int      `json:"accelerators"`
+	Free         int      `json:"accelerators_free" doc:"Wholly free"`
+	Tasks        []string `json:"tasks,omitempty" doc:"Of jobs the caller may see; others are anonymous load"`
+}
+
+type nodesOutput struct {
+	Body struct {
+		Nodes []Node `json:"nodes"`
+	}
+}
+
+type nodeInput struct {
+	Name string `path:"name" maxLength:"256"`
+}
+
+type nodeOutput struct{ Body Node }
+
+type setNodeInput struct {
+	nodeInput
+	Body struct {
+		Cordoned bool `json:"cordoned" doc:"Accept no new work"`
+		Drain    bool `json:"drain,omitempty" doc:"Also move present work away"`
+	}
+}
+
+func (s *Server) routeNodes() {
+	errors := []int{401, 403, 404, 422, 503}
+	huma.Register(s.api, huma.Operation{OperationID: "list-nodes", Method: http.MethodGet, Path: "/v1/nodes", Summary: "List nodes", Errors: errors}, s.listNodes)
+	huma.Register(s.api, huma.Operation{OperationID: "get-node", Method: http.MethodGet, Path: "/v1/nodes/{name}", Summary: "Show a node", Errors: errors}, s.getNode)
+	huma.Register(s.api, huma.Operation{OperationID: "set-node", Method: http.MethodPut, Path: "/v1/nodes/{name}/state", Summary: "Cordon, drain or open a node",
+		DefaultStatus: 204, MaxBodyBytes: maxBody, Errors: errors}, s.setNode)
+}
+
+func (s *Server) listNodes(ctx context.Context, _ *struct{}) (*nodesOutput, error) {
+	out := &nodesOutput{}
+	out.Body.Nodes = []Node{}
+	err := s.centre.View(ctx, func(st *control.State) {
+		for n := range int32(st.Capacity().Nodes()) {
+			out.Body.Nodes = append(out.Body.Nodes, nodeOf(st, n))
+		}
+	})
+	return out, problem(err)
+}
+
+func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error) {
+	out, found := &nodeOutput{}, false
+	who := identity(ctx)
+	err := s.centre.View(ctx, func(st *control.State) {
+		n, ok := st.NodeRank(fleet.NodeID(in.Name))
+		if !ok {
+			return
+		}
+		found, out.Body = true, nodeOf(st, n)
+		for _, a := range st.Capacity().Running(n) {
+			if j, ok := st.Summary(a.Job); ok && who.maySee(j.Spec.Tenant) {
+				out.Body.Tasks = append(out.Body.Tasks, a.Job.String())
+			}
+		}
+	})
+	if err == nil && !found {
+		err = fault.New(fault.NotFound, "node "+in.Name, "no such node", "see: tianfu node list")
+	}
+	return out, problem(err)
+}
+
+func (s *Server) setNode(ctx context.Context, in *setNodeInput) (*struct{}, error) {
+	if err := operatorOnly(identity(ctx), "node "+in.Name); err != nil {
+		return nil, problem(err)
+	}
+	return nil, problem(s.centre.SetNode(ctx, fleet.NodeID(in.Name), in.Body.Cordoned || in.Body.Drain, in.Body.Drain))
+}
+
+func nodeOf(st *control.State, n int32) Node {
+	c := st.Capacity()
+	d, left := c.Node(n), c.Left(n)
+	return Node{
+		Name: string(d.ID), Site: d.Place.Site, Rack: d.Place.Rack, Segment: d.Segment, SKU: d.SKU, Health: d.Health.String(), Cordoned: d.Cordoned, Drain: d.Drain,
+		CPU: d.CPU.String(), CPUFree: left.CPU.String(), Memory: d.Memory.String(), MemoryFree: left.Memory.String(),
+		Model: string(d.Model), Accelerators: len(d.Devices), Free: left.Whole,
+	}
+}

@@ -1,0 +1,150 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"tianfu/control"
+	"tianfu/fault"
+	"tianfu/unit"
+)
+
+// loop gathers inputs, steps, persists, answers and orders. What arrives while
+// a batch is made durable forms the next batch: group commit without a timer.
+func (c *Centre) loop(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var b batch
+	for {
+		b.reset()
+		select {
+		case <-ctx.Done():
+			return nil
+		case a := <-c.asks:
+			b.add(a)
+		case r, ok := <-c.o.Engine.Reports():
+			if !ok {
+				return fault.New(fault.Internal, "engine", "closed its reports", "")
+			}
+			c.report(&b, r)
+		case <-timer.C:
+			b.inputs = append(b.inputs, control.Input{Kind: control.Tick})
+		}
+		c.gather(&b)
+		if len(b.inputs) > 0 {
+			if err := c.step(&b); err != nil {
+				b.refuse(err)
+				return err
+			}
+		}
+		for _, a := range b.looks {
+			a.look(c.state)
+			a.reply <- answer{}
+		}
+		c.wake(timer)
+	}
+}
+
+// batch is what one step takes.
+type batch struct {
+	inputs  []control.Input
+	waiting []ask // by tag, from 1
+	looks   []ask
+}
+
+func (b *batch) reset() { b.inputs, b.waiting, b.looks = b.inputs[:0], b.waiting[:0], b.looks[:0] }
+
+func (b *batch) add(a ask) {
+	if a.look != nil {
+		b.looks = append(b.looks, a)
+		return
+	}
+	b.waiting = append(b.waiting, a)
+	a.input.Tag = len(b.waiting)
+	b.inputs = append(b.inputs, a.input)
+}
+
+// refuse answers everybody with an error.
+func (b *batch) refuse(err error) {
+	for _, a := range b.waiting {
+		a.reply <- answer{err: err}
+	}
+	for _, a := range b.looks {
+		a.reply <- answer{err: err}
+	}
+}
+
+// gather takes what else has arrived, up to a bound.
+func (c *Centre) gather(b *batch) {
+	for len(b.inputs)+len(b.looks) < maxBatch {
+		select {
+		case a := <-c.asks:
+			b.add(a)
+		case r, ok := <-c.o.Engine.Reports():
+			if !ok {
+				return
+			}
+			c.report(b, r)
+		default:
+			return
+		}
+	}
+}
+
+// step runs the core over a batch. Records are durable before anybody hears of
+// them and before any order goes out.
+func (c *Centre) step(b *batch) error {
+	now := max(c.o.Now(), c.state.Now())
+	out := c.state.Step(now, b.inputs)
+	if err := c.persist(out.Records); err != nil {
+		return err
+	}
+	answers := make([]answer, len(b.waiting))
+	for _, a := range out.Accepted {
+		answers[a.Tag-1].id = a.Job
+	}
+	for _, r := range out.Refusals {
+		if r.Tag > 0 {
+			answers[r.Tag-1].err = r.Err
+		} else {
+			c.o.Logger.Warn("a report was refused", "error", r.Err)
+		}
+	}
+	for i, a := range b.waiting {
+		a.reply <- answers[i]
+	}
+	c.events.publish(c.state, out.Records)
+	for i := range out.Records {
+		c.acknowledge(&out.Records[i])
+	}
+	for _, o := range out.Orders {
+		c.orders.push(c.actOf(o))
+	}
+	return nil
+}
+
+// persist makes records durable. It does not heed the caller's context: a step
+// that the core has made must be written, or the process must end.
+func (c *Centre) persist(records []control.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	encoded := make([][]byte, len(records))
+	for i := range records {
+		encoded[i] = control.AppendRecord(nil, &records[i])
+	}
+	if err := c.o.Log.Append(context.Background(), encoded); err != nil {
+		return fault.Wrap(err, "record log", "persist a step; the centre stops so that nothing is promised that is not kept")
+	}
+	return nil
+}
+
+// wake sets the timer to when the core next needs a tick.
+func (c *Centre) wake(timer *time.Timer) {
+	next := c.state.NextWake()
+	if next == unit.Never {
+		timer.Reset(24 * time.Hour)
+		return
+	}
+	timer.Reset(max(next.Sub(c.o.Now()), 0))
+}

@@ -1,0 +1,210 @@
+package live
+
+import (
+	"context"
+	"math/bits"
+	"sync"
+	"time"
+
+	"tianfu/control"
+	"tianfu/engine"
+	"tianfu/fault"
+	"tianfu/job"
+)
+
+// workers is how many orders are carried out at once. Orders of one job go to
+// one worker, so that a stop never overtakes its start.
+const workers = 8
+
+// act is an order with the job it is about.
+type act struct {
+	control.Order
+	spec *job.Spec
+}
+
+// actOf joins an order with its job, whose spec never changes.
+func (c *Centre) actOf(o control.Order) act {
+	j, _ := c.state.Summary(o.Job)
+	return act{o, j.Spec}
+}
+
+// orderQueue holds orders on their way to the workers. It has no bound of its
+// own: there are never more than tasks that run, and a loop that waited for the
+// workers could wait for one that waits for the loop.
+type orderQueue struct {
+	mu    sync.Mutex
+	items []act
+	ready chan struct{}
+}
+
+func (q *orderQueue) push(a act) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.items = append(q.items, a)
+	select {
+	case q.signal() <- struct{}{}:
+	default:
+	}
+}
+
+// signal returns the channel that has a token when there is something; the
+// caller holds the lock.
+func (q *orderQueue) signal() chan struct{} {
+	if q.ready == nil {
+		q.ready = make(chan struct{}, 1)
+	}
+	return q.ready
+}
+
+// take waits for orders and returns all there are; nil when the context ends.
+func (q *orderQueue) take(ctx context.Context) []act {
+	for {
+		q.mu.Lock()
+		items, ready := q.items, q.signal()
+		q.items = nil
+		q.mu.Unlock()
+		if len(items) > 0 {
+			return items
+		}
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// startWorkers carries out orders and acknowledgements beside the loop; the
+// function it returns waits until they have ended.
+func (c *Centre) startWorkers(ctx context.Context) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	lanes := make([]chan act, workers)
+	for i := range lanes {
+		lanes[i] = make(chan act)
+		wg.Go(func() {
+			for {
+				select {
+				case a := <-lanes[i]:
+					c.carryOut(ctx, a)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for items := c.orders.take(ctx); items != nil; items = c.orders.take(ctx) {
+			for _, a := range items {
+				select {
+				case lanes[uint64(a.Job)%workers] <- a:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	})
+	wg.Go(func() {
+		for {
+			select {
+			case k := <-c.acks:
+				if err := c.o.Engine.Ack(ctx, k); err != nil && ctx.Err() == nil && fault.KindOf(err) != fault.NotFound {
+					c.o.Logger.Warn("acknowledge", "task", k, "error", err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// carryOut gives one order to the engine. An engine that cannot be reached is
+// tried again; one that refuses ends the attempt with the reason.
+func (c *Centre) carryOut(ctx context.Context, o act) {
+	k := engine.Key{Job: o.Job, Task: int(o.Task), Generation: uint32(o.Attempt)}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		err := c.give(ctx, o, k)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		switch kind := fault.KindOf(err); {
+		case kind == fault.NotFound && o.Kind != control.Start:
+			return // it has gone by itself
+		case kind == fault.Unavailable || kind == fault.Exhausted:
+			c.o.Logger.Warn("the engine does not take an order; trying again", "task", k, "error", err)
+		case o.Kind == control.Start:
+			c.o.Logger.Warn("the engine refuses a task", "task", k, "error", err)
+			c.notStarted(ctx, k, err)
+			return
+		default:
+			c.o.Logger.Error("the engine refuses an order", "task", k, "error", err)
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Centre) give(ctx context.Context, o act, k engine.Key) error {
+	switch o.Kind {
+	case control.Start:
+		order, err := orderOf(k, o.spec, o.Devices)
+		if err != nil {
+			return err
+		}
+		return c.o.Engine.Start(ctx, order)
+	case control.Stop, control.Forget:
+		return c.o.Engine.Stop(ctx, k, c.o.Grace)
+	}
+	return fault.New(fault.Internal, "order", "a live centre moves no running task", "")
+}
+
+// notStarted reports an attempt that the engine refused.
+func (c *Centre) notStarted(ctx context.Context, k engine.Key, why error) {
+	detail := why.Error()
+	c.send(ctx, ask{input: control.Input{
+		Kind: control.Exited, Job: k.Job, Task: int32(k.Task), Attempt: int32(k.Generation), Ending: control.TaskFailed,
+		Exit: control.Exit{Code: -1, Detail: "not-started: " + detail[:min(len(detail), 480)]},
+	}})
+}
+
+// orderOf builds what the engine needs to know from the job as it was
+// submitted.
+func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error) {
+	w, err := job.DecodeWork(spec.Work)
+	if err != nil {
+		return engine.Order{}, fault.New(fault.Invalid, k.String(), "its work cannot be read: "+err.Error(), "")
+	}
+	r := requestOf(spec, k.Task)
+	o := engine.Order{
+		Key: k, Tenant: spec.Tenant, Command: w.Command, Image: w.Image, Env: w.Env, Network: w.Network, Processes: w.Processes,
+		CPU: r.CPU, Memory: r.Memory, TimeLimit: w.TimeLimit, StopSignal: w.StopSignal, Grace: w.Grace, Stack: r.Capability.Stack,
+	}
+	for _, f := range w.Files {
+		o.Files = append(o.Files, engine.File{Path: f.Path, Data: f.Data, Executable: f.Executable})
+	}
+	for _, m := range w.Mounts {
+		o.Mounts = append(o.Mounts, engine.Mount{Source: m.Source, Target: m.Target, Writable: m.Writable})
+	}
+	for m := devices; m != 0; m &= m - 1 {
+		o.Devices = append(o.Devices, engine.Device{Index: bits.TrailingZeros16(m)})
+	}
+	return o, nil
+}
+
+func requestOf(s *job.Spec, task int) *job.Request {
+	for g := range s.Groups {
+		if task < s.Groups[g].Count {
+			return &s.Groups[g].Request
+		}
+		task -= s.Groups[g].Count
+	}
+	return &job.Request{}
+}

@@ -1,0 +1,153 @@
+package live
+
+import (
+	"context"
+	"sync"
+
+	"tianfu/control"
+	"tianfu/engine"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// runs is what the engine said of attempts that run: it is shown to users and
+// decides nothing.
+type runs struct {
+	mu      sync.Mutex
+	started map[engine.Key]unit.Instant
+	usage   map[engine.Key]engine.Usage
+}
+
+// Started returns when the process of an attempt began, and what it has used so
+// far; 0 when the engine has not said so yet.
+func (c *Centre) Started(k engine.Key) (unit.Instant, engine.Usage) {
+	c.runs.mu.Lock()
+	defer c.runs.mu.Unlock()
+	return c.runs.started[k], c.runs.usage[k]
+}
+
+// report turns what the engine says into an input, where the core must know.
+func (c *Centre) report(b *batch, r engine.Report) {
+	switch r.Kind {
+	case engine.Started:
+		c.note(r.Key, func() { c.runs.started[r.Key] = r.At })
+	case engine.Used:
+		c.note(r.Key, func() { c.runs.usage[r.Key] = r.Usage })
+	case engine.Exited, engine.Lost:
+		in := control.Input{
+			Kind: control.Exited, Job: r.Key.Job, Task: int32(r.Key.Task), Attempt: int32(r.Key.Generation),
+			Ending: c.ending(&r), Exit: exitOf(&r),
+		}
+		b.inputs = append(b.inputs, in)
+		if j, ok := c.state.Job(r.Key.Job); !ok || !runsAs(&j, r.Key) {
+			// The core has closed this attempt already: nothing will be recorded, so
+			// the engine may drop the end now.
+			c.ack(r.Key)
+		}
+	}
+}
+
+func runsAs(j *control.Job, k engine.Key) bool {
+	return k.Task < len(j.Tasks) && j.Tasks[k.Task].Running && j.Tasks[k.Task].Attempt == int32(k.Generation)
+}
+
+func (c *Centre) note(k engine.Key, f func()) {
+	c.runs.mu.Lock()
+	defer c.runs.mu.Unlock()
+	if c.runs.started == nil {
+		c.runs.started, c.runs.usage = map[engine.Key]unit.Instant{}, map[engine.Key]engine.Usage{}
+	}
+	f()
+}
+
+// ending says what an end means for the job: a task that was told to leave has
+// not failed, whatever its exit code.
+func (c *Centre) ending(r *engine.Report) control.Ending {
+	j, ok := c.state.Job(r.Key.Job)
+	told := ok && runsAs(&j, r.Key) && j.Tasks[r.Key.Task].Evicting
+	switch {
+	case r.Kind == engine.Lost:
+		return control.NodeLost
+	case r.Exit.OK():
+		return control.Succeeded
+	case ok && j.Phase == control.Cancelled:
+		return control.Stopped
+	case told:
+		return control.Evicted
+	}
+	return control.TaskFailed
+}
+
+func exitOf(r *engine.Report) control.Exit {
+	detail := string(r.Exit.Cause)
+	if r.Exit.Signal != "" {
+		detail += " " + r.Exit.Signal
+	}
+	if r.Exit.Detail != "" {
+		detail += ": " + r.Exit.Detail
+	}
+	if len(detail) > 512 {
+		detail = detail[:512]
+	}
+	return control.Exit{Code: int32(r.Exit.Code), Detail: detail, Usage: control.Usage{
+		CPUMicros: r.Usage.CPUMicros, MemoryPeak: r.Usage.MemoryPeak, ByteSeconds: r.Usage.ByteSeconds, WallMicros: r.Usage.WallMicros}}
+}
+
+// acknowledge tells the engine that an end is safe, once its record is.
+func (c *Centre) acknowledge(r *control.Record) {
+	if r.Kind == control.Ended {
+		c.ack(engine.Key{Job: r.Job, Task: int(r.Task), Generation: uint32(r.Attempt)})
+	}
+}
+
+func (c *Centre) ack(k engine.Key) {
+	c.note(k, func() { delete(c.runs.started, k); delete(c.runs.usage, k) })
+	select {
+	case c.acks <- k:
+	case <-c.done:
+	}
+}
+
+// reconcile compares what the core has allocated with what the engine knows,
+// after a restart: orders that never arrived are given again, and what the core
+// does not know is stopped.
+func (c *Centre) reconcile(ctx context.Context) error {
+	known := map[engine.Key]engine.State{}
+	list, err := c.o.Engine.Tasks(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		known[list[i].Key] = list[i].State
+		if list[i].State == engine.Running {
+			c.note(list[i].Key, func() { c.runs.started[list[i].Key] = list[i].Started })
+		}
+	}
+	for id := job.ID(1); id <= job.ID(c.state.Jobs()); id++ {
+		if j, _ := c.state.Summary(id); j.Phase == control.Completed || j.Phase == control.Expired {
+			continue
+		}
+		j, _ := c.state.Job(id)
+		for i := range j.Tasks {
+			t := &j.Tasks[i]
+			if !t.Running {
+				continue
+			}
+			k := engine.Key{Job: id, Task: i, Generation: uint32(t.Attempt)}
+			if _, there := known[k]; !there {
+				c.orders.push(c.actOf(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt, Devices: t.Devices}))
+			}
+			if t.Evicting {
+				c.orders.push(c.actOf(control.Order{Kind: control.Stop, Job: id, Task: t.Index, Attempt: t.Attempt}))
+			}
+			delete(known, k)
+		}
+	}
+	for k, s := range known {
+		if s == engine.Running || s == engine.Starting {
+			c.o.Logger.Warn("stopping a task that no record knows", "task", k)
+			c.orders.push(act{Order: control.Order{Kind: control.Stop, Job: k.Job, Task: int32(k.Task), Attempt: int32(k.Generation)}})
+		}
+	}
+	return nil
+}
