@@ -78,7 +78,10 @@ type cgroup struct {
 	v2   *cgroup2.Manager
 }
 
-const cpuPeriod = 100_000 // microseconds
+const (
+	cpuPeriod   = 100_000 // microseconds
+	leastShares = 128     // an eighth of a CPU
+)
 
 func (s cgroupSite) create(name string, l limits) (*cgroup, error) {
 	c := &cgroup{site: s, path: filepath.Join(s.Parent, name)}
@@ -145,7 +148,10 @@ func (s cgroupSite) hierarchy() ([]cgroup1.Subsystem, error) {
 func (l limits) resources(s cgroupSite) *specs.LinuxResources {
 	r := &specs.LinuxResources{}
 	if s.has("cpu") {
-		shares := uint64(max(2, l.milliCPU*1024/1000))
+		// A task that asks for next to nothing still has to start: its sandbox is
+		// made inside the cgroup, and at the kernel's least weight that takes long
+		// on a busy machine.
+		shares := uint64(min(max(leastShares, l.milliCPU*1024/1000), 262144))
 		r.CPU = &specs.LinuxCPU{Shares: &shares}
 		if l.quota && l.milliCPU > 0 {
 			quota, period := max(1000, l.milliCPU*cpuPeriod/1000), uint64(cpuPeriod)
