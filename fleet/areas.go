@@ -17,8 +17,27 @@ type area struct {
 	limit       unit.Watts
 	slots       int
 
-	nodes, used int // used rack units
-	idle, full  unit.Watts
+	nodes, devices, used int // used rack units
+	idle, full           unit.Watts
+}
+
+// Area is a site, building, hall, row or rack with what stands in it.
+type Area struct {
+	Path, Level    string
+	Nodes, Devices int
+	Slots, Used    int        // rack units it has (0 = not declared) and those filled
+	Limit          unit.Watts // 0 = none
+	Idle, Full     unit.Watts // of its nodes, at the plug
+}
+
+// Areas returns every area, the outer ones before what is in them.
+func (w *World) Areas() []Area {
+	out := make([]Area, len(w.areas))
+	for i := range w.areas {
+		a := &w.areas[i]
+		out[i] = Area{a.path, a.level, a.nodes, a.devices, a.slots, a.used, a.limit, a.idle, a.full}
+	}
+	return out
 }
 
 func (b *builder) site(s *Site) {
@@ -119,6 +138,22 @@ func orTooMany(err error) any {
 	return err
 }
 
+// Path joins the levels of a place that are there, outermost first, with
+// slashes, as the key place: of a world file.
+func (p Place) Path() string {
+	path := ""
+	for _, name := range []string{p.Site, p.Building, p.Hall, p.Row, p.Rack} {
+		if name == "" {
+			continue
+		}
+		if path != "" {
+			path += "/"
+		}
+		path += name
+	}
+	return path
+}
+
 func (p *Place) level(name string) *string {
 	switch name {
 	case "site":
@@ -173,15 +208,10 @@ func (b *builder) nearest(path string) string {
 // load puts a node into an area.
 func (b *builder) load(a *area, s *SKU, d Draw) {
 	a.nodes++
+	a.devices += d.Devices
 	a.idle += d.Idle()
 	a.full += d.Full()
-	name := s.Chassis
-	if name == "" {
-		name = GenericChassis
-	}
-	if c := b.w.Catalogue.ChassisNamed(name); c != nil {
-		a.used += c.Height
-	}
+	a.used += b.height(s)
 }
 
 // limits adds areas up and compares them with what they may draw and hold.
@@ -192,22 +222,35 @@ func (b *builder) limits() {
 		a := &b.areas[i]
 		if a.parent >= 0 {
 			p := &b.areas[a.parent]
-			p.nodes, p.idle, p.full = p.nodes+a.nodes, p.idle+a.idle, p.full+a.full
+			p.nodes, p.devices, p.used = p.nodes+a.nodes, p.devices+a.devices, p.used+a.used
+			p.idle, p.full = p.idle+a.idle, p.full+a.full
 		}
 	}
 	for i := range b.areas {
 		a := &b.areas[i]
 		switch {
 		case a.limit == 0:
+		case a.parent >= 0 && b.areas[a.parent].limit > 0 && a.limit > b.areas[a.parent].limit:
+			p := &b.areas[a.parent]
+			b.fail(a.line, "lower one of them", "%s %s may draw %s, but %s %s around it only %s",
+				a.level, a.path, kilowatts(a.limit), p.level, p.path, kilowatts(p.limit))
 		case a.idle > a.limit:
-			b.fail(a.line, "raise power: or move nodes", "%s %s may draw %s, its %d nodes draw %s when idle",
-				a.level, a.path, kilowatts(a.limit), a.nodes, kilowatts(a.idle))
+			b.fail(a.line, "raise power: or move nodes", "%s %s may draw %s, its %s %s when idle",
+				a.level, a.path, kilowatts(a.limit), draws(a.nodes), kilowatts(a.idle))
 		case a.full > a.limit:
-			b.warn(a.line, "the limit will have to be enforced", "%s %s may draw %s, its %d nodes draw %s at full load",
-				a.level, a.path, kilowatts(a.limit), a.nodes, kilowatts(a.full))
+			b.warn(a.line, "the limit will have to be enforced", "%s %s may draw %s, its %s %s at full load",
+				a.level, a.path, kilowatts(a.limit), draws(a.nodes), kilowatts(a.full))
 		}
 		if a.slots > 0 && a.used > a.slots {
-			b.fail(a.line, "raise slots: or move nodes", "rack %s has %d rack units, its %d nodes need %d", a.path, a.slots, a.nodes, a.used)
+			b.fail(a.line, "raise slots: or move nodes", "rack %s has %d rack units, its nodes need %d", a.path, a.slots, a.used)
 		}
 	}
+}
+
+// draws says how many nodes draw.
+func draws(nodes int) string {
+	if nodes == 1 {
+		return "one node draws"
+	}
+	return fmt.Sprintf("%d nodes draw", nodes)
 }

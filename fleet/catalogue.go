@@ -37,10 +37,12 @@ type Accelerator struct {
 	Price         Figure[unit.Yuan]
 	ComputeSlices int // what one device divides into in hardware; 0 = it does not
 	MemorySlices  int
-	Profiles      []Profile
-	Note          string
-	Source        string
-	Confidence    Confidence
+	// PartitionSource is where slices and profiles come from; empty = Source.
+	PartitionSource string
+	Profiles        []Profile
+	Note            string
+	Source          string
+	Confidence      Confidence
 }
 
 // CPU is a model of processor package.

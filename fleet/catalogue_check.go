@@ -21,10 +21,13 @@ func (a *Accelerator) formats() []string {
 }
 
 var (
-	stacks = []string{"cuda", "cann", "neuware", "dtk", "ppu", "rocm", "other"}
+	stacks = []string{"cuda", "cann", "neuware", "dtk", "ppu", "rocm", "gaudi", "oneapi", "supa", "corex", "maca", "musa", "xre", "topsrider", "other"}
 	forms  = []string{"sxm", "oam", "pcie"}
 	kinds  = []string{"dimm", "nic", "disk", "psu"}
 )
+
+// maxSlices bounds what one device divides into, and its profiles.
+const maxSlices = 64
 
 // check finds entries that contradict themselves or name what is not there. It
 // looks at those of the file being read; the built-in ones were checked before.
@@ -70,6 +73,9 @@ func (c *Catalogue) checkParts(d *decoder) {
 			continue
 		}
 		checkDraw(d, f.line, "chassis "+f.Name, f.Idle, f.Full)
+		if f.Height < 1 || f.Height > maxRackUnits {
+			d.fail(f.line, "give height: in rack units", "chassis %s is %d rack units high", f.Name, f.Height)
+		}
 		if f.AcceleratorForm != "" {
 			checkWord(d, f.line, "accelerator_form", f.AcceleratorForm, forms)
 		}
@@ -97,6 +103,9 @@ func (a *Accelerator) check(d *decoder) {
 		if p == "" || strings.ToLower(p) != p {
 			d.fail(a.line, "write it like fp16", "accelerator %s: precision %q", a.Name, p)
 		}
+	}
+	if a.ComputeSlices > maxSlices || a.MemorySlices > maxSlices || len(a.Profiles) > maxSlices {
+		d.fail(a.line, "", "accelerator %s: more than %d slices or profiles", a.Name, maxSlices)
 	}
 	seen := map[string]bool{}
 	for _, p := range a.Profiles {

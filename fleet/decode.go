@@ -31,8 +31,9 @@ func (a at) Line() int { return a.line }
 // into a large one is not worth the risk. The YAML library's own strict mode
 // is not used because it forgets lines once it has decoded.
 type decoder struct {
-	file string
-	errs []error
+	file    string
+	errs    []error
+	dropped int // faults beyond maxErrors
 }
 
 // nodeDecoder is what reads itself: figures, counts.
@@ -41,9 +42,11 @@ type nodeDecoder interface {
 }
 
 func (d *decoder) fail(line int, fix, format string, args ...any) {
-	if len(d.errs) < maxErrors {
-		d.errs = append(d.errs, fault.New(fault.Invalid, d.where(line), fmt.Sprintf(format, args...), fix))
+	if len(d.errs) >= maxErrors {
+		d.dropped++
+		return
 	}
+	d.errs = append(d.errs, fault.New(fault.Invalid, d.where(line), fmt.Sprintf(format, args...), fix))
 }
 
 func (d *decoder) where(line int) string {
@@ -53,7 +56,14 @@ func (d *decoder) where(line int) string {
 	return d.file + ":" + strconv.Itoa(line)
 }
 
-func (d *decoder) err() error { return errors.Join(d.errs...) }
+// err returns all faults as one, each on its own line.
+func (d *decoder) err() error {
+	if d.dropped > 0 {
+		return errors.Join(append(d.errs[:len(d.errs):len(d.errs)],
+			fault.Invalidf(d.file, "%d more faults are not shown", d.dropped))...)
+	}
+	return errors.Join(d.errs...)
+}
 
 // parse reads one YAML document into v, a pointer to a struct.
 func (d *decoder) parse(data []byte, v any) {

@@ -8,10 +8,19 @@ import (
 	"tianfu/fault"
 )
 
+// Bounds of a pattern and of one name it stands for, in bytes.
+const (
+	maxPattern = 4096
+	maxName    = 253 // as a host name
+)
+
 // Expand writes out a pattern of names: "a{001..096}" counts with leading
 // zeros, "{x,y}" lists, and several braces multiply, the last one fastest. More
 // than limit names are an error.
 func Expand(pattern string, limit int) ([]string, error) {
+	if len(pattern) > maxPattern {
+		return nil, fault.Invalidf("", "a pattern of %d bytes; %d are allowed", len(pattern), maxPattern)
+	}
 	out := []string{""}
 	for rest := pattern; ; {
 		open := strings.IndexByte(rest, '{')
@@ -49,6 +58,9 @@ func product(heads, tails []string, limit int, pattern string) ([]string, error)
 	out := make([]string, 0, len(heads)*len(tails))
 	for _, h := range heads {
 		for _, t := range tails {
+			if len(h)+len(t) > maxName {
+				return nil, fault.Invalidf("", "the name %.40q... is longer than %d bytes", h+t, maxName)
+			}
 			out = append(out, h+t)
 		}
 	}

@@ -91,7 +91,7 @@ type Node struct {
 type Fleet struct {
 	Name   string
 	Nodes  []Node
-	Traits map[Model]Traits // by model; empty for a trace
+	Traits map[Model]Traits // by model; empty for a trace until Catalogue.Describe
 	// Catalogue is the world's own; nil for a trace, where the built-in one
 	// holds.
 	Catalogue *Catalogue

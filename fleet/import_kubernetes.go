@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -26,10 +25,15 @@ type kubernetesNode struct {
 	} `json:"metadata"`
 	Spec struct {
 		Unschedulable bool `json:"unschedulable"`
+		Taints        []struct {
+			Key    string `json:"key"`
+			Effect string `json:"effect"`
+		} `json:"taints"`
 	} `json:"spec"`
 	Status struct {
-		Capacity   map[string]string `json:"capacity"`
-		Conditions []struct {
+		Capacity    map[string]string `json:"capacity"`
+		Allocatable map[string]string `json:"allocatable"`
+		Conditions  []struct {
 			Type   string `json:"type"`
 			Status string `json:"status"`
 			Reason string `json:"reason"`
@@ -37,27 +41,13 @@ type kubernetesNode struct {
 	} `json:"status"`
 }
 
-// deviceResources are the extended resources of device plugins, and the label
-// that tells the model where the name of the resource does not.
-var deviceResources = []struct{ prefix, label string }{
-	{"nvidia.com/gpu", "nvidia.com/gpu.product"},
-	{"amd.com/gpu", "amd.com/gpu.product-name"},
-	{"huawei.com/Ascend", "accelerator-type"},
-	{"huawei.com/npu", "accelerator-type"},
-	{"cambricon.com/mlu", "cambricon.com/mlu.product"},
-	{"cambricon.com/", ""},
-	{"hygon.com/dcu", "hygon.com/dcu.product"},
-	{"alibabacloud.com/ppu", "alibabacloud.com/ppu.product"},
-	{"iluvatar.ai/gpu", "iluvatar.ai/gpu.product"},
-	{"metax-tech.com/gpu", "metax-tech.com/gpu.product"},
-	{"mthreads.com/gpu", "mthreads.com/gpu.product"},
-	{"kunlunxin.com/xpu", "kunlunxin.com/xpu.product"},
-	{"enflame.com/gcu", "enflame.com/gcu.product"},
-}
-
-// ImportKubernetes reads what `kubectl get nodes -o json` prints: capacity,
-// device plugins, zone, rack and switch labels, cordons and readiness.
+// ImportKubernetes reads what `kubectl get nodes -o json` prints: what is
+// allocatable, device plug-ins, labels of zone, rack and switch, cordons,
+// taints and conditions. The name is only used in messages.
 func ImportKubernetes(name string, data []byte) (*Import, error) {
+	if err := tooLarge(name, data); err != nil {
+		return nil, err
+	}
 	var list kubernetesList
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, jsonError(name, data, err)
@@ -75,15 +65,22 @@ func ImportKubernetes(name string, data []byte) (*Import, error) {
 	im := &Import{Name: "kubernetes"}
 	for i := range list.Items {
 		n, err := kubernetesImported(im, &list.Items[i])
+		if err == nil {
+			err = im.add(n)
+		}
 		if err != nil {
 			return nil, fault.Wrap(err, fmt.Sprintf("%s: items[%d]", name, i), "node "+list.Items[i].Metadata.Name)
 		}
-		im.Nodes = append(im.Nodes, n)
-		if err := im.tooMany(name); err != nil {
-			return nil, err
-		}
 	}
 	return im, nil
+}
+
+// tooLarge refuses more than an import reads.
+func tooLarge(name string, data []byte) error {
+	if len(data) <= MaxImportBytes {
+		return nil
+	}
+	return fault.New(fault.Invalid, name, fmt.Sprintf("is larger than %d MiB", MaxImportBytes>>20), "import the centre in parts")
 }
 
 // jsonError names the line of a JSON error.
@@ -107,13 +104,13 @@ func kubernetesImported(im *Import, k *kubernetesNode) (Imported, error) {
 	if n.Name == "" {
 		return n, fault.New(fault.Invalid, "metadata.name", "is missing", "")
 	}
-	cpu, err := kubernetesQuantity(k.Status.Capacity["cpu"])
-	if err != nil || cpu < 0.001 || cpu > 1<<20 {
-		return n, fault.New(fault.Invalid, "status.capacity.cpu", strconv.Quote(k.Status.Capacity["cpu"])+" is not a quantity", "")
+	where, cpu, err := k.amount("cpu")
+	if err != nil || !(cpu >= 0.001 && cpu <= 1<<20) {
+		return n, fault.New(fault.Invalid, where+".cpu", strconv.Quote(k.text("cpu"))+" is not a quantity of CPUs", "")
 	}
-	memory, err := kubernetesQuantity(k.Status.Capacity["memory"])
-	if err != nil || memory < 1<<20 || memory/(1<<20) > 1<<30 {
-		return n, fault.New(fault.Invalid, "status.capacity.memory", strconv.Quote(k.Status.Capacity["memory"])+" is not a quantity", "")
+	where, memory, err := k.amount("memory")
+	if err != nil || !(memory >= 1<<20 && memory/(1<<20) <= 1<<30) {
+		return n, fault.New(fault.Invalid, where+".memory", strconv.Quote(k.text("memory"))+" is not a quantity of memory", "")
 	}
 	n.CPU, n.Memory = unit.MilliCPU(cpu*1000), unit.MiB(memory/(1<<20))
 	if err := kubernetesDevices(im, k, &n); err != nil {
@@ -122,17 +119,63 @@ func kubernetesImported(im *Import, k *kubernetesNode) (Imported, error) {
 	l := k.Metadata.Labels
 	n.Place.Site = first(l, "topology.kubernetes.io/zone", "topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/zone")
 	n.Place.Rack = first(l, "topology.kubernetes.io/rack", "rack")
-	n.Segment = first(l, "network.topology.nvidia.com/leaf", "cloud.google.com/gce-topology-block")
+	n.Segment = first(l, "network.topology.nvidia.com/leaf", "topology.kubernetes.io/switch", "cloud.google.com/gce-topology-block")
 	n.Pod = first(l, "network.topology.nvidia.com/spine", "cloud.google.com/gce-topology-cluster")
+	kubernetesState(im, k, &n)
+	return n, nil
+}
+
+// text returns what is allocatable of a resource, or its capacity where that
+// is not said.
+func (k *kubernetesNode) text(resource string) string {
+	if s, ok := k.Status.Allocatable[resource]; ok {
+		return s
+	}
+	return k.Status.Capacity[resource]
+}
+
+func (k *kubernetesNode) amount(resource string) (where string, v float64, err error) {
+	where = "status.capacity"
+	if _, ok := k.Status.Allocatable[resource]; ok {
+		where = "status.allocatable"
+	}
+	v, err = kubernetesQuantity(k.text(resource))
+	return where, v, err
+}
+
+// kubernetesState takes over cordons, taints and conditions.
+func kubernetesState(im *Import, k *kubernetesNode, n *Imported) {
 	if n.Cordoned = k.Spec.Unschedulable; n.Cordoned {
 		n.Reason = "unschedulable"
 	}
-	for _, c := range k.Status.Conditions {
-		if c.Type == "Ready" && c.Status != "True" {
-			n.Health, n.Reason = Failed, c.Reason
+	for _, t := range k.Spec.Taints {
+		switch {
+		case t.Effect == "PreferNoSchedule":
+		case t.Key == "node.kubernetes.io/unschedulable":
+			n.Cordoned = true
+		case t.Key == "node-role.kubernetes.io/control-plane" || t.Key == "node-role.kubernetes.io/master":
+			n.Cordoned, n.Reason = true, "taint "+t.Key
+		case strings.HasPrefix(t.Key, "node.kubernetes.io/"): // Kubernetes sets these from conditions
+		default:
+			im.note("taint %s is not taken over: cordon its nodes under state: if they are to be kept free", t.Key)
 		}
 	}
-	return n, nil
+	for _, c := range k.Status.Conditions {
+		switch c.Type {
+		case "Ready":
+			if c.Status != "True" {
+				n.Health, n.Reason = Failed, c.Reason
+			}
+		case "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable":
+			if c.Status == "True" && n.Health == Healthy {
+				n.Health, n.Reason = Suspect, c.Type
+			}
+		default:
+			if c.Status == "True" {
+				im.note("condition %s is not taken over", c.Type)
+			}
+		}
+	}
 }
 
 // first returns the value of the first label that is there.
@@ -143,52 +186,6 @@ func first(labels map[string]string, keys ...string) string {
 		}
 	}
 	return ""
-}
-
-func kubernetesDevices(im *Import, k *kubernetesNode, n *Imported) error {
-	keys := make([]string, 0, len(k.Status.Capacity))
-	for r := range k.Status.Capacity {
-		keys = append(keys, r)
-	}
-	slices.Sort(keys)
-	for _, r := range keys {
-		label, known := deviceLabel(r)
-		if !known {
-			continue
-		}
-		count, err := kubernetesQuantity(k.Status.Capacity[r])
-		if err != nil || count < 0 || count != float64(int(count)) || count > 1<<16 {
-			return fault.New(fault.Invalid, "status.capacity."+r, strconv.Quote(k.Status.Capacity[r])+" is not a number of devices", "")
-		}
-		if count == 0 {
-			continue
-		}
-		model := k.Metadata.Labels[label]
-		if _, own, _ := strings.Cut(r, "/"); model == "" {
-			model = own
-		}
-		if strings.HasPrefix(r, "nvidia.com/mig-") {
-			im.note("MIG resource %s is not taken over: declare the whole devices; tasks ask for partitions of them", r)
-			continue
-		}
-		if n.Accelerators > 0 && n.Model != model {
-			return fault.New(fault.Invalid, "status.capacity", "two accelerator models on one node: "+n.Model+" and "+model, "all accelerators of a node are of one model; declare two nodes")
-		}
-		n.Model, n.Accelerators = model, n.Accelerators+int(count)
-	}
-	return nil
-}
-
-func deviceLabel(resource string) (label string, known bool) {
-	if strings.HasPrefix(resource, "nvidia.com/mig-") {
-		return "", true
-	}
-	for _, d := range deviceResources {
-		if strings.HasPrefix(resource, d.prefix) {
-			return d.label, true
-		}
-	}
-	return "", false
 }
 
 // kubernetesQuantity reads "96", "95500m", "528Gi", "1056316Ki".

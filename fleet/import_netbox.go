@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tianfu/fault"
@@ -15,16 +16,24 @@ import (
 
 // netboxColumns are the columns read, as the export of a table and the import
 // format of NetBox spell them.
-var netboxColumns = map[string][]string{
-	"name": {"name"}, "type": {"type", "device type", "device_type"}, "site": {"site"}, "location": {"location"},
-	"rack": {"rack"}, "status": {"status"}, "role": {"role", "device role", "device_role"},
+func netboxColumns() map[string][]string {
+	return map[string][]string{
+		"name": {"name"}, "type": {"type", "device type", "device_type"}, "site": {"site"}, "location": {"location"},
+		"rack": {"rack"}, "position": {"position", "position (u)"}, "serial": {"serial", "serial number"}, "status": {"status"},
+	}
 }
+
+// maxTypes bounds the device types that are left out.
+const maxTypes = 1000
 
 // ImportNetBox reads a CSV export of NetBox's devices. A device type is a SKU
 // of the catalogue by name or alias, or is mapped to one by types (type to SKU);
 // devices of types that are neither are left out and noted, for a rack also
-// holds switches.
+// holds switches. The name is only used in messages.
 func ImportNetBox(name string, data []byte, c *Catalogue, types map[string]string) (*Import, error) {
+	if err := tooLarge(name, data); err != nil {
+		return nil, err
+	}
 	for typ, sku := range types {
 		if c.SKU(sku) == nil {
 			return nil, fault.New(fault.Invalid, "--sku "+typ+"="+sku, "the catalogue knows no such SKU", "see: tianfu catalogue list skus")
@@ -32,22 +41,9 @@ func ImportNetBox(name string, data []byte, c *Catalogue, types map[string]strin
 	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	r.ReuseRecord = true
-	head, err := r.Read()
+	column, err := netboxHeader(name, r)
 	if err != nil {
-		return nil, csvError(name, err)
-	}
-	column := map[string]int{}
-	for key, spellings := range netboxColumns {
-		for i, h := range head {
-			if slices.Contains(spellings, strings.ToLower(strings.TrimSpace(h))) {
-				column[key] = i
-			}
-		}
-	}
-	for _, must := range []string{"name", "type", "site"} {
-		if _, ok := column[must]; !ok {
-			return nil, fault.New(fault.Invalid, name+":1", "has no column "+must, "export all columns of the devices")
-		}
+		return nil, err
 	}
 	im := &Import{Name: "netbox"}
 	left := map[string]int{}
@@ -69,9 +65,6 @@ func ImportNetBox(name string, data []byte, c *Catalogue, types map[string]strin
 		if err := netboxNode(im, c, types, left, field); err != nil {
 			return nil, fault.Wrap(err, fmt.Sprintf("%s:%d", name, line), "device")
 		}
-		if err := im.tooMany(name); err != nil {
-			return nil, err
-		}
 	}
 	for _, typ := range slices.Sorted(maps.Keys(left)) {
 		im.note("%d devices of type %q are left out: the catalogue knows no such SKU; map it with --sku '%s=SKU'", left[typ], typ, typ)
@@ -82,6 +75,27 @@ func ImportNetBox(name string, data []byte, c *Catalogue, types map[string]strin
 	return im, nil
 }
 
+func netboxHeader(name string, r *csv.Reader) (map[string]int, error) {
+	head, err := r.Read()
+	if err != nil {
+		return nil, csvError(name, err)
+	}
+	column := map[string]int{}
+	for key, spellings := range netboxColumns() {
+		for i, h := range head {
+			if slices.Contains(spellings, strings.ToLower(strings.TrimSpace(h))) {
+				column[key] = i
+			}
+		}
+	}
+	for _, must := range []string{"name", "type", "site"} {
+		if _, ok := column[must]; !ok {
+			return nil, fault.New(fault.Invalid, name+":1", "has no column "+must, "export all columns of the devices")
+		}
+	}
+	return column, nil
+}
+
 func netboxNode(im *Import, c *Catalogue, types map[string]string, left map[string]int, field func(string) string) error {
 	typ := field("type")
 	sku := c.SKU(typ)
@@ -89,14 +103,23 @@ func netboxNode(im *Import, c *Catalogue, types map[string]string, left map[stri
 		sku = c.SKU(mapped)
 	}
 	if sku == nil {
-		if left[typ]++; len(left) > 1000 {
-			return fault.New(fault.Invalid, "type", "more than 1,000 device types", "export the servers only")
+		if left[strings.Clone(typ)]++; len(left) > maxTypes {
+			return fault.New(fault.Invalid, "type", fmt.Sprintf("more than %d device types", maxTypes), "export the servers only")
 		}
 		return nil
 	}
-	n := Imported{Name: field("name"), SKU: sku.Name, Place: Place{Site: field("site"), Hall: field("location"), Rack: field("rack")}}
+	n := Imported{Name: strings.Clone(field("name")), SKU: sku.Name, Serial: field("serial"),
+		Place: Place{Site: field("site"), Hall: field("location"), Rack: field("rack")}}
 	if n.Name == "" || n.Place.Site == "" {
 		return fault.New(fault.Invalid, "", "has no name or no site", "fill them in")
+	}
+	if text := field("position"); text != "" && n.Place.Rack != "" {
+		// NetBox also knows half units; the lower whole one is taken.
+		u, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(u >= 0.5 && u <= maxRackUnits) {
+			return fault.New(fault.Invalid, "position", strconv.Quote(text)+" is no rack unit", "leave it empty for devices outside a rack")
+		}
+		n.Position = max(int(u), 1)
 	}
 	switch status := strings.ToLower(field("status")); status {
 	case "", "active":
@@ -107,8 +130,7 @@ func netboxNode(im *Import, c *Catalogue, types map[string]string, left map[stri
 	default:
 		im.note("status %q is taken as active", status)
 	}
-	im.Nodes = append(im.Nodes, n)
-	return nil
+	return im.add(n)
 }
 
 func csvError(name string, err error) error {

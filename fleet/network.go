@@ -1,6 +1,9 @@
 package fleet
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // segment is a declared segment with what is joined to it.
 type segment struct {
@@ -30,6 +33,9 @@ func (b *builder) network(n *Network) {
 			b.fail(p.line, "give each pod a name of its own", "pod %q has no name or is declared twice", p.Name)
 		}
 		pods[p.Name] = true
+		if strings.ContainsAny(p.Name, "{}") {
+			b.fail(p.line, "declare each pod", "pod %q: a pod's name is no pattern", p.Name)
+		}
 		for j := range p.Segments {
 			b.declareSegments(p, &p.Segments[j])
 		}

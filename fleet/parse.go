@@ -29,7 +29,17 @@ type builder struct {
 	nodeAt   map[string]int32
 	draws    map[string]Draw // by SKU
 
-	conditioned int // names in conditions so far, bounded
+	serials map[string]string  // node by serial number
+	racked  map[int][]rackSpan // by area, of nodes whose position is known
+
+	conditioned, windowed int // nodes and windows in conditions so far, bounded
+	warningsDropped       int
+}
+
+// rackSpan is what one node fills of its rack.
+type rackSpan struct {
+	from, to int // rack units, both included
+	node     NodeID
 }
 
 // ParseWorld reads a world file. The name is only used in messages. All faults
@@ -46,6 +56,7 @@ func ParseWorld(name string, data []byte) (*World, []Warning, error) {
 	b := &builder{
 		decoder: decoder{file: name}, w: &World{Catalogue: cat},
 		areaAt: map[string]int{}, segments: map[string]*segment{}, nodeAt: map[string]int32{}, draws: map[string]Draw{},
+		serials: map[string]string{}, racked: map[int][]rackSpan{},
 	}
 	var doc document
 	b.parse(data, &doc)
@@ -58,13 +69,18 @@ func ParseWorld(name string, data []byte) (*World, []Warning, error) {
 	if err := b.err(); err != nil {
 		return nil, nil, err
 	}
+	if b.warningsDropped > 0 {
+		b.warnings = append(b.warnings, Warning{name, fmt.Sprintf("%d more warnings are not shown", b.warningsDropped), ""})
+	}
 	return b.w, b.warnings, nil
 }
 
 func (b *builder) warn(line int, fix, format string, args ...any) {
-	if len(b.warnings) < 10*maxErrors {
-		b.warnings = append(b.warnings, Warning{b.where(line), fmt.Sprintf(format, args...), fix})
+	if len(b.warnings) >= 10*maxErrors {
+		b.warningsDropped++
+		return
 	}
+	b.warnings = append(b.warnings, Warning{b.where(line), fmt.Sprintf(format, args...), fix})
 }
 
 func (b *builder) build(doc *document) {
@@ -121,34 +137,49 @@ func (b *builder) group(g *Group) Model {
 		b.fail(g.line, fmt.Sprintf("at most %d nodes in all", MaxNodes), "node name: %v", orEmpty(err))
 		return ""
 	}
-	places := b.places(g, len(names))
-	segments := b.segmentsOf(g, len(names))
-	if places == nil || g.Segment != "" && segments == nil {
+	spot := dealt{places: b.places(g, len(names)), segments: b.segmentsOf(g, len(names)), rails: b.rails(g, len(names))}
+	if spot.places == nil || g.Segment != "" && spot.segments == nil || !b.single(g, len(names)) {
 		return ""
 	}
+	b.addNodes(g, s, &proto, names, &spot)
+	return proto.Model
+}
+
+// dealt is what the nodes of a group are dealt to, in order and in equal blocks.
+type dealt struct {
+	places   []int
+	segments []*segment
+	rails    []string
+}
+
+// addNodes adds the nodes of a group to the world.
+func (b *builder) addNodes(g *Group, s *SKU, proto *Node, names []string, spot *dealt) {
 	slab := make([]Device, len(names)*len(proto.Devices))
 	draw := b.draw(s, g.line)
 	for i, name := range names {
 		if first, ok := b.nodeAt[name]; ok {
 			b.fail(g.line, "rename one of them", "node %q is declared twice, first as node %d of the file", name, first+1)
-			return ""
+			return
 		}
 		b.nodeAt[name] = int32(len(b.w.nodes))
-		n := proto
-		n.ID, n.Rail = NodeID(name), g.Rail
+		n := *proto
+		n.ID = NodeID(name)
 		k := len(proto.Devices)
 		n.Devices = slab[i*k : (i+1)*k : (i+1)*k]
-		a := &b.areas[places[i*len(places)/len(names)]]
-		n.Place = a.place
-		b.load(a, s, draw)
-		if segments != nil {
-			seg := segments[i*len(segments)/len(names)]
+		at := spot.places[i*len(spot.places)/len(names)]
+		n.Place = b.areas[at].place
+		b.load(&b.areas[at], s, draw)
+		if spot.segments != nil {
+			seg := spot.segments[i*len(spot.segments)/len(names)]
 			n.Segment, n.Pod = seg.name, seg.pod
 			b.join(seg, &n, g.line)
 		}
+		if spot.rails != nil {
+			n.Rail = spot.rails[i*len(spot.rails)/len(names)]
+		}
+		b.mount(g, s, at, &n)
 		b.w.nodes = append(b.w.nodes, n)
 	}
-	return proto.Model
 }
 
 func orEmpty(err error) any {
@@ -175,52 +206,6 @@ func (b *builder) draw(s *SKU, line int) Draw {
 	}
 	b.draws[s.Name] = d
 	return d
-}
-
-// condition marks nodes or devices.
-func (b *builder) condition(c *Condition) {
-	names, err := Expand(c.Nodes, 4*MaxNodes-b.conditioned)
-	if err != nil {
-		b.fail(c.line, "", "%s", err)
-		return
-	}
-	b.conditioned += len(names)
-	var windows []Window
-	for _, s := range c.Maintenance {
-		if s.To <= s.From {
-			b.fail(s.line, "let it end after it starts", "maintenance ends %s, before it starts %s", s.To, s.From)
-			return
-		}
-		windows = append(windows, Window{s.From, s.To})
-	}
-	if len(c.Devices) > 0 && (c.Drain || len(windows) > 0) {
-		b.fail(c.line, "leave out devices:", "only whole nodes are drained or maintained")
-		return
-	}
-	if c.Health == Healthy && !c.Cordoned && !c.Drain && len(windows) == 0 {
-		b.warn(c.line, "give health:, cordoned:, drain: or maintenance:", "this entry changes nothing")
-	}
-	for _, name := range names {
-		i, ok := b.nodeAt[name]
-		if !ok {
-			b.fail(c.line, "compare the names under nodes:", "unknown node %q", name)
-			return
-		}
-		n := &b.w.nodes[i]
-		if len(c.Devices) == 0 {
-			n.Health, n.Cordoned, n.Drain = max(n.Health, c.Health), n.Cordoned || c.Cordoned, n.Drain || c.Drain
-			n.Maintenance = append(n.Maintenance[:len(n.Maintenance):len(n.Maintenance)], windows...)
-			continue
-		}
-		for _, k := range c.Devices {
-			if k >= len(n.Devices) {
-				b.fail(c.line, "count from 0", "node %q has %d devices, no device %d", name, len(n.Devices), k)
-				return
-			}
-			d := &n.Devices[k]
-			d.Health, d.Cordoned = max(d.Health, c.Health), d.Cordoned || c.Cordoned
-		}
-	}
 }
 
 // kilowatts prints a sum of power shortly.

@@ -83,6 +83,26 @@ func (c *Catalogue) Node(s *SKU) (Node, error) {
 	return n, nil
 }
 
+// Describe fills in the traits of those accelerator models of a fleet that
+// have none yet, as in a trace, so that jobs may ask for them by what they can
+// do. A model that the catalogue does not know stays without.
+func (c *Catalogue) Describe(f *Fleet) {
+	traits := make(map[Model]Traits, len(f.Traits))
+	for m, t := range f.Traits {
+		traits[m] = t
+	}
+	for i := range f.Nodes {
+		m := f.Nodes[i].Model
+		if _, ok := traits[m]; ok || m == "" {
+			continue
+		}
+		if known, ok := c.KnownModel(string(m)); ok {
+			traits[m] = c.Accelerator(known).Traits()
+		}
+	}
+	f.Traits = traits
+}
+
 // Traits returns what the scheduler must know of an accelerator.
 func (a *Accelerator) Traits() Traits {
 	t := Traits{

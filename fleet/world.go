@@ -13,6 +13,9 @@ const (
 	maxAreas      = 200_000 // sites, buildings, halls, rows and racks
 	maxSegments   = 100_000
 	maxConditions = 100_000
+	maxWindows    = 1000         // maintenance windows of one condition
+	maxMarks      = 4 * MaxNodes // nodes times what their conditions say
+	maxRackUnits  = 1000
 )
 
 // World is what an operator declares: where the centre stands, what it is made
@@ -109,8 +112,9 @@ type Segment struct {
 	Accelerators int // the most it has ports for; 0 = not checked
 }
 
-// Group is a number of equal nodes. Name, place and segment may be patterns;
-// nodes are dealt to places and segments in order and in equal blocks.
+// Group is a number of equal nodes. Name, place, segment and rail may be
+// patterns; nodes are dealt to places, segments and rails in order and in equal
+// blocks.
 type Group struct {
 	at
 	Name    string
@@ -118,6 +122,10 @@ type Group struct {
 	Place   string // site/building/hall/row/rack, without the levels the site has not
 	Segment string
 	Rail    string
+	// Position is the lowest rack unit the node fills, from 1; 0 = not said.
+	// Serial is the maker's number. Both are of a single node.
+	Position int
+	Serial   string
 }
 
 // Condition is what is the matter with some nodes, or with some devices of

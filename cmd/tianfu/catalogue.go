@@ -40,10 +40,15 @@ func catalogueOf(world string) (*fleet.Catalogue, *fleet.World, error) {
 
 func (p *program) catalogueList(world *string) *cobra.Command {
 	return &cobra.Command{
-		Use:       "list [accelerators|cpus|skus|chassis|parts]",
-		Short:     "List known hardware",
-		Long:      "List prints one kind of hardware, accelerators unless told otherwise. Peaks are\ndense. TRUST is the lowest confidence among the figures; \"show\" has the sources.",
-		Example:   "  tianfu catalogue list\n  tianfu catalogue list skus -o csv",
+		Use:   "list [accelerators|cpus|skus|chassis|parts]",
+		Short: "List known hardware",
+		Long: `List prints one kind of hardware, accelerators unless told otherwise. Peaks are
+dense. TRUST is the lowest confidence among peak, memory and links; POWER_TRUST
+that of the draw when idle and at full load: verified (read in the source
+named), known (from the maker's page, not read again), low (sources disagree, or
+an estimate of ours), declared (by your world file). "show" has the sources.
+Prices are always estimates.`,
+		Example:   "  tianfu catalogue list\n  tianfu catalogue list skus -o csv\n  tianfu catalogue list cpus --world examples/chengdu.yaml",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"accelerators", "cpus", "skus", "chassis", "parts"},
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -74,31 +79,34 @@ func (p *program) catalogueList(world *string) *cobra.Command {
 }
 
 func acceleratorTable(c *fleet.Catalogue) *table {
-	t := &table{header: []string{"NAME", "MAKER", "STACK", "FP16_TFLOPS", "INT8_TOPS", "MEMORY", "GB/S", "GROUP", "IDLE_W", "FULL_W", "PARTITIONS", "TRUST", "NOTE"}}
+	t := &table{header: []string{"NAME", "MAKER", "STACK", "FP16_TFLOPS", "INT8_TOPS", "MEMORY", "GB/S", "GROUP", "IDLE_W", "FULL_W", "PARTITIONS", "TRUST", "POWER_TRUST", "ASSUMED"}}
 	for i := range c.Accelerators {
 		a := &c.Accelerators[i]
 		int8 := ""
 		if f, ok := a.Peak["int8"]; ok {
 			int8 = number(float64(f.Value))
 		}
-		note := a.Assumed
+		lines := a.Lines()
 		t.add(string(a.Name), a.Maker, a.Stack, number(a.Traits().FP16TFLOPS), int8, a.Memory.Value.String(), number(float64(a.Bandwidth.Value)),
-			count(a.Group), watts(a.Idle), watts(a.Full), count(len(a.Profiles)), fleet.Trust(a.Lines()).String(), note)
+			count(a.Group), watts(a.Idle), watts(a.Full), count(len(a.Profiles)),
+			fleet.Trust(lines, "peak", "memory", "bandwidth", "link").String(), fleet.Trust(lines, "idle", "full").String(), a.Assumed)
 	}
 	return t
 }
 
 func cpuTable(c *fleet.Catalogue) *table {
-	t := &table{header: []string{"NAME", "MAKER", "ARCH", "SOCKET", "CORES", "VCPU", "IDLE_W", "FULL_W", "PRICE_YUAN", "TRUST"}}
+	t := &table{header: []string{"NAME", "MAKER", "ARCH", "SOCKET", "CORES", "VCPU", "IDLE_W", "FULL_W", "PRICE_YUAN", "TRUST", "POWER_TRUST"}}
 	for i := range c.CPUs {
 		a := &c.CPUs[i]
-		t.add(a.Name, a.Maker, a.Arch, a.Socket, strconv.Itoa(a.Cores), strconv.Itoa(a.Cores*a.Threads), watts(a.Idle), watts(a.Full), yuan(a.Price.Value), fleet.Trust(a.Lines()).String())
+		lines := a.Lines()
+		t.add(a.Name, a.Maker, a.Arch, a.Socket, strconv.Itoa(a.Cores), strconv.Itoa(a.Cores*a.Threads), watts(a.Idle), watts(a.Full), yuan(a.Price.Value),
+			fleet.Trust(lines, "cores", "threads").String(), fleet.Trust(lines, "idle", "full").String())
 	}
 	return t
 }
 
 func skuTable(c *fleet.Catalogue) *table {
-	t := &table{header: []string{"NAME", "CPU", "ACCELERATOR", "VCPU", "MEMORY", "CHASSIS", "IDLE_W", "FULL_W", "PRICE_YUAN", "TRUST"}}
+	t := &table{header: []string{"NAME", "CPU", "ACCELERATOR", "VCPU", "MEMORY", "CHASSIS", "IDLE_W", "FULL_W", "PRICE_YUAN", "POWER_TRUST"}}
 	for i := range c.SKUs {
 		s := &c.SKUs[i]
 		n, err := c.Node(s)
@@ -112,7 +120,7 @@ func skuTable(c *fleet.Catalogue) *table {
 		if q, err := c.Compose(*s, fleet.Terms{}); err == nil {
 			price = yuan(q.Price)
 		}
-		t.add(s.Name, s.CPU.String(), s.Accelerator.String(), n.CPU.String(), n.Memory.String(), s.Chassis, idle, full, price, fleet.Trust(s.Lines()).String())
+		t.add(s.Name, s.CPU.String(), s.Accelerator.String(), n.CPU.String(), n.Memory.String(), s.Chassis, idle, full, price, c.PowerTrust(s).String())
 	}
 	return t
 }
@@ -128,14 +136,14 @@ func chassisTable(c *fleet.Catalogue) *table {
 }
 
 func partTable(c *fleet.Catalogue) *table {
-	t := &table{header: []string{"NAME", "KIND", "SIZE", "GB/S", "RATED_W", "IDLE_W", "FULL_W", "PRICE_YUAN", "TRUST"}}
+	t := &table{header: []string{"NAME", "KIND", "SIZE", "GB/S", "RATED_W", "IDLE_W", "FULL_W", "PRICE_YUAN", "POWER_TRUST"}}
 	for i := range c.Parts {
 		a := &c.Parts[i]
 		size := ""
 		if a.Size > 0 {
 			size = a.Size.String()
 		}
-		t.add(a.Name, a.Kind, size, number(float64(a.Bandwidth.Value)), watts(a.Rated), watts(a.Idle), watts(a.Full), yuan(a.Price.Value), fleet.Trust(a.Lines()).String())
+		t.add(a.Name, a.Kind, size, number(float64(a.Bandwidth.Value)), watts(a.Rated), watts(a.Idle), watts(a.Full), yuan(a.Price.Value), fleet.Trust(a.Lines(), "idle", "full", "rated").String())
 	}
 	return t
 }

@@ -3,28 +3,44 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/unit"
 )
 
 func (p *program) check() *cobra.Command {
-	return &cobra.Command{
+	var by string
+	var strict bool
+	c := &cobra.Command{
 		Use:   "check WORLD",
 		Short: "Check a world file and print the effective world",
 		Long: `Check reads a world file and finds everything wrong with it: unknown keys,
 missing units, contradictions, limits. Faults go to stderr with their line and
-end the command with code 2; warnings go to stderr and do not.
+end the command with code 2; warnings go to stderr and do not, unless --strict.
 
-What the world amounts to is printed as a table; -o yaml prints all of it with
-its defaults filled in and the hardware it is made of, as a world file.`,
-		Example: "  tianfu check examples/chengdu.yaml\n  tianfu check examples/chengdu.yaml -o yaml",
-		Args:    cobra.ExactArgs(1),
+What the world amounts to is printed as a table, or as CSV:
+  --by sku    nodes of each SKU on each site, and the total
+  --by area   sites, buildings, halls, rows and racks: what stands in them, what
+              it draws, and how much of the limit that is
+  --by node   every node with its place, network and state
+
+-o yaml and -o json print all of it with the defaults filled in and the hardware
+it is made of; both are world files themselves.`,
+		Example: `  tianfu check examples/chengdu.yaml
+  tianfu check examples/chengdu.yaml --by area
+  tianfu check examples/chengdu.yaml -o yaml > effective.yaml`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := p.checkFormat(); err != nil {
 				return err
+			}
+			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": areaTable, "node": nodeTable}
+			if tables[by] == nil {
+				return fault.New(fault.Invalid, "--by", strconv.Quote(by)+" is no view of a world", "use sku, area or node")
 			}
 			w, warnings, err := parseWorldFile(args[0])
 			if err != nil {
@@ -33,14 +49,20 @@ its defaults filled in and the hardware it is made of, as a world file.`,
 			for _, warning := range warnings {
 				fmt.Fprintln(p.err, "warning:", warning)
 			}
-			return p.print(w, worldTable(w))
+			if strict && len(warnings) > 0 {
+				return fault.Invalidf(args[0], "%d warnings, and --strict takes none", len(warnings))
+			}
+			return p.print(w, tables[by](w))
 		},
 	}
+	c.Flags().StringVar(&by, "by", "sku", "what the table shows: sku, area or node")
+	c.Flags().BoolVar(&strict, "strict", false, "warnings end the command with code 2 too")
+	return c
 }
 
 // worldTable sums a world up by site and SKU.
 func worldTable(w *fleet.World) *table {
-	t := &table{header: []string{"SITE", "SKU", "NODES", "MODEL", "ACCELERATORS", "VCPU", "MEMORY", "IDLE_KW", "FULL_KW", "OUT"}}
+	t := &table{header: []string{"SITE", "SKU", "NODES", "MODEL", "ACCELERATORS", "VCPU", "MEMORY_GIB", "IDLE_KW", "FULL_KW", "OUT"}}
 	total := fleet.Count{Site: "total"}
 	for _, c := range w.Counts() {
 		addCount(t, c)
@@ -58,8 +80,61 @@ func worldTable(w *fleet.World) *table {
 
 func addCount(t *table, c fleet.Count) {
 	t.add(c.Site, c.SKU, strconv.Itoa(c.Nodes), string(c.Model), strconv.Itoa(c.Devices),
-		strconv.FormatInt(c.CPU/1000, 10), strconv.FormatInt(c.MemoryMiB>>10, 10)+"GiB",
+		strconv.FormatInt(c.CPU/1000, 10), strconv.FormatInt(c.MemoryMiB>>10, 10),
 		inKW(c.Idle), inKW(c.Full), strconv.Itoa(c.Out))
+}
+
+// areaTable shows what every site, building, hall, row and rack holds and
+// draws.
+func areaTable(w *fleet.World) *table {
+	t := &table{header: []string{"AREA", "LEVEL", "NODES", "ACCELERATORS", "UNITS", "UNITS_USED", "IDLE_KW", "FULL_KW", "LIMIT_KW", "FULL_OF_LIMIT"}}
+	for _, a := range w.Areas() {
+		limit, part := "", ""
+		if a.Limit > 0 {
+			limit, part = inKW(a.Limit), strconv.FormatFloat(100*float64(a.Full)/float64(a.Limit), 'f', 1, 64)+"%"
+		}
+		t.add(a.Path, a.Level, strconv.Itoa(a.Nodes), strconv.Itoa(a.Devices), count(a.Slots), strconv.Itoa(a.Used), inKW(a.Idle), inKW(a.Full), limit, part)
+	}
+	return t
+}
+
+// nodeTable shows every node.
+func nodeTable(w *fleet.World) *table {
+	t := &table{header: []string{"NODE", "SKU", "PLACE", "SEGMENT", "POD", "RAIL", "MODEL", "ACCELERATORS", "STATE"}}
+	f := w.Fleet()
+	for i := range f.Nodes {
+		n := &f.Nodes[i]
+		t.add(string(n.ID), n.SKU, n.Place.Path(), n.Segment, n.Pod, n.Rail, string(n.Model), strconv.Itoa(len(n.Devices)), stateOf(n))
+	}
+	return t
+}
+
+// stateOf says in words what is the matter with a node; empty when nothing is.
+func stateOf(n *fleet.Node) string {
+	words := conditionOf(n.Health, n.Cordoned)
+	if n.Drain {
+		words = append(words, "drain")
+	}
+	for _, m := range n.Maintenance {
+		words = append(words, "maintenance "+m.From.String()+" to "+m.To.String())
+	}
+	for k, d := range n.Devices {
+		if own := conditionOf(d.Health, d.Cordoned); len(own) > 0 {
+			words = append(words, "device "+strconv.Itoa(k)+" "+strings.Join(own, " "))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func conditionOf(h fleet.Health, cordoned bool) []string {
+	var words []string
+	if h != fleet.Healthy {
+		words = append(words, h.String())
+	}
+	if cordoned {
+		words = append(words, "cordoned")
+	}
+	return words
 }
 
 func inKW(w unit.Watts) string { return strconv.FormatFloat(float64(w)/1000, 'f', 1, 64) }

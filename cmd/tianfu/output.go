@@ -1,14 +1,15 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 	"go.yaml.in/yaml/v3"
@@ -20,6 +21,7 @@ import (
 type table struct {
 	header []string
 	rows   [][]string
+	foot   string // a sentence below the table, for people
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
@@ -46,7 +48,11 @@ func (p *program) print(document any, t *table) error {
 		w.WriteAll(t.rows)
 		return w.Error()
 	}
-	return t.write(p.out)
+	if err := t.write(p.out); err != nil || t.foot == "" {
+		return err
+	}
+	_, err := fmt.Fprintln(p.out, t.foot)
+	return err
 }
 
 // writeYAML renders JSON, which is also YAML, in YAML's own layout: keys keep
@@ -83,21 +89,50 @@ func (p *program) checkFormat() error {
 	return fault.New(fault.Invalid, "--output", fmt.Sprintf("%q is not a format", p.format), "use table, json, yaml or csv")
 }
 
-// write lays the table out in columns; numbers align to the right.
+// write lays the table out in columns; columns of numbers align to the right.
+// (text/tabwriter aligns all columns alike.)
 func (t *table) write(out io.Writer) error {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(t.header, "\t"))
-	for _, r := range t.rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
+	widths := make([]int, len(t.header))
+	right := make([]bool, len(t.header))
+	for i, h := range t.header {
+		widths[i], right[i] = utf8.RuneCountInString(h), true
+		filled := false
+		for _, r := range t.rows {
+			if i >= len(r) || r[i] == "" {
+				continue
+			}
+			filled = true
+			widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
+			right[i] = right[i] && isNumber(r[i])
+		}
+		right[i] = right[i] && filled
 	}
-	w.Flush()
-	for line := range strings.Lines(b.String()) {
-		if _, err := fmt.Fprintln(out, strings.TrimRight(line, " \n")); err != nil {
+	w := bufio.NewWriter(out)
+	for _, r := range append([][]string{t.header}, t.rows...) {
+		var line strings.Builder
+		for i, cell := range r {
+			pad := strings.Repeat(" ", max(widths[min(i, len(widths)-1)]-utf8.RuneCountInString(cell), 0))
+			if i > 0 {
+				line.WriteString("  ")
+			}
+			if i < len(right) && right[i] {
+				line.WriteString(pad + cell)
+			} else {
+				line.WriteString(cell + pad)
+			}
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.Flush()
+}
+
+// isNumber says whether a cell is a plain number, with a sign or a per cent
+// sign perhaps.
+func isNumber(s string) bool {
+	_, err := strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64)
+	return err == nil
 }
 
 // progress shows how far long work has come, on a terminal only.

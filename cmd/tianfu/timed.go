@@ -91,6 +91,9 @@ func (p *program) replayTime(ctx context.Context, f *replayFlags) error {
 // timedWorkload reads the workload and draws it to the wanted load.
 func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	fl, err := f.fleetOf()
+	if err == nil {
+		err = addTraits(fl)
+	}
 	if err != nil {
 		return nil, "", err
 	}

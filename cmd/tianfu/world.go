@@ -40,6 +40,20 @@ func readWorld(name string) (*fleet.Fleet, error) {
 	return w.Fleet(), nil
 }
 
+// addTraits tells a fleet read from a trace what its accelerators can do, as
+// the built-in catalogue knows them. A world has told so itself.
+func addTraits(f *fleet.Fleet) error {
+	if f.Catalogue != nil {
+		return nil
+	}
+	cat, err := fleet.BuiltIn()
+	if err != nil {
+		return err
+	}
+	cat.Describe(f)
+	return nil
+}
+
 // cataloguePower returns the power model of every node by the fleet's own
 // catalogue, or the built-in one.
 func cataloguePower(f *fleet.Fleet) ([]energy.NodeModel, error) {
