@@ -1,0 +1,257 @@
+package energy
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"tianfu/fault"
+	"tianfu/unit"
+)
+
+// Quantity is what a series file carries.
+type Quantity uint8
+
+// The quantities. A series holds carbon in kg per kWh and price in yuan per kWh.
+const (
+	CarbonIntensity Quantity = iota
+	EnergyPrice
+)
+
+// scales returns the units that a column name may end with, and what a value
+// is multiplied with to become the series' unit.
+func (q Quantity) scales() map[string]float64 {
+	if q == EnergyPrice {
+		return map[string]float64{"yuan_per_kwh": 1, "yuan_per_mwh": 1e-3}
+	}
+	return map[string]float64{"g_per_kwh": 1e-3, "kg_per_kwh": 1, "kg_per_mwh": 1e-3, "t_per_mwh": 1}
+}
+
+// limits returns the largest value that can be true and the largest of a whole
+// series that hints at a unit too large, in the series' unit.
+func (q Quantity) limits() (value, suspicious float64) {
+	if q == EnergyPrice {
+		return 100, 0
+	}
+	return maxKgPerKWh, 0.002
+}
+
+// SeriesOptions say how to read a series file.
+type SeriesOptions struct {
+	Quantity Quantity
+	// Column names the value column; empty takes the only one whose name ends
+	// with a unit of the quantity.
+	Column string
+	// Unit overrides the unit that the column's name ends with.
+	Unit string
+	// Gaps accepts missing steps and empty cells as "no data"; otherwise each
+	// is an error.
+	Gaps bool
+}
+
+// Bounds of a series file.
+const (
+	MaxSeriesBytes = 128 << 20
+	MaxSeriesSteps = 2_000_000
+)
+
+// ParseSeries reads a series from a CSV with a time column (time, datetime,
+// timestamp, datetime_utc or time_naive) and a value column whose name ends
+// with its unit, such as ci_direct_g_per_kwh. Times without an offset are UTC.
+//
+// Rules: the step is the smallest distance between rows, and every distance is
+// a multiple of it; a missing step or an empty cell is an error unless
+// options.Gaps makes it "no data"; a repeated time, a row out of order, a
+// negative value, a unit that is not known, and values that no such unit can
+// have are errors. Errors name file and line.
+func ParseSeries(name string, text []byte, options SeriesOptions) (*Series, error) {
+	if len(text) > MaxSeriesBytes {
+		return nil, fault.Invalidf(name, "larger than %d bytes", MaxSeriesBytes)
+	}
+	r := csv.NewReader(bytes.NewReader(text))
+	r.ReuseRecord = true
+	header, err := r.Read()
+	if err != nil {
+		return nil, csvFault(name, err, "datetime_utc and a value column")
+	}
+	c, err := options.columns(name+":1", header)
+	if err != nil {
+		return nil, err
+	}
+	var rows []seriesRow
+	for {
+		row, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, csvFault(name, err, "")
+		}
+		line, _ := r.FieldPos(0)
+		if len(rows) == MaxSeriesSteps {
+			return nil, fault.Invalidf(fmt.Sprintf("%s:%d", name, line), "more than %d rows", MaxSeriesSteps)
+		}
+		v, err := c.read(fmt.Sprintf("%s:%d", name, line), row)
+		if err != nil {
+			return nil, err
+		}
+		v.line = line
+		rows = append(rows, v)
+	}
+	if len(rows) < 2 {
+		return nil, fault.New(fault.Invalid, name, fmt.Sprintf("%d rows", len(rows)), "a series needs at least two, to know its step")
+	}
+	return options.steps(name, rows)
+}
+
+type seriesRow struct {
+	line  int
+	at    unit.Instant
+	value float64 // NaN is no data
+}
+
+// seriesColumns says where the two columns are.
+type seriesColumns struct {
+	time, value int
+	name        string
+	scale, most float64
+	gaps        bool
+}
+
+func (o *SeriesOptions) columns(where string, header []string) (seriesColumns, error) {
+	c := seriesColumns{time: -1, value: -1, gaps: o.Gaps}
+	c.most, _ = o.Quantity.limits()
+	scales := o.Quantity.scales()
+	for i, h := range header {
+		h = strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))
+		scale, hasUnit := unitOf(h, scales)
+		switch {
+		case c.time < 0 && (h == "time" || h == "datetime" || h == "timestamp" || h == "datetime_utc" || h == "time_naive"):
+			c.time = i
+		case h == o.Column && o.Column != "" || o.Column == "" && hasUnit:
+			if c.value >= 0 {
+				return c, fault.New(fault.Invalid, where, fmt.Sprintf("columns %s and %s could both be meant", c.name, h), "choose one by its name")
+			}
+			c.value, c.name, c.scale = i, h, scale
+		}
+	}
+	if o.Unit != "" {
+		c.scale = scales[o.Unit]
+	}
+	switch {
+	case c.time < 0:
+		return c, fault.New(fault.Invalid, where, "no time column", "call it time, datetime, timestamp, datetime_utc or time_naive")
+	case c.value < 0 && o.Column != "":
+		return c, fault.New(fault.Invalid, where, fmt.Sprintf("no column %q", o.Column), "columns are "+strings.Join(header, ", "))
+	case c.value < 0:
+		return c, fault.New(fault.Invalid, where, "no column name ends with a known unit", "units are "+unitNames(scales))
+	case c.scale == 0:
+		return c, fault.New(fault.Invalid, where, fmt.Sprintf("the unit of column %q is not known", c.name), "end the name with its unit or give one of "+unitNames(scales))
+	}
+	return c, nil
+}
+
+// unitOf finds the unit that a column name ends with. CO2, CO2e and CO2eq
+// between mass and "per" say nothing more.
+func unitOf(column string, scales map[string]float64) (float64, bool) {
+	column = strings.ToLower(column)
+	for _, gas := range [...]string{"co2eq", "co2e", "co2"} {
+		column = strings.Replace(column, gas+"_per_", "_per_", 1)
+	}
+	best := ""
+	for u := range scales {
+		if (column == u || strings.HasSuffix(column, "_"+u)) && len(u) > len(best) {
+			best = u
+		}
+	}
+	return scales[best], best != ""
+}
+
+func unitNames(scales map[string]float64) string {
+	if _, price := scales["yuan_per_kwh"]; price {
+		return "yuan_per_kwh, yuan_per_mwh"
+	}
+	return "g_per_kwh, kg_per_kwh, kg_per_mwh, t_per_mwh"
+}
+
+func (c *seriesColumns) read(where string, row []string) (seriesRow, error) {
+	var out seriesRow
+	s := strings.TrimSpace(row[c.time])
+	at, err := time.Parse(time.RFC3339, s)
+	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02 15:04"} {
+		if err == nil {
+			break
+		}
+		at, err = time.Parse(layout, s)
+	}
+	if err != nil || at.Year() < 1900 || at.Year() > 2200 {
+		return out, fault.New(fault.Invalid, where, fmt.Sprintf("time %q", s), "write it as 2026-07-01T00:00:00Z")
+	}
+	out.at = unit.Instant(at.UnixNano())
+	if strings.TrimSpace(row[c.value]) == "" {
+		if !c.gaps {
+			return out, fault.New(fault.Invalid, where, c.name+" is empty", "fill it, or accept gaps as no data")
+		}
+		out.value = math.NaN()
+		return out, nil
+	}
+	v, err := bounded(where, c.name, row[c.value], -math.MaxFloat64, math.MaxFloat64)
+	if err != nil {
+		return out, err
+	}
+	out.value = v * c.scale
+	if v < 0 {
+		return out, fault.Invalidf(where, "%s is negative: %s", c.name, row[c.value])
+	}
+	if out.value > c.most {
+		return out, fault.New(fault.Invalid, where, fmt.Sprintf("%s %s is more than anything in that unit can be", c.name, row[c.value]), "the unit is wrong: it is the end of the column's name")
+	}
+	return out, nil
+}
+
+// steps lays rows out in steps of equal length.
+func (o *SeriesOptions) steps(name string, rows []seriesRow) (*Series, error) {
+	step := time.Duration(math.MaxInt64)
+	for i := 1; i < len(rows); i++ {
+		d := rows[i].at.Sub(rows[i-1].at)
+		where := fmt.Sprintf("%s:%d", name, rows[i].line)
+		if d == 0 {
+			return nil, fault.New(fault.Invalid, where, "the time of the row before is repeated", "keep one of the two")
+		}
+		if d < 0 {
+			return nil, fault.New(fault.Invalid, where, "earlier than the row before", "sort by time and remove repeated rows")
+		}
+		step = min(step, d)
+	}
+	s := &Series{Name: name, Start: rows[0].at, Step: step}
+	most := 0.0
+	for i, row := range rows {
+		where := fmt.Sprintf("%s:%d", name, row.line)
+		at := s.End()
+		if (row.at-at)%unit.Instant(step) != 0 {
+			return nil, fault.New(fault.Invalid, where, fmt.Sprintf("not a multiple of the step of %v after the first row", step), "all rows need the same distance")
+		}
+		missing := int((row.at - at) / unit.Instant(step))
+		if missing > 0 && !o.Gaps {
+			return nil, fault.New(fault.Invalid, where, fmt.Sprintf("a gap of %d steps of %v before %s", missing, step, row.at), "fill it, or accept gaps as no data")
+		}
+		if missing+i >= MaxSeriesSteps || len(s.Values)+missing >= MaxSeriesSteps {
+			return nil, fault.Invalidf(where, "more than %d steps", MaxSeriesSteps)
+		}
+		for range missing {
+			s.Values = append(s.Values, math.NaN())
+		}
+		s.Values = append(s.Values, row.value)
+		if row.value > most {
+			most = row.value
+		}
+	}
+	if _, suspicious := o.Quantity.limits(); o.Unit == "" && most > 0 && most <= suspicious {
+		return nil, fault.New(fault.Invalid, name, fmt.Sprintf("no value is above %g kg/kWh", most), "the column's unit is probably larger than its name says; give the unit if it is right")
+	}
+	return s, nil
+}
