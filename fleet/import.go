@@ -32,6 +32,7 @@ type Import struct {
 
 // Imported is one node of an import. What the source does not say is empty.
 type Imported struct {
+	Where        string // file and line or item, for messages
 	Name         string
 	SKU          string // a known SKU; empty = by the figures below
 	CPU          unit.MilliCPU
@@ -58,8 +59,25 @@ func (im *Import) note(format string, args ...any) {
 	}
 }
 
-// add takes a node into the import, its names made fit for a world file.
-func (im *Import) add(n Imported) error {
+// add takes a node into the import, its names made fit for a world file. Where
+// is the file with its line or item; an error names it.
+func (im *Import) add(n Imported, where string) error {
+	n.Where = where
+	if err := im.take(n); err != nil {
+		return fault.Wrap(err, where, nodeWord(n.Name))
+	}
+	return nil
+}
+
+// nodeWord names a node in a message; one without a name is just a node.
+func nodeWord(name string) string {
+	if name == "" {
+		return "node"
+	}
+	return "node " + cleanName(name)
+}
+
+func (im *Import) take(n Imported) error {
 	if len(im.Nodes) >= maxImportNodes {
 		return fault.New(fault.Invalid, "", fmt.Sprintf("more than %d nodes", maxImportNodes), "import the centre in parts")
 	}
@@ -81,10 +99,10 @@ func (im *Import) add(n Imported) error {
 		im.seen = map[string]bool{}
 	}
 	if n.Name == "" {
-		return fault.New(fault.Invalid, "", "the node has no name", "")
+		return fault.New(fault.Invalid, "", "has no name", "")
 	}
 	if im.seen[n.Name] {
-		return fault.New(fault.Invalid, "", fmt.Sprintf("node %q is listed twice", n.Name), "remove one of them")
+		return fault.New(fault.Invalid, "", "is listed twice", "remove one of them")
 	}
 	im.seen[n.Name] = true
 	im.Nodes = append(im.Nodes, n)

@@ -64,12 +64,13 @@ func ImportKubernetes(name string, data []byte) (*Import, error) {
 	}
 	im := &Import{Name: "kubernetes"}
 	for i := range list.Items {
+		where := fmt.Sprintf("%s: items[%d]", name, i)
 		n, err := kubernetesImported(im, &list.Items[i])
-		if err == nil {
-			err = im.add(n)
-		}
 		if err != nil {
-			return nil, fault.Wrap(err, fmt.Sprintf("%s: items[%d]", name, i), "node "+list.Items[i].Metadata.Name)
+			return nil, fault.Wrap(err, where, nodeWord(n.Name))
+		}
+		if err := im.add(n, where); err != nil {
+			return nil, err
 		}
 	}
 	return im, nil
@@ -90,7 +91,7 @@ func jsonError(name string, data []byte, err error) error {
 		offset = s.Offset
 	}
 	if u, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		offset = u.Offset
+		offset, err = u.Offset, fmt.Errorf("%s is a %s", strings.TrimSuffix("field "+u.Field, "field "), u.Value)
 	}
 	where := name
 	if offset >= 0 && offset <= int64(len(data)) {

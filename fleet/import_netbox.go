@@ -62,8 +62,16 @@ func ImportNetBox(name string, data []byte, c *Catalogue, types map[string]strin
 			}
 			return ""
 		}
-		if err := netboxNode(im, c, types, left, field); err != nil {
-			return nil, fault.Wrap(err, fmt.Sprintf("%s:%d", name, line), "device")
+		where := fmt.Sprintf("%s:%d", name, line)
+		n, err := netboxNode(im, c, types, left, field)
+		if err != nil {
+			return nil, fault.Wrap(err, where, "device")
+		}
+		if n == nil {
+			continue
+		}
+		if err := im.add(*n, where); err != nil {
+			return nil, err
 		}
 	}
 	for _, typ := range slices.Sorted(maps.Keys(left)) {
@@ -96,7 +104,8 @@ func netboxHeader(name string, r *csv.Reader) (map[string]int, error) {
 	return column, nil
 }
 
-func netboxNode(im *Import, c *Catalogue, types map[string]string, left map[string]int, field func(string) string) error {
+// netboxNode reads one device; nil for one of a type that is left out.
+func netboxNode(im *Import, c *Catalogue, types map[string]string, left map[string]int, field func(string) string) (*Imported, error) {
 	typ := field("type")
 	sku := c.SKU(typ)
 	if mapped, ok := types[typ]; ok {
@@ -104,20 +113,20 @@ func netboxNode(im *Import, c *Catalogue, types map[string]string, left map[stri
 	}
 	if sku == nil {
 		if left[strings.Clone(typ)]++; len(left) > maxTypes {
-			return fault.New(fault.Invalid, "type", fmt.Sprintf("more than %d device types", maxTypes), "export the servers only")
+			return nil, fault.New(fault.Invalid, "type", fmt.Sprintf("more than %d device types", maxTypes), "export the servers only")
 		}
-		return nil
+		return nil, nil
 	}
-	n := Imported{Name: strings.Clone(field("name")), SKU: sku.Name, Serial: field("serial"),
+	n := &Imported{Name: strings.Clone(field("name")), SKU: sku.Name, Serial: field("serial"),
 		Place: Place{Site: field("site"), Hall: field("location"), Rack: field("rack")}}
 	if n.Name == "" || n.Place.Site == "" {
-		return fault.New(fault.Invalid, "", "has no name or no site", "fill them in")
+		return nil, fault.New(fault.Invalid, "", "has no name or no site", "fill them in")
 	}
 	if text := field("position"); text != "" && n.Place.Rack != "" {
 		// NetBox also knows half units; the lower whole one is taken.
 		u, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(u >= 0.5 && u <= maxRackUnits) {
-			return fault.New(fault.Invalid, "position", strconv.Quote(text)+" is no rack unit", "leave it empty for devices outside a rack")
+			return nil, fault.New(fault.Invalid, "position", strconv.Quote(text)+" is no rack unit", "leave it empty for devices outside a rack")
 		}
 		n.Position = max(int(u), 1)
 	}
@@ -130,7 +139,7 @@ func netboxNode(im *Import, c *Catalogue, types map[string]string, left map[stri
 	default:
 		im.note("status %q is taken as active", status)
 	}
-	return im.add(n)
+	return n, nil
 }
 
 func csvError(name string, err error) error {

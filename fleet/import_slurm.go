@@ -23,15 +23,13 @@ func ImportSlurm(name string, data []byte) (*Import, error) {
 		if fields == nil {
 			return nil
 		}
+		where := fmt.Sprintf("%s:%d", name, begun)
 		n, err := slurmNode(im, fields)
-		if err == nil {
-			err = im.add(n)
-		}
 		if err != nil {
-			return fault.Wrap(err, fmt.Sprintf("%s:%d", name, begun), "node "+fields["NodeName"])
+			return fault.Wrap(err, where, nodeWord(n.Name))
 		}
 		fields = nil
-		return nil
+		return im.add(n, where)
 	}
 	for text := range strings.Lines(string(data)) {
 		line++
@@ -110,7 +108,9 @@ func slurmNode(im *Import, f map[string]string) (Imported, error) {
 	}
 	slurmState(im, f["State"], &n)
 	if n.Health != Healthy || n.Cordoned {
-		n.Reason = f["Reason"]
+		if n.Reason = f["Reason"]; n.Reason == "" {
+			n.Reason = "state " + f["State"]
+		}
 	}
 	return n, nil
 }

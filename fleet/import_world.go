@@ -141,7 +141,7 @@ func (w *worldText) state(im *Import, n *Imported) {
 			s.Devices = append(s.Devices, k)
 		}
 		w.State = append(w.State, s)
-		im.note("node %s has %d broken accelerators; the source does not say which, the last are marked: correct devices: under state:", n.Name, broken)
+		im.note("node %s has broken accelerators: %d of %d; the source does not say which, the last are marked: correct devices: under state:", n.Name, broken, n.Accelerators)
 	}
 }
 
@@ -152,11 +152,11 @@ func (im *Import) skuOf(c *Catalogue, n *Imported, w *worldText) (string, error)
 	}
 	switch {
 	case n.CPU <= 0:
-		return "", fault.New(fault.Invalid, "node "+n.Name, "has no CPUs", "check the source")
+		return "", fault.New(fault.Invalid, n.Where+": "+nodeWord(n.Name), "has no CPUs", "check the source")
 	case n.Memory <= 0:
-		return "", fault.New(fault.Invalid, "node "+n.Name, "has no memory", "check the source")
+		return "", fault.New(fault.Invalid, n.Where+": "+nodeWord(n.Name), "has no memory", "check the source")
 	case n.Accelerators > MaxDevices:
-		return "", fault.New(fault.Invalid, "node "+n.Name, fmt.Sprintf("has %d accelerators", n.Accelerators),
+		return "", fault.New(fault.Invalid, n.Where+": "+nodeWord(n.Name), fmt.Sprintf("has %d accelerators", n.Accelerators),
 			fmt.Sprintf("a node may carry %d; where a device plug-in counts shares of a device, give its real count", MaxDevices))
 	}
 	s := skuText{VCPU: n.CPU.String(), Memory: n.Memory.String()}

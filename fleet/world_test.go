@@ -105,54 +105,109 @@ func FuzzParseWorld(f *testing.F) {
 			}
 			return
 		}
-		if w.Fleet().Devices() > 1<<16 {
+		if fl := w.Fleet(); fl.Devices() > 1<<16 || len(fl.Nodes) > 1<<14 {
 			return
 		}
 		text, err := json.Marshal(w)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := fleet.ParseWorld("w", text); err != nil {
+		again, _, err := fleet.ParseWorld("w", text)
+		if err != nil {
 			t.Fatalf("what was printed is not read: %v\n%s", err, text)
+		}
+		if !reflect.DeepEqual(w.Fleet().Nodes, again.Fleet().Nodes) || !reflect.DeepEqual(w.Fleet().Traits, again.Fleet().Traits) {
+			t.Fatalf("what was printed describes another fleet:\n%s", text)
 		}
 	})
 }
 
-// FuzzImport: no panic, and what an importer accepts becomes a world file.
-func FuzzImport(f *testing.F) {
-	f.Add(0, []byte("NodeName=v001 CPUTot=40 RealMemory=191488 Gres=gpu:tesla_v100:4(S:0-1),mps:4 State=IDLE+DRAIN Reason=a b\n"))
-	f.Add(1, []byte(`{"items":[{"metadata":{"name":"g","labels":{"topology.kubernetes.io/zone":"z","nvidia.com/gpu.product":"Tesla-T4"}},"status":{"capacity":{"cpu":"4","memory":"16Gi","nvidia.com/gpu":"1"},"conditions":[{"type":"Ready","status":"False"}]}}]}`))
-	f.Add(2, []byte("Name,Type,Site,Rack,Status\nn1,h100-8,s,r,Active\n"))
-	cat, err := fleet.BuiltIn()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, kind int, data []byte) {
-		var im *fleet.Import
-		var err error
-		switch kind % 3 {
-		case 0:
-			im, err = fleet.ImportSlurm("in", data)
-		case 1:
-			im, err = fleet.ImportKubernetes("in", data)
-		default:
-			im, err = fleet.ImportNetBox("in", data, cat, nil)
+// FuzzParseSKU: a list of parts is read, printed and read as the same, and
+// composing it never panics.
+func FuzzParseSKU(f *testing.F) {
+	f.Add([]byte("name: mine\nchassis: 4u-8pcie-4189\ncpu: Xeon-8369Bx2\naccelerator: MLU370-X8x8\nmemory: 1TiB\nfull: {value: 3kW, source: meter, confidence: verified}\n"))
+	f.Add([]byte("{name: x, chassis: generic, vcpu: 1, memory: 1MiB, idle: 1W, psu: psu-1300x4}"))
+	c := catalogue(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<14 {
+			t.Skip("large inputs cost time and find nothing more")
 		}
+		s, err := c.ParseSKU("in", data)
 		if err != nil {
-			if fault.KindOf(err) != fault.Invalid {
-				t.Fatalf("bad input is %v: %v", fault.KindOf(err), err)
+			if fault.KindOf(err) != fault.Invalid && !strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "in") {
+				t.Fatalf("%v: %v", fault.KindOf(err), err)
 			}
 			return
 		}
-		text, err := im.World(cat, "UTC")
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := c.ParseSKU("in", text)
+		if err != nil {
+			t.Fatalf("what was printed is not read: %v\n%s", err, text)
+		}
+		if twice, err := json.Marshal(again); err != nil || string(twice) != string(text) {
+			t.Fatalf("printed as\n%s\nand then as\n%s", text, twice)
+		}
+		if q, err := c.Compose(s, fleet.Terms{RackSlots: 42, RackLimit: 30e3}); err == nil {
+			if _, err := json.Marshal(q); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// FuzzCatalogueOverride: what a world file says of hardware is read or refused
+// with a place, and what is read can be printed and read again.
+func FuzzCatalogueOverride(f *testing.F) {
+	f.Add([]byte("{accelerators: [{name: A100, full: 450W, peak: {fp8: 1TFLOPS}}]}"))
+	f.Add([]byte("{accelerators: [{name: X1, maker: m, stack: other, compute_slices: 2, memory_slices: 2, profiles: [{name: half, compute: 1, memory: 1}]}], cpus: [{name: c, cores: 4, threads: 2, idle: 1W, full: 9W}]}"))
+	f.Add([]byte("{chassis: [{name: a box, height: 2, sockets: 1}], parts: [{name: d, kind: dimm, size: 1GiB}], skus: [{name: a100-8, price: 7yuan}]}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<12 || strings.ContainsAny(string(data), "\n\r\u0085\u2028\u2029") {
+			t.Skip("one line, so that the rest of the file stays as it is")
+		}
+		text := "name: w\nsites: [{name: s, time_zone: UTC}]\nnodes: [{name: n, sku: a100-8, place: s}]\ncatalogue: " + string(data) + "\n"
+		w, _, err := fleet.ParseWorld("w", []byte(text))
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "w") {
+				t.Fatalf("the error does not say where: %v", err)
+			}
+			return
+		}
+		printed, err := json.Marshal(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _, err := fleet.ParseWorld("w", printed)
+		if err != nil {
+			t.Fatalf("what was printed is not read: %v\n%s", err, printed)
+		}
+		if !reflect.DeepEqual(w.Fleet().Traits, again.Fleet().Traits) {
+			t.Fatalf("the traits changed:\n%s", printed)
+		}
+	})
+}
+
+// FuzzExpand: a pattern stands for at most as many names as allowed, none
+// longer than a host name may be.
+func FuzzExpand(f *testing.F) {
+	for _, p := range []string{"a{001..096}", "{x,y}{1..3}z", "{", "a{1..0}", "{9..11}", ""} {
+		f.Add(p, 100)
+	}
+	f.Fuzz(func(t *testing.T, pattern string, limit int) {
+		limit = limit%10_000 + 1
+		names, err := fleet.Expand(pattern, limit)
 		if err != nil {
 			return
 		}
-		// A name with a brace or a slash is refused with its line; nothing else may be.
-		if _, _, err := fleet.ParseWorld("w", text); err != nil && !strings.ContainsAny(string(data), "{}/") && !strings.Contains(err.Error(), "declared twice") {
-			t.Logf("%s", text)
-			if !strings.HasPrefix(err.Error(), "w") {
-				t.Fatalf("the error does not say where: %v", err)
+		if len(names) == 0 || len(names) > max(limit, 1) {
+			t.Fatalf("%q stands for %d names, at most %d", pattern, len(names), limit)
+		}
+		for _, n := range names {
+			if len(n) > 253 || strings.ContainsAny(n, "{}") {
+				t.Fatalf("%q stands for %q", pattern, n)
 			}
 		}
 	})
