@@ -252,8 +252,18 @@ func (c *cgroup) remove() {
 			err = c.v1.Delete()
 		}
 		if err == nil || c.site.load(filepath.Base(c.path)) == nil {
-			return
+			break
 		}
 		time.Sleep(2 * time.Millisecond)
+	}
+	if c.v1 == nil {
+		return
+	}
+	// An OCI runtime makes its cgroup in every hierarchy, ours or not.
+	for _, below := range []string{"image", ""} {
+		left, _ := filepath.Glob(filepath.Join(c.site.Mount, "*", c.path, below))
+		for _, d := range left {
+			_ = os.Remove(d)
+		}
 	}
 }

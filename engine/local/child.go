@@ -182,12 +182,7 @@ type rlimit struct {
 // rlimits are the limits that go with a process: no core files, a bound of open
 // files, and in place of missing cgroup controllers the nearest there is.
 func (s *spec) rlimits() []rlimit {
-	files := uint64(maxOpenFiles)
-	var have unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &have) == nil {
-		files = min(files, have.Max)
-	}
-	out := []rlimit{{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_NOFILE, files}}
+	out := []rlimit{{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_NOFILE, openFiles()}}
 	if s.NoCell && s.Order.Memory > 0 {
 		out = append(out, rlimit{unix.RLIMIT_AS, uint64(s.Order.Memory) << 20})
 	}
@@ -198,3 +193,12 @@ func (s *spec) rlimits() []rlimit {
 }
 
 const maxOpenFiles = 65536
+
+// openFiles is the bound of open files of a task: ours, where that is lower.
+func openFiles() uint64 {
+	var have unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &have) == nil {
+		return min(maxOpenFiles, have.Max)
+	}
+	return maxOpenFiles
+}

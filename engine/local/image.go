@@ -3,6 +3,7 @@ package local
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -11,8 +12,18 @@ import (
 	"tianfu/fault"
 )
 
-// planImage runs a task in an unpacked image through crun. An image is named by
-// the absolute path of its root file system. References to a registry are
+// runtimeName is the OCI runtime that suits this machine. crun can be told to
+// leave a task in the cgroup we made, but refuses machines with both versions of
+// cgroups; runc makes one of its own, which version 1 allows below ours.
+func (s *site) runtimeName() string {
+	if s.cgroups.Version == 1 {
+		return "runc"
+	}
+	return "crun"
+}
+
+// planImage runs a task in an unpacked image. An image is named by the absolute
+// path of its root file system. References to a registry are
 // refused: pulling, trusting and storing images is a matter of its own.
 func (s *site) planImage(sp *spec, dir taskDir) error {
 	image := sp.Order.Image
@@ -28,18 +39,21 @@ func (s *site) planImage(sp *spec, dir taskDir) error {
 			return fault.New(fault.Denied, "image "+image, "would show the server's own files", "keep images apart from the data directory")
 		}
 	}
-	if s.crun == "" {
-		return fault.New(fault.Denied, "image "+image, "no OCI runtime is installed", "install crun")
+	if s.runtime == "" {
+		return fault.New(fault.Denied, "image "+image, "no OCI runtime is installed that suits this machine", "install "+s.runtimeName())
 	}
 	if os.Geteuid() != 0 || s.uids == nil {
-		return fault.New(fault.Denied, "image "+image, "crun is used only by a server that is root and gives each tenant a user", "run the server as root, or the job without an image")
+		return fault.New(fault.Denied, "image "+image, "images are run only by a server that is root and gives each tenant a user", "run the server as root, or the job without an image")
 	}
 	if len(sp.Order.Devices) > 0 {
 		return fault.New(fault.Denied, "image "+image, "devices are not handed to images by this engine", "run the job without an image")
 	}
 	sp.Dir, sp.Home, sp.Wraps = "/work", "/work", true
 	sp.Level = engine.LevelSandbox
-	sp.Argv = []string{s.crun, "--cgroup-manager=disabled", "--root", dir.path("crun"), "run", "--bundle", dir.path(dirBundle), "task"}
+	sp.Argv = []string{s.runtime, "--root", dir.path(dirBundle) + "/state", "run", "--bundle", dir.path(dirBundle), sp.Order.Key.String()}
+	if s.cgroups.Version != 1 {
+		sp.Argv = slices.Insert(sp.Argv, 1, "--cgroup-manager=disabled")
+	}
 	return nil
 }
 
@@ -55,7 +69,7 @@ func (sp *spec) container(dir taskDir) *specs.Spec {
 			Args: o.Command, Env: sp.Env, Cwd: sp.Dir,
 			NoNewPrivileges: true,
 			Capabilities:    &specs.LinuxCapabilities{},
-			Rlimits:         []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}, {Type: "RLIMIT_NOFILE", Hard: maxOpenFiles, Soft: maxOpenFiles}},
+			Rlimits:         []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}, {Type: "RLIMIT_NOFILE", Hard: openFiles(), Soft: openFiles()}},
 		},
 		Mounts: []specs.Mount{
 			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
@@ -72,6 +86,9 @@ func (sp *spec) container(dir taskDir) *specs.Spec {
 			},
 			ReadonlyPaths: []string{"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
+	}
+	if sp.Cgroup.Version == 1 {
+		c.Linux.CgroupsPath = filepath.Join(sp.Cgroup.Parent, o.Key.String(), "image")
 	}
 	if !o.Network {
 		c.Linux.Namespaces = append(c.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})

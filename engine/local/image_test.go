@@ -61,8 +61,8 @@ func copyInto(t *testing.T, root, from, to string) {
 
 func TestImage(t *testing.T) {
 	e := open(t, Options{Dir: stateDir(t)})
-	if e.site.crun == "" || e.site.uids == nil {
-		t.Skip("needs crun and root")
+	if e.site.runtime == "" || e.site.uids == nil {
+		t.Skip("needs root and an OCI runtime")
 	}
 	root := unpacked(t)
 	image := func(n int, script string) engine.Order {
@@ -103,6 +103,9 @@ func TestImage(t *testing.T) {
 	}
 	if e.site.cgroups.Version != 0 && e.site.cgroups.load(o.Key.String()) != nil {
 		t.Error("its cgroup is still there")
+	}
+	if left, _ := filepath.Glob("/sys/fs/cgroup/*/tianfu.slice/" + o.Key.String()); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

@@ -22,7 +22,7 @@ type site struct {
 	binary   string // of tianfu, for the shim
 	bwrap    string
 	setpriv  string
-	crun     string
+	runtime  string  // for images: runc under cgroups of version 1, crun otherwise
 	landlock int     // version of the kernel's interface; 0 = none
 	clone    uintptr // namespaces the shim makes below LevelSandbox
 	cgroups  cgroupSite
@@ -54,12 +54,12 @@ func findSite(o Options) (*site, error) {
 		s.binary = exe
 	}
 	s.setpriv, _ = exec.LookPath("setpriv")
-	s.crun, _ = exec.LookPath("crun")
 	var err error
 	if s.cgroups, err = findCgroups(o.CgroupParent); err != nil {
 		s.cgroups, s.whyNotCgroups = cgroupSite{}, err
 	}
 	s.findUIDs(o)
+	s.runtime, _ = exec.LookPath(s.runtimeName())
 	s.level, s.by = engine.LevelProcess, "process groups"
 	s.whyNotSandbox = s.trySandbox(o)
 	switch {
