@@ -189,7 +189,7 @@ func NewFeed(sources ...Source) (*Feed, error) {
 			return nil, fault.New(fault.Invalid, s.Name, fmt.Sprintf("%s, but %s is %s", s.Nature, sources[0].Name, f.nature), "keep one feed for each nature; they are different quantities")
 		}
 		if i > 0 && s.Trust < sources[i-1].Trust {
-			return nil, fault.New(fault.Invalid, s.Name, fmt.Sprintf("a %s comes after a %s", s.Trust, sources[i-1].Trust), "list sources in order of trust")
+			return nil, fault.New(fault.Invalid, s.Name, fmt.Sprintf("the %s comes after the %s", s.Trust, sources[i-1].Trust), "list sources in order of trust")
 		}
 		if (s.Series == nil) == (s.Factors == nil) {
 			return nil, fault.Invalidf(s.Name, "a source has either a series or a factor table")

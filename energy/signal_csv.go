@@ -188,7 +188,7 @@ func (c *seriesColumns) read(where string, row []string) (seriesRow, error) {
 		}
 		at, err = time.Parse(layout, s)
 	}
-	if err != nil || at.Year() < 1900 || at.Year() > 2200 {
+	if err != nil || at.Year() < 1970 || at.Year() > 2100 {
 		return out, fault.New(fault.Invalid, where, fmt.Sprintf("time %q", s), "write it as 2026-07-01T00:00:00Z")
 	}
 	out.at = unit.Instant(at.UnixNano())
