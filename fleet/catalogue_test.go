@@ -224,18 +224,15 @@ func TestDrawOfMeasuredServer(t *testing.T) {
 // TestTrust: the lowest mark holds, and what the operator declares counts as
 // the best.
 func TestTrust(t *testing.T) {
-	lines := []Line{{"idle", "1W", "verified", ""}, {"full", "2W", "low", ""}, {"memory", "", "declared", ""}, {"memory_kind", "", "known", ""}, {"note", "x", "", ""}}
+	lines := []Line{{"idle", "1W", "verified", ""}, {"full", "2W", "low", ""}, {"memory", "", "declared", ""}, {"memory_slices", "", "low", ""}, {"peak.fp16", "", "known", ""}, {"peak.int8", "", "verified", ""}, {"note", "x", "", ""}}
 	for _, x := range []struct {
 		names []string
 		want  Confidence
 	}{
-		{[]string{"idle"}, Verified}, {[]string{"idle", "full"}, Low}, {[]string{"memory"}, Known}, {[]string{"price"}, NoConfidence}, {[]string{"note"}, NoConfidence},
+		{[]string{"idle"}, Verified}, {[]string{"idle", "full"}, Low}, {[]string{"memory"}, Declared}, {[]string{"memory", "peak"}, Known}, {[]string{"price"}, NoConfidence}, {[]string{"note"}, NoConfidence},
 	} {
 		if got := Trust(lines, x.names...); got != x.want {
 			t.Errorf("trust of %v is %q, want %q", x.names, got, x.want)
 		}
-	}
-	if got := Trust(lines[2:3], "memory"); got != Declared {
-		t.Errorf("a declared figure has trust %q", got)
 	}
 }

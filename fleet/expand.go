@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,8 @@ import (
 const (
 	maxPattern = 4096
 	maxName    = 253 // as a host name
+	maxBraces  = 8
+	zeros      = "0000000000"
 )
 
 // Expand writes out a pattern of names: "a{001..096}" counts with leading
@@ -20,6 +21,9 @@ const (
 func Expand(pattern string, limit int) ([]string, error) {
 	if len(pattern) > maxPattern {
 		return nil, fault.Invalidf("", "a pattern of %d bytes; %d are allowed", len(pattern), maxPattern)
+	}
+	if strings.Count(pattern, "{") > maxBraces {
+		return nil, fault.Invalidf("", "%.40q... has more than %d braces", pattern, maxBraces)
 	}
 	out := []string{""}
 	for rest := pattern; ; {
@@ -91,8 +95,12 @@ func braces(body string, limit int, pattern string) ([]string, error) {
 		if first[0] == '0' {
 			width = len(first)
 		}
+		if width > len(zeros) {
+			return nil, fault.Invalidf("", "%q: %q has more than %d digits", pattern, item, len(zeros))
+		}
 		for ; a <= b; a++ {
-			out = append(out, fmt.Sprintf("%0*d", width, a))
+			digits := strconv.FormatUint(a, 10)
+			out = append(out, zeros[:max(width-len(digits), 0)]+digits)
 		}
 	}
 	if len(out) > limit {

@@ -64,13 +64,13 @@ func (a SKU) MarshalJSON() ([]byte, error) { return encode(a) }
 // file.
 func (c *Catalogue) MarshalJSON() ([]byte, error) { return encode(*c) }
 
-// Trust returns the lowest confidence among those of an entry's figures whose
-// names begin with one of the given; NoConfidence when it has none of them.
+// Trust returns the lowest confidence among the named figures of an entry, as
+// "idle", or "peak" for all that are in it; NoConfidence when it has none of them.
 // What the world file declares counts as the best.
 func Trust(lines []Line, names ...string) Confidence {
 	worst := NoConfidence
 	for _, l := range lines {
-		if c, err := parseConfidence(l.Confidence); err == nil && slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(l.Name, n) }) {
+		if c, err := parseConfidence(l.Confidence); err == nil && slices.ContainsFunc(names, func(n string) bool { return l.Name == n || strings.HasPrefix(l.Name, n+".") }) {
 			worst = lower(worst, c)
 		}
 	}

@@ -87,6 +87,73 @@ func TestEffectiveWorldIsAWorld(t *testing.T) {
 	}
 }
 
+// TestDealing: nodes are dealt to places, segments and rails in order and in
+// equal blocks, and conditions reach the nodes and devices they name.
+func TestDealing(t *testing.T) {
+	w, _, err := fleet.ParseWorld("w", []byte(`name: w
+sites: [{name: s, time_zone: UTC, halls: [{name: h, racks: [{name: "r{1..2}"}]}]}]
+network: {pods: [{name: p, segments: [{name: "q{1..2}"}]}]}
+nodes: [{name: "n{08..11}", sku: a100-8, place: "s/h/r{1..2}", segment: "q{1..2}", rail: "l{1..4}"}]
+state:
+  - {nodes: "n{09,11}", health: suspect, cordoned: true}
+  - {nodes: n09, health: failed}
+  - {nodes: n10, devices: [0, 7], health: failed}
+  - nodes: "n{08,10}"
+    drain: true
+    maintenance: [{from: 2026-01-01T00:00:00Z, to: 2026-01-01T01:00:00Z}]
+  - {nodes: n10, maintenance: [{from: 2026-02-01T00:00:00+08:00, to: 2026-02-01T01:00:00+08:00}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range w.Fleet().Nodes {
+		var bad []int
+		for k, d := range n.Devices {
+			if d.Health != fleet.Healthy {
+				bad = append(bad, k)
+			}
+		}
+		got = append(got, fmt.Sprint(n.ID, " ", n.Place.Path(), " ", n.Segment, " ", n.Pod, " ", n.Rail, " ", n.Health, n.Cordoned, n.Drain, len(n.Maintenance), bad))
+	}
+	want := []string{
+		"n08 s/h/r1 q1 p l1 healthy false true 1 []",
+		"n09 s/h/r1 q1 p l2 failed true false 0 []",
+		"n10 s/h/r2 q2 p l3 healthy false true 2 [0 7]",
+		"n11 s/h/r2 q2 p l4 suspect true false 0 []",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestDomains: what is not declared is near to nothing.
+func TestDomains(t *testing.T) {
+	a := fleet.Node{ID: "a", Place: fleet.Place{Site: "s", Hall: "h", Rack: "r"}, Segment: "q"}
+	b := fleet.Node{ID: "b", Place: fleet.Place{Site: "s", Hall: "i", Rack: "r"}, Segment: "q"}
+	for l, same := range map[fleet.Level]bool{fleet.LevelHost: false, fleet.LevelRack: false, fleet.LevelSegment: true, fleet.LevelPod: false, fleet.LevelSite: true, fleet.LevelFleet: true} {
+		if got := a.Domain(l) == b.Domain(l); got != same {
+			t.Errorf("one %s: %v, want %v", l, got, same)
+		}
+	}
+}
+
+// TestBounds: what a hostile file asks for is refused before it is made.
+func TestBounds(t *testing.T) {
+	head := "name: w\nsites: [{name: s, time_zone: UTC}]\nnodes: [{name: \"n{1..10000}\", sku: cpu-2s-xeon, place: s}]\nstate:\n"
+	for name, x := range map[string][2]string{
+		"size":       {strings.Repeat("#", fleet.MaxWorldBytes+1), "16777217 bytes"},
+		"conditions": {head + strings.Repeat("  - {nodes: \"n{1..10000}\", cordoned: true}\n", 401), "stands for more than"},
+		"windows":    {head + "  - {nodes: \"n{1..10000}\", maintenance: [" + strings.Repeat("{from: 2026-01-01T00:00:00Z, to: 2026-01-01T01:00:00Z}, ", 401) + "]}\n", "maintenance windows of 10000 nodes are too many"},
+		"devices":    {head + "  - {nodes: n1, devices: [" + strings.Repeat("0,", 17) + "0], health: failed}\n", "18 devices are named"},
+		"areas":      {"name: w\nsites: [{name: s, time_zone: UTC, rows: [{name: \"r{1..1000}\", racks: [{name: \"k{1..1000}\"}]}]}]\nnodes: []\n", "stands for more than"},
+	} {
+		if _, _, err := fleet.ParseWorld("w", []byte(x[0])); err == nil || !strings.Contains(err.Error(), x[1]) {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
+}
+
 // FuzzParseWorld: no panic, an error has a place, what is accepted can be
 // printed and read again.
 func FuzzParseWorld(f *testing.F) {

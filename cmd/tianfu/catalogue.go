@@ -89,7 +89,7 @@ func acceleratorTable(c *fleet.Catalogue) *table {
 		lines := a.Lines()
 		t.add(string(a.Name), a.Maker, a.Stack, number(a.Traits().FP16TFLOPS), int8, a.Memory.Value.String(), number(float64(a.Bandwidth.Value)),
 			count(a.Group), watts(a.Idle), watts(a.Full), count(len(a.Profiles)),
-			fleet.Trust(lines, "peak", "memory", "bandwidth", "link").String(), fleet.Trust(lines, "idle", "full").String(), a.Assumed)
+			fleet.Trust(lines, "peak", "memory", "bandwidth", "link_bandwidth").String(), fleet.Trust(lines, "idle", "full").String(), a.Assumed)
 	}
 	return t
 }
