@@ -1,6 +1,9 @@
-// Package energy owns how much power equipment draws: named power models of
-// nodes, as data that policies, simulator and metrics share. It never measures
-// and never decides. Read this file first, then models.go and ccgrid25.go, the named models.
+// Package energy owns how much power equipment and facilities draw, and what a
+// kilowatt-hour emits and costs: power models of nodes, plants under weather,
+// facility metrics, carbon signals, tariffs. All of it is data and formulas that
+// policies, simulator and metrics share. It never measures, never decides and
+// reads no file: parsers take bytes. Read this file first for nodes, then
+// models.go; for sites plant.go, then facility.go, kpi.go, signal.go and tariff.go.
 package energy
 
 import "tianfu/unit"

@@ -81,8 +81,8 @@ type Charge struct {
 	Segment    Segment
 	Multiplier float64
 	Price      unit.YuanPerKWh
-	// Prices is the month whose components were used: the instant's own, or the
-	// last one known before it.
+	// Prices is the month whose components were used: the instant's own, else the
+	// last one known before it, else the first one known after it.
 	Prices MonthPrices
 }
 
@@ -94,14 +94,14 @@ func (t *Tariff) At(at unit.Instant, heat bool) (Charge, error) {
 	var c Charge
 	c.Season, c.Segment = t.segment(month, local.Hour()*60+local.Minute(), heat)
 	c.Multiplier = t.Multipliers[c.Segment]
-	found := false
+	if len(t.Prices) == 0 {
+		return c, fault.New(fault.NotFound, t.Name, "no prices", "add the price components of a month")
+	}
+	c.Prices = t.Prices[0]
 	for _, m := range t.Prices {
 		if m.Year < local.Year() || m.Year == local.Year() && m.Month <= month {
-			c.Prices, found = m, true
+			c.Prices = m
 		}
-	}
-	if !found {
-		return c, fault.New(fault.NotFound, t.Name, fmt.Sprintf("no prices for %s or before", local.Format("2006-01")), "add the month's price components")
 	}
 	c.Price = c.Prices.At(c.Multiplier)
 	return c, nil

@@ -72,14 +72,26 @@ func TestSichuanBands(t *testing.T) {
 	}
 }
 
+// TestMonthWithoutPrices: the month's own components, else the last before,
+// else the first after; the charge says which.
 func TestMonthWithoutPrices(t *testing.T) {
 	tariff := SichuanTariff(true)
-	if _, err := tariff.At(instant(t, "2026-07-31T15:59:59Z"), false); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("July 2026 has no prices, yet error is %v", err)
+	tariff.Prices = append(tariff.Prices, MonthPrices{Year: 2026, Month: 11, Agency: 0.3})
+	if err := tariff.Check(); err != nil {
+		t.Fatal(err)
 	}
-	c, err := tariff.At(instant(t, "2026-09-30T00:00:00Z"), false)
-	if err != nil || c.Prices.Month != 8 {
-		t.Errorf("September takes the prices of month %d, %v", c.Prices.Month, err)
+	for _, c := range []struct {
+		at    string
+		month int
+	}{{"2026-07-01T00:00:00Z", 8}, {"2026-08-31T15:59:59Z", 8}, {"2026-10-31T15:59:59Z", 8}, {"2026-10-31T16:00:00Z", 11}, {"2028-01-01T00:00:00Z", 11}} {
+		got, err := tariff.At(instant(t, c.at), false)
+		if err != nil || got.Prices.Month != c.month {
+			t.Errorf("%s takes the prices of month %d, %v; want %d", c.at, got.Prices.Month, err, c.month)
+		}
+	}
+	tariff.Prices = nil
+	if _, err := tariff.At(instant(t, "2026-07-31T15:59:59Z"), false); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a tariff without prices ends with %v", err)
 	}
 }
 
@@ -125,7 +137,6 @@ func TestDaysOf23And25Hours(t *testing.T) {
 
 func TestSpansOfHotDays(t *testing.T) {
 	tariff := SichuanTariff(true)
-	tariff.Prices[0].Month = 1
 	from, to := instant(t, "2026-06-01T00:10:00+08:00"), instant(t, "2026-06-03T00:00:00+08:00")
 	spans, err := tariff.Spans(from, to, func(_, m, d int) bool { return m == 6 && d == 2 })
 	if err != nil {

@@ -17,5 +17,11 @@ func (p *program) green() *cobra.Command {
 
 // greenSubcommands lists the commands below green, one file each.
 func (p *program) greenSubcommands() []*cobra.Command {
-	return []*cobra.Command{p.greenPlants(), p.greenPUE()}
+	return []*cobra.Command{
+		p.greenFactors(),
+		p.greenPlants(),
+		p.greenPUE(),
+		p.greenSignal(),
+		p.greenTariff(),
+	}
 }

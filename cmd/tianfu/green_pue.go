@@ -42,13 +42,15 @@ func (p *program) greenPUE() *cobra.Command {
 	c.Flags().StringVar(&f.chiller, "chiller", "", "COP grid to use instead of the plant's own (CSV: kind,temp_c,part_load_ratio,cop)")
 	c.Flags().BoolVar(&f.published, "as-published", true, "keep the published simplifications of tower water and tower fan; false is the physical form")
 	c.Flags().BoolVar(&f.parts, "parts", false, "add where electricity and water go")
-	c.MarkFlagRequired("weather")
 	return c
 }
 
 func (p *program) pue(f *pueFlags, setPublished bool) error {
 	if err := p.checkFormat(); err != nil {
 		return err
+	}
+	if f.weather == "" {
+		return fault.New(fault.Invalid, "--weather", "no weather file is named", "give an EPW file or a CSV")
 	}
 	plant, err := readPlant(f.plant, f.chiller)
 	if err != nil {
