@@ -16,7 +16,9 @@ import (
 // TestMain lets the test binary be a shim, and a server that can be killed.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "shim" {
-		os.Exit(Shim(os.Args[2:]))
+		// Not os.Exit: under the race detector that waits a second. What it found
+		// is in the shims' log by then, where endAll looks.
+		syscall.Exit(Shim(os.Args[2:]))
 	}
 	if len(os.Args) > 2 && os.Args[1] == "serve-for-test" {
 		os.Exit(serveForTest(os.Args[2:]))
@@ -35,6 +37,9 @@ func stateDir(t *testing.T) string {
 
 // endAll kills what a failed test left running, and waits for it.
 func endAll(t *testing.T, dir string) {
+	if log, _ := os.ReadFile(filepath.Join(dir, fileShims)); strings.Contains(string(log), "DATA RACE") || strings.Contains(string(log), "goroutine ") {
+		t.Errorf("a shim broke:\n%s", log)
+	}
 	tasks, _ := filepath.Glob(filepath.Join(dir, dirTasks, "j-*"))
 	for _, p := range tasks {
 		d := taskDir(p)
