@@ -1,6 +1,9 @@
 package energy
 
-import "tianfu/fault"
+import (
+	"tianfu/fault"
+	"tianfu/unit"
+)
 
 // FacilityYear is a plant over all hours of a weather file, at constant IT
 // power: means are weighted by IT energy, which is the same in every hour.
@@ -9,8 +12,21 @@ type FacilityYear struct {
 	WUE    float64     `json:"wue"` // litres per kWh of IT energy
 	PUEMax float64     `json:"pue_max"`
 	Free   FreeCooling `json:"free_cooling_hours"`
-	Months []FacilityMonth
-	Hours  []FacilityHour // as the rows of the weather
+	Months []FacilityMonth `json:"months"`
+	Hours  []FacilityHour  `json:"-"` // as the rows of Weather
+	// Weather is what the plant ran under; At looks hours up by it.
+	Weather *Weather `json:"-"`
+}
+
+// At returns what the plant draws in the hour in which an interval that begins
+// at t lies, in any year, and false where the weather has no such hour. Site
+// power is IT power times the hour's PUE.
+func (y *FacilityYear) At(t unit.Instant) (*FacilityHour, bool) {
+	i, ok := y.Weather.At(t)
+	if !ok {
+		return nil, false
+	}
+	return &y.Hours[i], true
 }
 
 // FreeCooling counts hours by how much of the heat needed no chiller.
@@ -32,7 +48,7 @@ func (p *Plant) Year(w *Weather) (*FacilityYear, error) {
 	if len(w.Hours) == 0 {
 		return nil, fault.Invalidf(w.Place, "no hour of weather")
 	}
-	y := &FacilityYear{Hours: make([]FacilityHour, len(w.Hours))}
+	y := &FacilityYear{Weather: w, Hours: make([]FacilityHour, len(w.Hours))}
 	var sums [13]struct{ pue, wue, hours float64 }
 	for i := range w.Hours {
 		h := p.Hour(&w.Hours[i])

@@ -111,6 +111,27 @@ func TestChengduYears(t *testing.T) {
 	}
 }
 
+// TestYearAt asks for an hour by its instant: 15:30 in July of any year, site
+// time, is row 15 of that day.
+func TestYearAt(t *testing.T) {
+	w := year(t, false, 1)
+	for i := range w.Hours {
+		w.Hours[i].DryBulbC, w.Hours[i].Relative = float64(w.Hours[i].Hour), 0.5
+	}
+	y, err := builtIn(t, "air-cooled").Year(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, ok := y.At(instant(t, "2031-07-09T07:30:00Z"))
+	want := builtIn(t, "air-cooled").Hour(&WeatherHour{DryBulbC: 16, Relative: 0.5, PressurePa: 101_325})
+	if !ok || *h != want {
+		t.Errorf("%+v, %v; want %+v", h, ok, want)
+	}
+	if len(y.Months) != 12 || y.Free.Full+y.Free.Partial+y.Free.None != 8760 {
+		t.Errorf("%d months, %+v", len(y.Months), y.Free)
+	}
+}
+
 // TestChengduEveryHour compares every hour with the reference file, which comes
 // from another implementation and from the published COP grid.
 func TestChengduEveryHour(t *testing.T) {

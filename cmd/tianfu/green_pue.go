@@ -165,7 +165,8 @@ func pueTable(y *energy.FacilityYear, parts bool) *table {
 	for _, m := range y.Months {
 		t.add(strconv.Itoa(m.Month), fixed(m.PUE, 4), fixed(m.WUE, 4), "")
 	}
-	t.add("year", fixed(y.PUE, 4), fixed(y.WUE, 4), fmt.Sprintf("PUE at most %s; free cooling full %d h, partial %d h, none %d h", fixed(y.PUEMax, 4), y.Free.Full, y.Free.Partial, y.Free.None))
+	grade, _ := energy.GradeOf(y.PUE)
+	t.add("year", fixed(y.PUE, 4), fixed(y.WUE, 4), fmt.Sprintf("dPUE, GB 40879 %s; at most %s; free cooling full %d h, partial %d h, none %d h", grade, fixed(y.PUEMax, 4), y.Free.Full, y.Free.Partial, y.Free.None))
 	if parts {
 		draw, water := y.Mean()
 		for i, v := range drawParts(&draw) {
