@@ -63,20 +63,24 @@ type shim struct {
 // the line written under the lock one that has died.
 func superviseTask(dir taskDir) int {
 	unix.CloseOnExec(3)
-	complain := func(what string, err error) { fmt.Fprintln(os.Stderr, "shim:", dir, what, err) }
+	complain := func(what string, err error) { fmt.Fprintln(os.Stderr, "tianfu: shim:", dir, what, err) }
 	lock, err := dir.tryLock()
+	if err != nil {
+		complain("cannot be taken:", err)
+		return shimFailed
+	}
 	if lock == nil {
-		complain("the task has a shim already", err)
+		complain("has a shim already", nil)
 		return shimSecond
 	}
 	defer lock.Close()
 	s := &shim{dir: dir, lock: lock}
 	if err := dir.read(fileSpec, &s.spec); err != nil || s.spec.Boot != bootID() {
-		complain("the order is unreadable or of an earlier boot", err)
+		complain("the order is unreadable or of an earlier boot:", err)
 		return shimFailed
 	}
 	if err := begin(lock); err != nil {
-		complain("the task was begun before, or cannot be", err)
+		complain("was begun before, or cannot be:", err)
 		return shimSecond
 	}
 	// A signal that is caught here is at its default in the task; one that were
