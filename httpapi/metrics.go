@@ -24,7 +24,11 @@ var (
 )
 
 // Describe serves prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{jobsDesc, pendingDesc, capDesc, usedDesc, tenantDesc, eventDesc} {
+		ch <- d
+	}
+}
 
 // Collect serves prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {

@@ -128,11 +128,17 @@ func (c *Centre) send(ctx context.Context, a ask) (answer, error) {
 	case <-ctx.Done():
 		return answer{}, fault.New(fault.Unavailable, "centre", "the request was given up: "+ctx.Err().Error(), "try again")
 	}
+	giveUp := ctx.Done()
+	if a.look != nil {
+		giveUp = nil // the loop may be at it: who asked must not go on beside it
+	}
 	select {
 	case r := <-a.reply:
 		return r, r.err
 	case <-c.done:
 		return answer{}, c.closed()
+	case <-giveUp:
+		return answer{}, fault.New(fault.Unavailable, "centre", "did not answer in time; the request may have been taken", "repeat it with the same idempotency key")
 	}
 }
 

@@ -99,9 +99,13 @@ func (p *program) subcommands() []*cobra.Command {
 		p.check(),
 		p.compare(),
 		p.fleet(),
+		p.job(),
 		p.green(),
 		p.replay(),
+		p.serve(),
+		p.token(),
 		p.shim(),
 		p.trace(),
+		p.why(),
 	}
 }

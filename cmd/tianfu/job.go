@@ -1,0 +1,450 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"tianfu/fault"
+	"tianfu/httpapi"
+	"tianfu/live"
+)
+
+func (p *program) job() *cobra.Command {
+	r := &remote{}
+	c := &cobra.Command{Use: "job", Short: "Submit, watch and end jobs of a running centre", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	r.register(c)
+	c.AddCommand(p.jobSubmit(r), p.jobList(r), p.jobShow(r), p.jobLogs(r), p.jobCancel(r), p.jobWait(r), p.jobWatch(r))
+	return c
+}
+
+// maxJobFile bounds a job file.
+const maxJobFile = 12 << 20
+
+// readJobFile reads a job in YAML or JSON; unknown keys are errors that name
+// the line.
+func readJobFile(name string) (*httpapi.JobBody, error) {
+	data, err := readBounded(name, maxJobFile)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxJobFile {
+		return nil, fault.New(fault.Invalid, name, "is larger than 12 MiB", "mount a data set instead of sending files")
+	}
+	return parseJobFile(name, data)
+}
+
+func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
+	var n yaml.Node
+	if err := yaml.Unmarshal(data, &n); err != nil {
+		return nil, fault.New(fault.Invalid, name, "is not YAML: "+err.Error(), "docs/jobs.md shows a job file")
+	}
+	if len(n.Content) == 0 {
+		return nil, fault.New(fault.Invalid, name, "is empty", "docs/jobs.md shows a job file")
+	}
+	var plain any
+	if err := n.Decode(&plain); err != nil {
+		return nil, fault.New(fault.Invalid, name, err.Error(), "docs/jobs.md shows a job file")
+	}
+	text, err := json.Marshal(plain)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, name, "has keys that are not text", "docs/jobs.md shows a job file")
+	}
+	b := &httpapi.JobBody{}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(b); err != nil {
+		return nil, fault.New(fault.Invalid, name+lineOf(&n, err), strings.TrimPrefix(err.Error(), "json: "), "docs/jobs.md lists the keys")
+	}
+	if _, err := b.Spec(); err != nil {
+		return nil, fault.Wrap(err, name, "job "+b.Name)
+	}
+	return b, nil
+}
+
+// lineOf finds the line of the key that a JSON error names.
+func lineOf(n *yaml.Node, err error) string {
+	key := ""
+	if _, rest, ok := strings.Cut(err.Error(), "unknown field "); ok {
+		key, _ = strconv.Unquote(rest)
+	}
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		key = t.Field[strings.LastIndexByte(t.Field, '.')+1:]
+	}
+	if line := findKey(n, key); line > 0 {
+		return ":" + strconv.Itoa(line)
+	}
+	return ""
+}
+
+func findKey(n *yaml.Node, key string) int {
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && c.Value == key {
+			return c.Line
+		}
+		if line := findKey(c, key); line > 0 {
+			return line
+		}
+	}
+	return 0
+}
+
+func (p *program) jobSubmit(r *remote) *cobra.Command {
+	var key, dry string
+	var wait bool
+	b := &httpapi.JobBody{}
+	g := httpapi.GroupBody{}
+	c := &cobra.Command{
+		Use:   "submit FILE | submit [flags] -- COMMAND [ARGUMENT...]",
+		Short: "Submit a job from a file, or a command",
+		Long: `Submit a job from a file (YAML or JSON), or a command. Prints the job's ID once it is durable.
+--dry-run=server asks the running centre whether it would start now, and if not why, without submitting.`,
+		Example: `  tianfu job submit train.yaml
+  tianfu job submit --name hello --cpu 1 --memory 256MiB -- sh -c 'echo hello'
+  tianfu job submit train.yaml --dry-run=server`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			body := b
+			switch dash := c.ArgsLenAtDash(); {
+			case dash == 0 && len(args) > 0:
+				b.Command = args
+				if b.Name == "" {
+					b.Name = args[0]
+				}
+				b.Groups = []httpapi.GroupBody{g}
+			case dash < 0 && len(args) == 1:
+				var err error
+				if body, err = readJobFile(args[0]); err != nil {
+					return err
+				}
+			default:
+				return &usageError{errors.New("give one job file, or a command after --")}
+			}
+			if dry != "" && dry != "server" {
+				return fault.New(fault.Invalid, "--dry-run", strconv.Quote(dry)+" is not known", "write --dry-run=server")
+			}
+			return p.submitJob(c.Context(), r, body, key, dry == "server", wait)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&key, "key", "", "idempotency key: submitting again with it gives the first job")
+	fl.StringVar(&dry, "dry-run", "", "server: only say what it would do now")
+	fl.BoolVar(&wait, "wait", false, "wait until the job has ended, and end with its success")
+	fl.StringVar(&b.Name, "name", "", "name of the job")
+	fl.StringVar(&b.Tenant, "tenant", "", "tenant, for operators")
+	fl.Int32Var(&b.Priority, "priority", 0, "larger is earlier")
+	fl.StringVar(&b.ExpectedRun, "expected-run", "", "run time that planning may assume, like 30m")
+	fl.StringVar(&b.TimeLimit, "time-limit", "", "end the task after this time, like 2h")
+	fl.IntVar(&b.Retries, "retries", 0, "more tries after a failed one")
+	fl.StringArrayVar(&b.After, "after", nil, "job to wait for: j-1 must complete, any:j-1 must end; may be repeated")
+	fl.BoolVar(&b.Network, "network", false, "let it use the network")
+	fl.StringVar(&g.CPU, "cpu", "1", "logical CPUs, like 2 or 500m")
+	fl.StringVar(&g.Memory, "memory", "512MiB", "memory, like 4GiB")
+	fl.IntVar(&g.Count, "count", 1, "number of equal tasks")
+	fl.IntVar(&g.Accelerators, "accelerators", 0, "accelerators of one task")
+	fl.StringSliceVar(&g.Models, "models", nil, "accepted accelerator models, any of")
+	return c
+}
+
+func (p *program) submitJob(ctx context.Context, r *remote, b *httpapi.JobBody, key string, dry, wait bool) error {
+	client, err := r.client()
+	if err != nil {
+		return err
+	}
+	s, err := client.Submit(ctx, b, key, dry)
+	if err != nil {
+		return err
+	}
+	t := &table{header: []string{"JOB"}}
+	if dry {
+		t.header = []string{"STARTS NOW", "NODES", "WHY NOT"}
+		why := ""
+		if s.Reason != nil {
+			why = s.Reason.Text
+		}
+		t.add(strconv.FormatBool(s.Starts), strings.Join(s.Nodes, " "), why)
+		return p.print(s, t)
+	}
+	if !wait {
+		t.add(s.ID)
+		return p.print(s, t)
+	}
+	fmt.Fprintf(p.err, "%s submitted; waiting\n", s.ID)
+	return p.waitFor(ctx, client, []string{s.ID})
+}
+
+func (p *program) jobList(r *remote) *cobra.Command {
+	var q httpapi.ListQuery
+	c := &cobra.Command{
+		Use: "list", Short: "List jobs, newest first", Args: cobra.NoArgs,
+		Example: "  tianfu job list --phase pending",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			page, err := client.Jobs(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			t := &table{header: []string{"JOB", "NAME", "TENANT", "PHASE", "TASKS", "PRIORITY", "SUBMITTED", "WHY"}}
+			for i := range page.Jobs {
+				j := &page.Jobs[i]
+				why := ""
+				if j.Reason != nil {
+					why = j.Reason.Text
+				}
+				t.add(j.ID, j.Name, j.Tenant, j.Phase, strconv.Itoa(j.TaskCount), strconv.Itoa(int(j.Priority)), seconds(j.Submitted), why)
+			}
+			if page.Next != "" {
+				fmt.Fprintf(p.err, "more: --cursor %s\n", page.Next)
+			}
+			return p.print(page, t)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&q.Phase, "phase", "", "only pending, running, completed, failed, cancelled or expired jobs")
+	fl.StringVar(&q.Tenant, "tenant", "", "only jobs of this tenant")
+	fl.IntVar(&q.Limit, "limit", 100, "most jobs to show, to 1,000")
+	fl.StringVar(&q.Cursor, "cursor", "", "where the page before ended")
+	return c
+}
+
+// seconds cuts the fraction off an instant, for tables.
+func seconds(at string) string {
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil {
+		return at
+	}
+	return t.Format(time.RFC3339)
+}
+
+func (p *program) jobShow(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "show JOB", Short: "Show a job with its tasks", Args: cobra.ExactArgs(1), Example: "  tianfu job show j-42",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			j, err := client.Job(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return p.print(j, jobTable(j))
+		},
+	}
+}
+
+func jobTable(j *httpapi.Job) *table {
+	t := &table{header: []string{"TASK", "STATE", "ATTEMPT", "NODE", "DEVICES", "STARTED", "LAST EXIT"}}
+	for i := range j.Tasks {
+		x := &j.Tasks[i]
+		exit := ""
+		if x.Exit != nil {
+			exit = fmt.Sprintf("%d %s", x.Exit.Code, x.Exit.Detail)
+		}
+		t.add(fmt.Sprintf("%s/%d", j.ID, x.Index), x.State, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(x.Started), exit)
+	}
+	t.foot = fmt.Sprintf("%s %q of %s is %s", j.ID, j.Name, j.Tenant, j.Phase)
+	if j.Reason != nil {
+		t.foot += ": " + j.Reason.Text
+	}
+	return t
+}
+
+func (p *program) jobLogs(r *remote) *cobra.Command {
+	var task int
+	var stderr, follow bool
+	c := &cobra.Command{
+		Use: "logs JOB", Short: "Print what a task wrote", Args: cobra.ExactArgs(1), Example: "  tianfu job logs j-42 -f",
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			stream := "stdout"
+			if stderr {
+				stream = "stderr"
+			}
+			return client.Logs(c.Context(), args[0], task, stream, follow, p.out)
+		},
+	}
+	c.Flags().IntVar(&task, "task", 0, "number of the task")
+	c.Flags().BoolVar(&stderr, "stderr", false, "the error output instead")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "until the task ends")
+	return c
+}
+
+func (p *program) jobCancel(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel JOB...", Short: "Cancel jobs", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			for _, id := range args {
+				if err := client.Cancel(c.Context(), id); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (p *program) jobWait(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "wait JOB...", Short: "Wait until jobs have ended; exit code 1 when one did not complete", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			return p.waitFor(c.Context(), client, args)
+		},
+	}
+}
+
+// waitFor returns when all jobs have ended, and an error when one did not
+// complete.
+func (p *program) waitFor(ctx context.Context, client *httpapi.Client, ids []string) error {
+	var ended []httpapi.Job
+	for _, id := range ids {
+		j, err := p.waitForOne(ctx, client, id)
+		if err != nil {
+			return err
+		}
+		ended = append(ended, *j)
+	}
+	t := &table{header: []string{"JOB", "NAME", "PHASE", "LAST EXIT"}}
+	bad := 0
+	for i := range ended {
+		j := &ended[i]
+		exit := ""
+		for k := range j.Tasks {
+			if e := j.Tasks[k].Exit; e != nil && (exit == "" || e.Code != 0) {
+				exit = fmt.Sprintf("%d %s", e.Code, e.Detail)
+			}
+		}
+		t.add(j.ID, j.Name, j.Phase, exit)
+		if j.Phase != "completed" {
+			bad++
+		}
+	}
+	if err := p.print(ended, t); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d jobs did not complete", bad, len(ended))
+	}
+	return nil
+}
+
+func over(phase string) bool { return phase != "pending" && phase != "running" }
+
+// waitForOne watches events rather than asking again and again.
+func (p *program) waitForOne(ctx context.Context, client *httpapi.Client, id string) (*httpapi.Job, error) {
+	for {
+		var j *httpapi.Job
+		var failed error
+		err := client.Watch(ctx, 0, func() { j, failed = client.Job(ctx, id) }, func(e live.Event) bool {
+			if failed != nil || j != nil && over(j.Phase) {
+				return false
+			}
+			return e.Job.String() != id || !over(e.Phase)
+		})
+		if failed == nil && ctx.Err() == nil {
+			if j, failed = client.Job(ctx, id); failed == nil && over(j.Phase) {
+				return j, nil
+			}
+		}
+		if failed != nil {
+			return nil, failed
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p *program) jobWatch(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "watch", Short: "Print changes of jobs as they happen", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			return client.Watch(c.Context(), 0, nil, func(e live.Event) bool {
+				if p.format == "json" {
+					text, _ := json.Marshal(e)
+					fmt.Fprintf(p.out, "%s\n", text)
+					return true
+				}
+				fmt.Fprintf(p.out, "%s  %-10s %s/%d  %s %s\n", e.At, e.Kind, e.Job, e.Task, e.Phase, e.Detail)
+				return true
+			})
+		},
+	}
+}
+
+func (p *program) why() *cobra.Command {
+	r := &remote{}
+	c := &cobra.Command{
+		Use: "why JOB", Short: "Say why a job waits", Args: cobra.ExactArgs(1), Example: "  tianfu why j-42",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			j, err := client.Job(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			t := &table{header: []string{"JOB", "PHASE", "CAUSE", "NODES", "EXCLUDED", "AHEAD"}}
+			if j.Reason == nil {
+				t.add(j.ID, j.Phase, "it does not wait", "", "", "")
+				return p.print(j, t)
+			}
+			t.add(j.ID, j.Phase, j.Reason.Cause, strconv.Itoa(int(j.Reason.Considered)), excluded(j.Reason.Excluded), j.Reason.Ahead)
+			return p.print(j, t)
+		},
+	}
+	r.register(c)
+	return c
+}
+
+func excluded(by map[string]int) string {
+	var parts []string
+	for cause, n := range by {
+		parts = append(parts, fmt.Sprintf("%d %s", n, cause))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tianfu/control"
+	"tianfu/engine"
+	"tianfu/engine/local"
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/httpapi"
+	"tianfu/live"
+	"tianfu/sched"
+	"tianfu/store/bolt"
+	"tianfu/unit"
+)
+
+// version is what the API says it is.
+const version = "0.1"
+
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	data, world, listen string
+	cert, key           string
+	policy              string
+	require             string
+}
+
+func (p *program) serve() *cobra.Command {
+	f := &serveFlags{}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a centre live, with this machine as its first node",
+		Long: `Run a centre live: an API, the scheduler that replay uses, and this machine as the first node. The first
+run makes the data directory, a world file that describes this machine, and an operator's token, which is
+printed once. Tasks outlive the server: after a restart they are taken up again.`,
+		Example: "  tianfu serve --data /var/lib/tianfu\n  TIANFU_TOKEN=tf_... tianfu job submit --name hello -- echo hello",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return p.runServe(c.Context(), f) },
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.data, "data", "", "data directory")
+	fl.StringVar(&f.world, "world", "", "world file (default: world.yaml in the data directory)")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:8420", "address to listen on; away from loopback TLS is required")
+	fl.StringVar(&f.cert, "tls-cert", "", "certificate file")
+	fl.StringVar(&f.key, "tls-key", "", "key file")
+	fl.StringVar(&f.policy, "policy", "tianfu", "placement policy")
+	fl.StringVar(&f.require, "require-isolation", "", "refuse tasks below this level: process, landlock or sandbox")
+	c.MarkFlagRequired("data")
+	return c
+}
+
+func (p *program) runServe(ctx context.Context, f *serveFlags) error {
+	listener, err := f.listener()
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	log, err := bolt.Open(f.data)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := os.Chmod(f.data, 0o700); err != nil {
+		return &fault.Error{Kind: fault.Denied, Where: f.data, What: "keep the data directory private", Err: err}
+	}
+	tokens, err := p.tokens(f.data, true)
+	if err != nil {
+		return err
+	}
+	eng, err := local.Open(local.Options{Dir: filepath.Join(f.data, "engine"), Hide: []string{f.data}, Require: engine.Level(f.require)})
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	cfg, node, err := p.centreConfig(ctx, f, eng)
+	if err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewTextHandler(p.err, nil))
+	c, records, err := live.Open(ctx, live.Options{Config: cfg, Log: log, Engine: eng, Node: node, Logger: logger,
+		Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", cfg.Fleet.Name, listener.Addr(), records)
+	return p.serveUntil(ctx, c, httpapi.New(c, tokens, eng, version), listener, f.data)
+}
+
+// serveUntil runs the centre and its API until the context ends or the centre
+// fails.
+func (p *program) serveUntil(ctx context.Context, c *live.Centre, api http.Handler, l net.Listener, data string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
+	ended := make(chan error, 2)
+	go func() { ended <- c.Run(ctx) }()
+	go func() {
+		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			ended <- err
+		}
+	}()
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+	}
+	cancel()
+	stop, done := context.WithTimeout(context.Background(), 5*time.Second)
+	defer done()
+	s.Shutdown(stop)
+	if err == nil {
+		select {
+		case err = <-ended:
+		case <-stop.Done():
+		}
+	}
+	return err
+}
+
+// listener opens the address; away from loopback only with TLS.
+func (f *serveFlags) listener() (net.Listener, error) {
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "--listen", err.Error(), "write it like 127.0.0.1:8420")
+	}
+	ip := net.ParseIP(host)
+	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
+	if (f.cert == "") != (f.key == "") {
+		return nil, fault.New(fault.Invalid, "--tls-cert", "and --tls-key go together", "give both")
+	}
+	if !loopback && f.cert == "" {
+		return nil, fault.New(fault.Invalid, "--listen", f.listen+" is not loopback, and tokens would cross the network in the clear", "give --tls-cert and --tls-key")
+	}
+	l, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return nil, &fault.Error{Kind: fault.Unavailable, Where: "--listen", What: "open " + f.listen, Err: err, Fix: "choose another address"}
+	}
+	if f.cert == "" {
+		return l, nil
+	}
+	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		l.Close()
+		return nil, &fault.Error{Kind: fault.Invalid, Where: "--tls-cert", What: "read the certificate", Err: err}
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
+}
+
+// centreConfig reads the world, writing one of this machine first if there is
+// none, and says which of its nodes this machine is.
+func (p *program) centreConfig(ctx context.Context, f *serveFlags, eng engine.Engine) (control.Config, fleet.NodeID, error) {
+	var cfg control.Config
+	name := f.world
+	if name == "" {
+		name = filepath.Join(f.data, "world.yaml")
+		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+			text, err := thisMachine(ctx, eng)
+			if err != nil {
+				return cfg, "", err
+			}
+			if err := writeFile(name, func(w writer) error { _, err := bytes.NewReader(text).WriteTo(w); return err }); err != nil {
+				return cfg, "", err
+			}
+			fmt.Fprintf(p.err, "wrote %s, which describes this machine\n", name)
+		}
+	}
+	w, warnings, err := parseWorldFile(name)
+	if err != nil {
+		return cfg, "", err
+	}
+	for _, x := range warnings {
+		fmt.Fprintln(p.err, "warning:", x)
+	}
+	cfg = control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}}
+	if m, err := cataloguePower(cfg.Fleet); err == nil {
+		cfg.Power = m
+	}
+	return cfg, markForeign(cfg.Fleet), nil
+}
+
+// markForeign cordons the nodes that no engine serves: all but the one named
+// like this machine, or the first.
+func markForeign(f *fleet.Fleet) fleet.NodeID {
+	host, _ := os.Hostname()
+	own := f.Nodes[0].ID
+	for i := range f.Nodes {
+		if string(f.Nodes[i].ID) == host {
+			own = f.Nodes[i].ID
+		}
+	}
+	for i := range f.Nodes {
+		if f.Nodes[i].ID != own {
+			f.Nodes[i].Cordoned = true
+		}
+	}
+	return own
+}
+
+// thisMachine writes a world file of this machine: its CPUs, nine tenths of its
+// memory, and the accelerators the engine found.
+func thisMachine(ctx context.Context, eng engine.Engine) ([]byte, error) {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	host = strings.NewReplacer("{", "-", "}", "-", "/", "-").Replace(host)
+	memory, err := machineMemory()
+	if err != nil {
+		return nil, err
+	}
+	accelerator := ""
+	if probe, err := eng.Probe(ctx); err == nil && len(probe.Found) > 0 {
+		accelerator = fmt.Sprintf(", accelerator: %sx%d", probe.Found[0].Model, min(len(probe.Found), fleet.MaxDevices))
+	}
+	zone, _ := time.Now().Zone()
+	if zone = time.Local.String(); !fleet.KnownZone(zone) {
+		zone = "UTC"
+	}
+	return fmt.Appendf(nil, `# This machine, as tianfu found it. Change it as you like; docs/world.md has every key.
+name: %s
+sites:
+  - {name: here, time_zone: %s}
+catalogue:
+  skus:
+    - {name: this-machine, vcpu: %d, memory: %dMiB%s}
+nodes:
+  - {name: %q, sku: this-machine, place: here}
+`, host, zone, runtime.NumCPU(), memory*9/10, accelerator, host), nil
+}
+
+// machineMemory returns the memory of this machine in MiB.
+func machineMemory() (int64, error) {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, &fault.Error{Kind: fault.Unavailable, Where: "/proc/meminfo", What: "read the size of memory", Err: err}
+	}
+	var kib int64
+	for line := range strings.Lines(string(text)) {
+		if n, _ := fmt.Sscanf(line, "MemTotal: %d kB", &kib); n == 1 {
+			return kib / 1024, nil
+		}
+	}
+	return 0, fault.New(fault.Unavailable, "/proc/meminfo", "does not say MemTotal", "")
+}

@@ -1,0 +1,235 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tianfu/fault"
+	"tianfu/live"
+)
+
+// Client speaks to the API of a centre. The commands use nothing else.
+type Client struct {
+	Base  string // such as http://127.0.0.1:8420
+	Token string
+	HTTP  *http.Client // nil = the default
+}
+
+// call sends a request and decodes the reply into out, if it is not nil.
+func (c *Client) call(ctx context.Context, method, path string, header map[string]string, in, out any) error {
+	reply, err := c.open(ctx, method, path, header, in)
+	if err != nil {
+		return err
+	}
+	defer reply.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(reply.Body, 1<<20))
+		return err
+	}
+	return json.NewDecoder(reply.Body).Decode(out)
+}
+
+// open sends a request; an answer that is a problem becomes an error of its
+// kind.
+func (c *Client) open(ctx context.Context, method, path string, header map[string]string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.Base, "/")+path, body)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "--server", err.Error(), "write it like http://127.0.0.1:8420")
+	}
+	if in != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	for k, v := range header {
+		r.Header.Set(k, v)
+	}
+	hc := c.HTTP
+	if hc == nil {
+		hc = http.DefaultClient
+	}
+	reply, err := hc.Do(r)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, fault.New(fault.Unavailable, c.Base, "interrupted", "")
+		}
+		return nil, &fault.Error{Kind: fault.Unavailable, Where: c.Base, What: "cannot be reached", Err: errors.Unwrap(err), Fix: "is it running? tianfu serve"}
+	}
+	if reply.StatusCode < 300 {
+		return reply, nil
+	}
+	defer reply.Body.Close()
+	return nil, problemOf(reply)
+}
+
+// problemOf turns a problem document back into the error it was.
+func problemOf(reply *http.Response) error {
+	var p huma.ErrorModel
+	text, _ := io.ReadAll(io.LimitReader(reply.Body, 1<<20))
+	detail := reply.Status
+	if json.Unmarshal(text, &p) == nil && p.Detail != "" {
+		detail = p.Detail
+		for _, e := range p.Errors {
+			detail += fmt.Sprintf("; %s: %s", e.Location, e.Message)
+		}
+	}
+	kind := fault.Internal
+	switch s := reply.StatusCode; {
+	case s == 401 || s == 403:
+		kind = fault.Denied
+	case s == 404:
+		kind = fault.NotFound
+	case s == 409:
+		kind = fault.Conflict
+	case s == 429 || s == 507:
+		kind = fault.Exhausted
+	case s == 503 || s == 504 || s == 502:
+		kind = fault.Unavailable
+	case s >= 400 && s < 500:
+		kind = fault.Invalid
+	}
+	return fault.New(kind, "", detail, "")
+}
+
+// Submit sends a job. A key makes repeating it harmless; dry asks only what it
+// would do.
+func (c *Client) Submit(ctx context.Context, b *JobBody, key string, dry bool) (*Submitted, error) {
+	path := "/v1/jobs"
+	if dry {
+		path += "?dry_run=server"
+	}
+	header := map[string]string{}
+	if key != "" {
+		header["Idempotency-Key"] = key
+	}
+	out := &Submitted{}
+	return out, c.call(ctx, http.MethodPost, path, header, b, out)
+}
+
+// Job returns a job with its tasks.
+func (c *Client) Job(ctx context.Context, id string) (*Job, error) {
+	out := &Job{}
+	return out, c.call(ctx, http.MethodGet, "/v1/jobs/"+url.PathEscape(id), nil, nil, out)
+}
+
+// ListQuery says which jobs a list shows.
+type ListQuery struct {
+	Phase, Tenant, Cursor string
+	Limit                 int
+}
+
+// Jobs returns a page of jobs, newest first.
+func (c *Client) Jobs(ctx context.Context, q ListQuery) (*JobPage, error) {
+	v := url.Values{}
+	for k, s := range map[string]string{"phase": q.Phase, "tenant": q.Tenant, "cursor": q.Cursor} {
+		if s != "" {
+			v.Set(k, s)
+		}
+	}
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
+	}
+	out := &JobPage{}
+	return out, c.call(ctx, http.MethodGet, "/v1/jobs?"+v.Encode(), nil, nil, out)
+}
+
+// Cancel ends a job.
+func (c *Client) Cancel(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, "/v1/jobs/"+url.PathEscape(id), nil, nil, nil)
+}
+
+// Logs copies what a task wrote to w; with follow until it ends.
+func (c *Client) Logs(ctx context.Context, id string, task int, stream string, follow bool, w io.Writer) error {
+	path := fmt.Sprintf("/v1/jobs/%s/logs?task=%d&stream=%s&follow=%v", url.PathEscape(id), task, url.QueryEscape(stream), follow)
+	reply, err := c.open(ctx, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer reply.Body.Close()
+	_, err = io.Copy(w, reply.Body)
+	return err
+}
+
+// Nodes lists the nodes.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	out := &nodesOutput{}
+	err := c.call(ctx, http.MethodGet, "/v1/nodes", nil, nil, &out.Body)
+	return out.Body.Nodes, err
+}
+
+// Node returns one node.
+func (c *Client) Node(ctx context.Context, name string) (*Node, error) {
+	out := &Node{}
+	return out, c.call(ctx, http.MethodGet, "/v1/nodes/"+url.PathEscape(name), nil, nil, out)
+}
+
+// SetNode cordons, drains or opens a node.
+func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) error {
+	in := map[string]bool{"cordoned": cordon, "drain": drain}
+	return c.call(ctx, http.MethodPut, "/v1/nodes/"+url.PathEscape(name)+"/state", nil, in, nil)
+}
+
+// Watch calls f with every change of a job the caller may see, until f returns
+// false or the context ends. after is the sequence number of the last event
+// seen; 0 begins with the next. ready is called once the stream is open.
+func (c *Client) Watch(ctx context.Context, after uint64, ready func(), f func(live.Event) bool) error {
+	header := map[string]string{"Accept": "text/event-stream"}
+	if after > 0 {
+		header["Last-Event-ID"] = strconv.FormatUint(after, 10)
+	}
+	reply, err := c.open(ctx, http.MethodGet, "/v1/events", header, nil)
+	if err != nil {
+		return err
+	}
+	defer reply.Body.Close()
+	sc := bufio.NewScanner(reply.Body)
+	sc.Buffer(nil, 1<<20)
+	kind := ""
+	for sc.Scan() {
+		line := sc.Text()
+		if k, ok := strings.CutPrefix(line, "event: "); ok {
+			kind = k
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok {
+			continue
+		}
+		if kind == "hello" {
+			if ready != nil {
+				ready()
+			}
+			continue
+		}
+		var e live.Event
+		if kind == "gap" || json.Unmarshal([]byte(data), &e) != nil {
+			continue
+		}
+		if !f(e) {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return fault.New(fault.Unavailable, c.Base, "interrupted", "")
+	}
+	return fault.New(fault.Unavailable, c.Base, "the stream of events ended", "try again")
+}
