@@ -8,10 +8,10 @@ import (
 // FacilityYear is a plant over all hours of a weather file, at constant IT
 // power: means are weighted by IT energy, which is the same in every hour.
 type FacilityYear struct {
-	PUE    float64     `json:"pue"`
-	WUE    float64     `json:"wue"` // litres per kWh of IT energy
-	PUEMax float64     `json:"pue_max"`
-	Free   FreeCooling `json:"free_cooling_hours"`
+	PUE    float64         `json:"pue"`
+	WUE    float64         `json:"wue"` // litres per kWh of IT energy
+	PUEMax float64         `json:"pue_max"`
+	Free   FreeCooling     `json:"free_cooling_hours"`
 	Months []FacilityMonth `json:"months"`
 	Hours  []FacilityHour  `json:"-"` // as the rows of Weather
 	// Weather is what the plant ran under; At looks hours up by it.
