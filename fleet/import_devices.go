@@ -85,7 +85,7 @@ func kubernetesDevices(im *Import, k *kubernetesNode, n *Imported) error {
 				continue
 			}
 			found = true
-			if err := kubernetesDevice(im, k, n, &rules[i], r, model); err != nil {
+			if err := kubernetesDevice(im, k, n, &counted{&rules[i], r, model}); err != nil {
 				return err
 			}
 			break
@@ -103,7 +103,15 @@ func partOfDevice(resource string, rules []deviceResource) bool {
 	return slices.ContainsFunc(rules, func(d deviceResource) bool { return strings.HasPrefix(d.name, domain+"/") })
 }
 
-func kubernetesDevice(im *Import, k *kubernetesNode, n *Imported, d *deviceResource, resource, model string) error {
+// counted is a resource of a node with the rule that reads it.
+type counted struct {
+	*deviceResource
+	resource string
+	model    string // as the resource's name tells; may be empty
+}
+
+func kubernetesDevice(im *Import, k *kubernetesNode, n *Imported, d *counted) error {
+	resource, model := d.resource, d.model
 	count, err := deviceCount(k.Status.Capacity, resource)
 	if err != nil || count == 0 {
 		return err
