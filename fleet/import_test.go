@@ -141,7 +141,7 @@ func FuzzImport(f *testing.F) {
 			}
 			return
 		}
-		w, _, err := fleet.ParseWorld("w", text)
+		w, _, err := fleet.ParseWorldOn("w", text, cat)
 		if err != nil {
 			// Two servers may claim the same units of a rack, or a serial.
 			if strings.Contains(err.Error(), "both fill rack unit") || strings.Contains(err.Error(), "has serial") || strings.Contains(err.Error(), "fills rack units") {

@@ -53,6 +53,11 @@ func ParseWorld(name string, data []byte) (*World, []Warning, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return parseWorld(name, data, cat)
+}
+
+// parseWorld reads a world file upon a catalogue, which it changes.
+func parseWorld(name string, data []byte, cat *Catalogue) (*World, []Warning, error) {
 	b := &builder{
 		decoder: decoder{file: name}, w: &World{Catalogue: cat},
 		areaAt: map[string]int{}, segments: map[string]*segment{}, nodeAt: map[string]int32{}, draws: map[string]Draw{},

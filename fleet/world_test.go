@@ -157,6 +157,7 @@ func TestBounds(t *testing.T) {
 // FuzzParseWorld: no panic, an error has a place, what is accepted can be
 // printed and read again.
 func FuzzParseWorld(f *testing.F) {
+	c := catalogue(f)
 	f.Add(exampleWorld(f))
 	small := "name: a\nsites:\n  - {name: s, time_zone: UTC, racks: [{name: \"r{1..3}\", power: 20kW}]}\nnodes:\n  - {name: \"n{1..3}\", sku: a100-8, place: \"s/r{1..3}\"}\nstate:\n  - {nodes: n1, devices: [0], health: failed}\n"
 	f.Add([]byte(small))
@@ -165,7 +166,7 @@ func FuzzParseWorld(f *testing.F) {
 		if len(data) > 1<<14 && len(data) != len(exampleWorld(t)) {
 			t.Skip("large inputs cost time and find nothing more")
 		}
-		w, _, err := fleet.ParseWorld("w", data)
+		w, _, err := fleet.ParseWorldOn("w", data, c)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "w") {
 				t.Fatalf("the error does not say where: %v", err)
@@ -179,7 +180,7 @@ func FuzzParseWorld(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, _, err := fleet.ParseWorld("w", text)
+		again, _, err := fleet.ParseWorldOn("w", text, c)
 		if err != nil {
 			t.Fatalf("what was printed is not read: %v\n%s", err, text)
 		}
@@ -228,6 +229,7 @@ func FuzzParseSKU(f *testing.F) {
 // FuzzCatalogueOverride: what a world file says of hardware is read or refused
 // with a place, and what is read can be printed and read again.
 func FuzzCatalogueOverride(f *testing.F) {
+	c := catalogue(f)
 	f.Add([]byte("{accelerators: [{name: A100, full: 450W, peak: {fp8: 1TFLOPS}}]}"))
 	f.Add([]byte("{accelerators: [{name: X1, maker: m, stack: other, compute_slices: 2, memory_slices: 2, profiles: [{name: half, compute: 1, memory: 1}]}], cpus: [{name: c, cores: 4, threads: 2, idle: 1W, full: 9W}]}"))
 	f.Add([]byte("{chassis: [{name: a box, height: 2, sockets: 1}], parts: [{name: d, kind: dimm, size: 1GiB}], skus: [{name: a100-8, price: 7yuan}]}"))
@@ -236,7 +238,7 @@ func FuzzCatalogueOverride(f *testing.F) {
 			t.Skip("one line, so that the rest of the file stays as it is")
 		}
 		text := "name: w\nsites: [{name: s, time_zone: UTC}]\nnodes: [{name: n, sku: a100-8, place: s}]\ncatalogue: " + string(data) + "\n"
-		w, _, err := fleet.ParseWorld("w", []byte(text))
+		w, _, err := fleet.ParseWorldOn("w", []byte(text), c)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "w") {
 				t.Fatalf("the error does not say where: %v", err)
@@ -247,7 +249,7 @@ func FuzzCatalogueOverride(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, _, err := fleet.ParseWorld("w", printed)
+		again, _, err := fleet.ParseWorldOn("w", printed, c)
 		if err != nil {
 			t.Fatalf("what was printed is not read: %v\n%s", err, printed)
 		}
