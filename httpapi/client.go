@@ -191,8 +191,9 @@ func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) e
 
 // Watch calls f with every change of a job the caller may see, until f returns
 // false or the context ends. after is the sequence number of the last event
-// seen; 0 begins with the next. ready is called once the stream is open.
-func (c *Client) Watch(ctx context.Context, after uint64, ready func(), f func(live.Event) bool) error {
+// seen; 0 begins with the next. ready, if any, is called once the stream is
+// open; false ends the watch.
+func (c *Client) Watch(ctx context.Context, after uint64, ready func() bool, f func(live.Event) bool) error {
 	header := map[string]string{"Accept": "text/event-stream"}
 	if after > 0 {
 		header["Last-Event-ID"] = strconv.FormatUint(after, 10)
@@ -215,8 +216,8 @@ func (c *Client) Watch(ctx context.Context, after uint64, ready func(), f func(l
 			continue
 		}
 		if kind == "hello" {
-			if ready != nil {
-				ready()
+			if ready != nil && !ready() {
+				return nil
 			}
 			continue
 		}

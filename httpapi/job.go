@@ -112,7 +112,7 @@ type idInput struct {
 }
 
 type getInput struct {
-	idInput
+	ID          string `path:"id" example:"j-42" maxLength:"24"`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"128"`
 }
 

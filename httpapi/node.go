@@ -44,7 +44,7 @@ type nodeInput struct {
 type nodeOutput struct{ Body Node }
 
 type setNodeInput struct {
-	nodeInput
+	Name string `path:"name" maxLength:"256"`
 	Body struct {
 		Cordoned bool `json:"cordoned" doc:"Accept no new work"`
 		Drain    bool `json:"drain,omitempty" doc:"Also move present work away"`

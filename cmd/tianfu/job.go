@@ -370,21 +370,17 @@ func (p *program) waitForOne(ctx context.Context, client *httpapi.Client, id str
 	for {
 		var j *httpapi.Job
 		var failed error
-		err := client.Watch(ctx, 0, func() { j, failed = client.Job(ctx, id) }, func(e live.Event) bool {
-			if failed != nil || j != nil && over(j.Phase) {
-				return false
-			}
-			return e.Job.String() != id || !over(e.Phase)
-		})
-		if failed == nil && ctx.Err() == nil {
-			if j, failed = client.Job(ctx, id); failed == nil && over(j.Phase) {
-				return j, nil
-			}
+		look := func() bool {
+			j, failed = client.Job(ctx, id)
+			return failed == nil && !over(j.Phase)
 		}
-		if failed != nil {
+		err := client.Watch(ctx, 0, look, func(e live.Event) bool { return e.Job.String() != id || !over(e.Phase) || look() })
+		switch {
+		case failed != nil:
 			return nil, failed
-		}
-		if err != nil {
+		case j != nil && over(j.Phase):
+			return j, nil
+		case err != nil:
 			return nil, err
 		}
 	}

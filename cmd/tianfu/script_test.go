@@ -10,6 +10,10 @@ import (
 
 // TestMain lets scripts run this binary as the command tianfu.
 func TestMain(m *testing.M) {
+	if os.Getenv("TIANFU_TEST_AS_COMMAND") != "" || len(os.Args) > 1 && os.Args[1] == "shim" {
+		main()
+		return
+	}
 	testscript.Main(m, map[string]func(){"tianfu": main})
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -148,6 +149,12 @@ func (f *serveFlags) listener() (net.Listener, error) {
 		return nil, fault.New(fault.Invalid, "--listen", f.listen+" is not loopback, and tokens would cross the network in the clear", "give --tls-cert and --tls-key")
 	}
 	l, err := net.Listen("tcp", f.listen)
+	for tries := 0; errors.Is(err, syscall.EADDRINUSE) && tries < 30; tries++ {
+		// A server that was killed this instant may leave the address to a child
+		// that has not yet become a shim.
+		time.Sleep(100 * time.Millisecond)
+		l, err = net.Listen("tcp", f.listen)
+	}
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.Unavailable, Where: "--listen", What: "open " + f.listen, Err: err, Fix: "choose another address"}
 	}
