@@ -45,7 +45,9 @@ func (b *builder) site(s *Site) {
 	if l := s.Location; l.Lat < -90 || l.Lat > 90 || l.Lon < -180 || l.Lon > 180 {
 		b.fail(s.line, "lat: -90 to 90, lon: -180 to 180", "%s lies outside the globe", where)
 	}
-	if !KnownZone(s.TimeZone) {
+	if s.TimeZone == "" {
+		b.fail(s.line, "use an IANA name like Asia/Shanghai", "%s has no time_zone", where)
+	} else if !KnownZone(s.TimeZone) {
 		b.fail(s.line, "use an IANA name like Asia/Shanghai", "%s: unknown time_zone %q", where, s.TimeZone)
 	}
 	if strings.ContainsAny(s.Name, "{}") {

@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -67,14 +69,22 @@ func (d *decoder) err() error {
 
 // parse reads one YAML document into v, a pointer to a struct.
 func (d *decoder) parse(data []byte, v any) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
-		line, what := yamlFault(err)
-		d.fail(line, "", "this is not YAML: %s", what)
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(data))
+	err := in.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && (doc.Kind == 0 || len(doc.Content) == 0) {
+		d.fail(0, "", "the file is empty")
 		return
 	}
-	if doc.Kind == 0 || len(doc.Content) == 0 {
-		d.fail(0, "", "the file is empty")
+	if err == nil {
+		if err = in.Decode(&more); err == nil {
+			d.fail(more.Line, "put everything into one", "a second document begins here")
+			return
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		line, what := yamlFault(err)
+		d.fail(line, "", "this is not YAML: %s", what)
 		return
 	}
 	d.decode(doc.Content[0], reflect.ValueOf(v).Elem())
