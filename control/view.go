@@ -85,6 +85,13 @@ type Task struct {
 	Exit     *Exit        // of the last attempt that ended; nil = none told
 }
 
+// Reason says why a job waits; Cause is one thing that can stand between a task
+// and a node. They are sched's own, named here for the rooms above.
+type (
+	Reason = sched.Reason
+	Cause  = sched.Cause
+)
+
 // Jobs returns the number of jobs ever accepted; their IDs count from 1.
 func (s *State) Jobs() int { return len(s.jobs) }
 

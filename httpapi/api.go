@@ -31,15 +31,14 @@ const (
 type Server struct {
 	centre  *live.Centre
 	tokens  *Tokens
-	logs    Logs
 	api     huma.API
 	mux     *http.ServeMux
 	metrics *prometheus.Registry
 }
 
-// New returns the API of a centre. logs reads what tasks write.
-func New(c *live.Centre, t *Tokens, logs Logs, version string) *Server {
-	s := &Server{centre: c, tokens: t, logs: logs, mux: http.NewServeMux(), metrics: prometheus.NewRegistry()}
+// New returns the API of a centre.
+func New(c *live.Centre, t *Tokens, version string) *Server {
+	s := &Server{centre: c, tokens: t, mux: http.NewServeMux(), metrics: prometheus.NewRegistry()}
 	cfg := huma.DefaultConfig("Tianfu", version)
 	cfg.Info.Description = "Jobs, queues and nodes of a computing centre. Errors are problem documents (RFC 9457); quantities are text with units."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""

@@ -13,10 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tianfu/control"
-	"tianfu/engine"
 	"tianfu/fault"
 	"tianfu/job"
-	"tianfu/sched"
 )
 
 // Job is a job as the API shows it.
@@ -70,14 +68,14 @@ type Reason struct {
 	Ahead      string         `json:"ahead,omitempty" doc:"The job whose turn or reservation blocks"`
 }
 
-func reasonOf(r *sched.Reason) *Reason {
+func reasonOf(r *control.Reason) *Reason {
 	out := &Reason{Cause: r.Dominant.String(), Text: r.String(), Considered: r.Considered}
 	for c, n := range r.Excluded {
 		if n > 0 {
 			if out.Excluded == nil {
 				out.Excluded = map[string]int{}
 			}
-			out.Excluded[sched.Cause(c).String()] = int(n)
+			out.Excluded[control.Cause(c).String()] = int(n)
 		}
 	}
 	if r.Ahead != 0 {
@@ -313,8 +311,8 @@ func (s *Server) taskOf(id job.ID, t *control.Task) Task {
 		for m := t.Devices; m != 0; m &= m - 1 {
 			out.Devices = append(out.Devices, bits.TrailingZeros16(m))
 		}
-		started, usage := s.centre.Started(engine.Key{Job: id, Task: int(t.Index), Generation: uint32(t.Attempt)})
-		out.Started, out.CPUSeconds = instant(started), float64(usage.CPUMicros)/1e6
+		started, cpu := s.centre.Started(id, t.Index, t.Attempt)
+		out.Started, out.CPUSeconds = instant(started), cpu.Seconds()
 		switch {
 		case t.Evicting:
 			out.State = "stopping"

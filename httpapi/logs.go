@@ -1,21 +1,14 @@
 package httpapi
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strconv"
 
 	"tianfu/control"
-	"tianfu/engine"
 	"tianfu/fault"
-	"tianfu/job"
+	"tianfu/live"
 )
-
-// Logs reads what tasks write; an engine does.
-type Logs interface {
-	Logs(ctx context.Context, q engine.LogQuery) (engine.Log, error)
-}
 
 // readLogs streams the output of a task as text, from an offset on; with
 // follow=true until the task ends.
@@ -25,7 +18,7 @@ func (s *Server) readLogs(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
 		return
 	}
-	log, err := s.logs.Logs(r.Context(), q)
+	log, err := s.centre.Logs(r.Context(), q)
 	if err != nil {
 		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
 		return
@@ -54,8 +47,8 @@ func (s *Server) readLogs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) logQuery(r *http.Request) (engine.LogQuery, error) {
-	q := engine.LogQuery{Stream: engine.Stdout, Follow: r.URL.Query().Get("follow") == "true"}
+func (s *Server) logQuery(r *http.Request) (live.LogQuery, error) {
+	q := live.LogQuery{Follow: r.URL.Query().Get("follow") == "true"}
 	id, err := ParseID(r.PathValue("id"))
 	if err != nil {
 		return q, err
@@ -67,7 +60,7 @@ func (s *Server) logQuery(r *http.Request) (engine.LogQuery, error) {
 	switch stream := r.URL.Query().Get("stream"); stream {
 	case "", "stdout":
 	case "stderr":
-		q.Stream = engine.Stderr
+		q.Stderr = true
 	default:
 		return q, fault.New(fault.Invalid, "stream", strconv.Quote(stream)+" is not a stream", "use stdout or stderr")
 	}
@@ -84,7 +77,7 @@ func (s *Server) logQuery(r *http.Request) (engine.LogQuery, error) {
 			return
 		}
 		found = true
-		q.Key = engine.Key{Job: job.ID(id), Task: task, Generation: uint32(j.Tasks[task].Attempt)}
+		q.Job, q.Task, q.Attempt = id, int32(task), j.Tasks[task].Attempt
 	})
 	if err != nil {
 		return q, err

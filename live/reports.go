@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"sync"
+	"time"
 
 	"tianfu/control"
 	"tianfu/engine"
@@ -18,12 +19,32 @@ type runs struct {
 	usage   map[engine.Key]engine.Usage
 }
 
-// Started returns when the process of an attempt began, and what it has used so
-// far; 0 when the engine has not said so yet.
-func (c *Centre) Started(k engine.Key) (unit.Instant, engine.Usage) {
+// Started returns when the process of an attempt began, and the CPU time it has
+// used so far; 0 when the engine has not said so yet.
+func (c *Centre) Started(id job.ID, task, attempt int32) (unit.Instant, time.Duration) {
+	k := engine.Key{Job: id, Task: int(task), Generation: uint32(attempt)}
 	c.runs.mu.Lock()
 	defer c.runs.mu.Unlock()
-	return c.runs.started[k], c.runs.usage[k]
+	return c.runs.started[k], time.Duration(c.runs.usage[k].CPUMicros) * time.Microsecond
+}
+
+// LogQuery asks for what an attempt wrote, from an offset on.
+type LogQuery struct {
+	Job     job.ID
+	Task    int32
+	Attempt int32
+	Stderr  bool  // the error output instead
+	Offset  int64 // bytes since the start; negative counts from the end
+	Follow  bool  // until the task has ended
+}
+
+// Logs reads what an attempt wrote.
+func (c *Centre) Logs(ctx context.Context, q LogQuery) (engine.Log, error) {
+	eq := engine.LogQuery{Key: engine.Key{Job: q.Job, Task: int(q.Task), Generation: uint32(q.Attempt)}, Stream: engine.Stdout, Offset: q.Offset, Follow: q.Follow}
+	if q.Stderr {
+		eq.Stream = engine.Stderr
+	}
+	return c.o.Engine.Logs(ctx, eq)
 }
 
 // report turns what the engine says into an input, where the core must know.

@@ -99,7 +99,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", cfg.Fleet.Name, listener.Addr(), records)
-	return p.serveUntil(ctx, c, httpapi.New(c, tokens, eng, version), listener, f.data)
+	return p.serveUntil(ctx, c, httpapi.New(c, tokens, version), listener, f.data)
 }
 
 // serveUntil runs the centre and its API until the context ends or the centre

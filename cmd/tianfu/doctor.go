@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tianfu/engine"
+	"tianfu/engine/local"
+)
+
+// finding is one line of doctor: what was looked at, what was seen, and what to
+// do about it.
+type finding = engine.Finding
+
+func (p *program) doctor() *cobra.Command {
+	var data, world string
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check this machine before a centre runs on it, with a fix beside each failing line",
+		Example: `  tianfu doctor --data /var/lib/tianfu
+  tianfu doctor --world examples/chengdu.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			found := append(checkClock(), checkData(data)...)
+			found = append(found, checkWorldFile(data, world)...)
+			probe, isolation := checkEngine(c.Context())
+			found = append(found, isolation...)
+			t := &table{header: []string{"CHECK", "STATE", "SEEN", "FIX"}}
+			bad := 0
+			for _, f := range found {
+				state := "ok"
+				if !f.OK {
+					state, bad = "FAILS", bad+1
+				}
+				t.add(f.Name, state, f.Detail, f.Fix)
+			}
+			if probe != nil {
+				t.foot = fmt.Sprintf("isolation: %s by %s\n  covers: %s\n  does not cover: %s", probe.Level, probe.By, strings.Join(probe.Covers, "; "), strings.Join(probe.Gaps, "; "))
+			}
+			if err := p.print(map[string]any{"findings": found, "isolation": probe}, t); err != nil {
+				return err
+			}
+			if bad > 0 {
+				return fmt.Errorf("%d of %d checks fail", bad, len(found))
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&data, "data", "", "data directory of the centre")
+	c.Flags().StringVar(&world, "world", "", "world file (default: world.yaml in the data directory)")
+	return c
+}
+
+func checkClock() []finding {
+	now := time.Now()
+	f := finding{Name: "clock", OK: now.Year() >= 2025, Detail: now.UTC().Format(time.RFC3339)}
+	if !f.OK {
+		f.Fix = "set the clock; run chrony or systemd-timesyncd"
+	}
+	return []finding{f}
+}
+
+// checkData looks at the disk under the data directory, or where it would be.
+func checkData(data string) []finding {
+	if data == "" {
+		return nil
+	}
+	var out []finding
+	if st, err := os.Stat(data); err == nil {
+		f := finding{Name: "data directory", OK: st.IsDir() && st.Mode().Perm() == 0o700, Detail: fmt.Sprintf("%s, mode %o", data, st.Mode().Perm())}
+		if !f.OK {
+			f.Fix = "chmod 700 " + data
+		}
+		out = append(out, f)
+	} else {
+		out = append(out, finding{Name: "data directory", OK: true, Detail: data + " will be made"})
+	}
+	at := data
+	for _, err := os.Stat(at); err != nil && at != "/" && at != "."; _, err = os.Stat(at) {
+		at = filepath.Dir(at)
+	}
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(at, &s); err != nil {
+		return append(out, finding{Name: "disk", Detail: err.Error(), Fix: "choose a directory on a local disk"})
+	}
+	free := s.Bavail * uint64(s.Bsize) >> 20
+	f := finding{Name: "disk", OK: free >= 1024, Detail: fmt.Sprintf("%d MiB free at %s", free, at)}
+	if !f.OK {
+		f.Fix = "make room: below 64 MiB no new work is taken"
+	}
+	return append(out, f)
+}
+
+func checkWorldFile(data, world string) []finding {
+	if world == "" && data != "" {
+		world = filepath.Join(data, "world.yaml")
+		if _, err := os.Stat(world); err != nil {
+			return nil // the first run writes one
+		}
+	}
+	if world == "" {
+		return nil
+	}
+	w, warnings, err := parseWorldFile(world)
+	if err != nil {
+		return []finding{{Name: "world file", Detail: strings.ReplaceAll(err.Error(), "\n", "; "), Fix: "see: tianfu check " + world}}
+	}
+	return []finding{{Name: "world file", OK: true, Detail: fmt.Sprintf("%s: %d nodes, %d warnings", world, len(w.Fleet().Nodes), len(warnings))}}
+}
+
+// checkEngine opens an engine in a directory of its own and asks how it would
+// run tasks.
+func checkEngine(ctx context.Context) (*engine.Probe, []finding) {
+	dir, err := os.MkdirTemp("", "tianfu-doctor")
+	if err != nil {
+		return nil, []finding{{Name: "engine", Detail: err.Error(), Fix: "make room in the temporary directory"}}
+	}
+	defer os.RemoveAll(dir)
+	e, err := local.Open(local.Options{Dir: filepath.Join(dir, "engine")})
+	if err != nil {
+		return nil, []finding{{Name: "engine", Detail: err.Error()}}
+	}
+	defer e.Close()
+	probe, err := e.Probe(ctx)
+	if err != nil {
+		return nil, []finding{{Name: "engine", Detail: err.Error()}}
+	}
+	return &probe, probe.Findings
+}

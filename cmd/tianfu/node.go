@@ -1,0 +1,96 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tianfu/httpapi"
+)
+
+func (p *program) node() *cobra.Command {
+	r := &remote{}
+	c := &cobra.Command{Use: "node", Short: "Show, cordon and drain nodes of a running centre", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	r.register(c)
+	c.AddCommand(p.nodeList(r), p.nodeShow(r),
+		p.nodeSet(r, "cordon", "Accept no new work on nodes", true, false),
+		p.nodeSet(r, "drain", "Accept no new work and move present work away", true, true),
+		p.nodeSet(r, "uncordon", "Accept work again", false, false))
+	return c
+}
+
+func nodesTable(nodes []httpapi.Node) *table {
+	t := &table{header: []string{"NODE", "SITE", "STATE", "CPU", "FREE", "MEMORY", "FREE MEMORY", "MODEL", "ACCELERATORS", "FREE WHOLE", "JOBS"}}
+	for i := range nodes {
+		n := &nodes[i]
+		state := n.Health
+		switch {
+		case n.Drain:
+			state += ", draining"
+		case n.Cordoned:
+			state += ", cordoned"
+		}
+		t.add(n.Name, n.Site, state, n.CPU, n.CPUFree, n.Memory, n.MemoryFree, n.Model, strconv.Itoa(n.Accelerators), strconv.Itoa(n.Free), strings.Join(n.Tasks, " "))
+	}
+	return t
+}
+
+func (p *program) nodeList(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List nodes", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			nodes, err := client.Nodes(c.Context())
+			if err != nil {
+				return err
+			}
+			return p.print(nodes, nodesTable(nodes))
+		},
+	}
+}
+
+func (p *program) nodeShow(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "show NODE", Short: "Show a node and what runs on it", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			n, err := client.Node(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return p.print(n, nodesTable([]httpapi.Node{*n}))
+		},
+	}
+}
+
+func (p *program) nodeSet(r *remote, use, short string, cordon, drain bool) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " NODE...", Short: short, Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			for _, name := range args {
+				if err := client.SetNode(c.Context(), name, cordon, drain); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
