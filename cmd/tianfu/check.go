@@ -38,7 +38,7 @@ it is made of; both are world files themselves.`,
 			if err := p.checkFormat(); err != nil {
 				return err
 			}
-			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": areaTable, "node": nodeTable}
+			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": worldAreaTable, "node": worldNodeTable}
 			if tables[by] == nil {
 				return fault.New(fault.Invalid, "--by", strconv.Quote(by)+" is no view of a world", "use sku, area or node")
 			}
@@ -84,9 +84,9 @@ func addCount(t *table, c fleet.Count) {
 		inKW(c.Idle), inKW(c.Full), strconv.Itoa(c.Out))
 }
 
-// areaTable shows what every site, building, hall, row and rack holds and
+// worldAreaTable shows what every site, building, hall, row and rack holds and
 // draws.
-func areaTable(w *fleet.World) *table {
+func worldAreaTable(w *fleet.World) *table {
 	t := &table{header: []string{"AREA", "LEVEL", "NODES", "ACCELERATORS", "UNITS", "UNITS_USED", "IDLE_KW", "FULL_KW", "LIMIT_KW", "FULL_OF_LIMIT"}}
 	for _, a := range w.Areas() {
 		limit, part := "", ""
@@ -98,8 +98,8 @@ func areaTable(w *fleet.World) *table {
 	return t
 }
 
-// nodeTable shows every node.
-func nodeTable(w *fleet.World) *table {
+// worldNodeTable shows every node.
+func worldNodeTable(w *fleet.World) *table {
 	t := &table{header: []string{"NODE", "SKU", "PLACE", "SEGMENT", "POD", "RAIL", "MODEL", "ACCELERATORS", "STATE"}}
 	f := w.Fleet()
 	for i := range f.Nodes {
