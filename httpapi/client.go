@@ -26,9 +26,16 @@ type Client struct {
 	HTTP  *http.Client // nil = the default
 }
 
+// request is what a call sends.
+type request struct {
+	method, path string
+	header       map[string]string
+	in           any // becomes JSON; nil = no body
+}
+
 // call sends a request and decodes the reply into out, if it is not nil.
-func (c *Client) call(ctx context.Context, method, path string, header map[string]string, in, out any) error {
-	reply, err := c.open(ctx, method, path, header, in)
+func (c *Client) call(ctx context.Context, q request, out any) error {
+	reply, err := c.open(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -42,26 +49,26 @@ func (c *Client) call(ctx context.Context, method, path string, header map[strin
 
 // open sends a request; an answer that is a problem becomes an error of its
 // kind.
-func (c *Client) open(ctx context.Context, method, path string, header map[string]string, in any) (*http.Response, error) {
+func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
+	if q.in != nil {
+		text, err := json.Marshal(q.in)
 		if err != nil {
 			return nil, err
 		}
 		body = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.Base, "/")+path, body)
+	r, err := http.NewRequestWithContext(ctx, q.method, strings.TrimSuffix(c.Base, "/")+q.path, body)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "--server", err.Error(), "write it like http://127.0.0.1:8420")
 	}
-	if in != nil {
+	if q.in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if c.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.Token)
 	}
-	for k, v := range header {
+	for k, v := range q.header {
 		r.Header.Set(k, v)
 	}
 	hc := c.HTTP
@@ -123,13 +130,13 @@ func (c *Client) Submit(ctx context.Context, b *JobBody, key string, dry bool) (
 		header["Idempotency-Key"] = key
 	}
 	out := &Submitted{}
-	return out, c.call(ctx, http.MethodPost, path, header, b, out)
+	return out, c.call(ctx, request{method: http.MethodPost, path: path, header: header, in: b}, out)
 }
 
 // Job returns a job with its tasks.
 func (c *Client) Job(ctx context.Context, id string) (*Job, error) {
 	out := &Job{}
-	return out, c.call(ctx, http.MethodGet, "/v1/jobs/"+url.PathEscape(id), nil, nil, out)
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs/"+url.PathEscape(id)}, out)
 }
 
 // ListQuery says which jobs a list shows.
@@ -150,18 +157,26 @@ func (c *Client) Jobs(ctx context.Context, q ListQuery) (*JobPage, error) {
 		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	out := &JobPage{}
-	return out, c.call(ctx, http.MethodGet, "/v1/jobs?"+v.Encode(), nil, nil, out)
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs?"+v.Encode()}, out)
 }
 
 // Cancel ends a job.
 func (c *Client) Cancel(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, "/v1/jobs/"+url.PathEscape(id), nil, nil, nil)
+	return c.call(ctx, request{method: http.MethodDelete, path: "/v1/jobs/"+url.PathEscape(id)}, nil)
 }
 
-// Logs copies what a task wrote to w; with follow until it ends.
-func (c *Client) Logs(ctx context.Context, id string, task int, stream string, follow bool, w io.Writer) error {
-	path := fmt.Sprintf("/v1/jobs/%s/logs?task=%d&stream=%s&follow=%v", url.PathEscape(id), task, url.QueryEscape(stream), follow)
-	reply, err := c.open(ctx, http.MethodGet, path, nil, nil)
+// LogRequest names what a task wrote; Follow reads on until it ends.
+type LogRequest struct {
+	Job    string
+	Task   int
+	Stream string // stdout or stderr
+	Follow bool
+}
+
+// Logs copies what a task wrote to w.
+func (c *Client) Logs(ctx context.Context, q LogRequest, w io.Writer) error {
+	path := fmt.Sprintf("/v1/jobs/%s/logs?task=%d&stream=%s&follow=%v", url.PathEscape(q.Job), q.Task, url.QueryEscape(q.Stream), q.Follow)
+	reply, err := c.open(ctx, request{method: http.MethodGet, path: path})
 	if err != nil {
 		return err
 	}
@@ -173,20 +188,20 @@ func (c *Client) Logs(ctx context.Context, id string, task int, stream string, f
 // Nodes lists the nodes.
 func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	out := &nodesOutput{}
-	err := c.call(ctx, http.MethodGet, "/v1/nodes", nil, nil, &out.Body)
+	err := c.call(ctx, request{method: http.MethodGet, path: "/v1/nodes"}, &out.Body)
 	return out.Body.Nodes, err
 }
 
 // Node returns one node.
 func (c *Client) Node(ctx context.Context, name string) (*Node, error) {
 	out := &Node{}
-	return out, c.call(ctx, http.MethodGet, "/v1/nodes/"+url.PathEscape(name), nil, nil, out)
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/nodes/"+url.PathEscape(name)}, out)
 }
 
 // SetNode cordons, drains or opens a node.
 func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) error {
 	in := map[string]bool{"cordoned": cordon, "drain": drain}
-	return c.call(ctx, http.MethodPut, "/v1/nodes/"+url.PathEscape(name)+"/state", nil, in, nil)
+	return c.call(ctx, request{method: http.MethodPut, path: "/v1/nodes/"+url.PathEscape(name)+"/state", in: in}, nil)
 }
 
 // Watch calls f with every change of a job the caller may see, until f returns
@@ -198,7 +213,7 @@ func (c *Client) Watch(ctx context.Context, after uint64, ready func() bool, f f
 	if after > 0 {
 		header["Last-Event-ID"] = strconv.FormatUint(after, 10)
 	}
-	reply, err := c.open(ctx, http.MethodGet, "/v1/events", header, nil)
+	reply, err := c.open(ctx, request{method: http.MethodGet, path: "/v1/events", header: header})
 	if err != nil {
 		return err
 	}

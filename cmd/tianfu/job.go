@@ -135,7 +135,7 @@ func (p *program) jobSubmit(r *remote) *cobra.Command {
 			if dry != "" && dry != "server" {
 				return fault.New(fault.Invalid, "--dry-run", strconv.Quote(dry)+" is not known", "write --dry-run=server")
 			}
-			return p.submitJob(c.Context(), r, body, key, dry == "server", wait)
+			return p.submitJob(c.Context(), r, submission{body, key, dry == "server", wait})
 		},
 	}
 	fl := c.Flags()
@@ -158,17 +158,25 @@ func (p *program) jobSubmit(r *remote) *cobra.Command {
 	return c
 }
 
-func (p *program) submitJob(ctx context.Context, r *remote, b *httpapi.JobBody, key string, dry, wait bool) error {
+// submission is a job with how it is submitted.
+type submission struct {
+	body *httpapi.JobBody
+	key  string
+	dry  bool // only ask
+	wait bool // until it has ended
+}
+
+func (p *program) submitJob(ctx context.Context, r *remote, x submission) error {
 	client, err := r.client()
 	if err != nil {
 		return err
 	}
-	s, err := client.Submit(ctx, b, key, dry)
+	s, err := client.Submit(ctx, x.body, x.key, x.dry)
 	if err != nil {
 		return err
 	}
 	t := &table{header: []string{"JOB"}}
-	if dry {
+	if x.dry {
 		t.header = []string{"STARTS NOW", "NODES", "WHY NOT"}
 		why := ""
 		if s.Reason != nil {
@@ -177,7 +185,7 @@ func (p *program) submitJob(ctx context.Context, r *remote, b *httpapi.JobBody, 
 		t.add(strconv.FormatBool(s.Starts), strings.Join(s.Nodes, " "), why)
 		return p.print(s, t)
 	}
-	if !wait {
+	if !x.wait {
 		t.add(s.ID)
 		return p.print(s, t)
 	}
@@ -285,7 +293,7 @@ func (p *program) jobLogs(r *remote) *cobra.Command {
 			if stderr {
 				stream = "stderr"
 			}
-			return client.Logs(c.Context(), args[0], task, stream, follow, p.out)
+			return client.Logs(c.Context(), httpapi.LogRequest{Job: args[0], Task: task, Stream: stream, Follow: follow}, p.out)
 		},
 	}
 	c.Flags().IntVar(&task, "task", 0, "number of the task")

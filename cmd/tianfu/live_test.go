@@ -147,7 +147,7 @@ func TestJobRunsForReal(t *testing.T) {
 	}
 	for stream, want := range map[string]string{"stdout": "out\n", "stderr": "err\n"} {
 		var b bytes.Buffer
-		if err := c.Logs(ctx, made.ID, 0, stream, true, &b); err != nil || b.String() != want {
+		if err := c.Logs(ctx, httpapi.LogRequest{Job: made.ID, Stream: stream, Follow: true}, &b); err != nil || b.String() != want {
 			t.Errorf("%s holds %q, %v", stream, b.String(), err)
 		}
 	}
@@ -190,7 +190,7 @@ func TestTenantsSeeTheirOwn(t *testing.T) {
 	_, err = b.Job(ctx, made.ID)
 	denied("another tenant's job", err, fault.NotFound)
 	denied("cancel another tenant's job", b.Cancel(ctx, made.ID), fault.NotFound)
-	denied("another tenant's log", b.Logs(ctx, made.ID, 0, "stdout", false, io.Discard), fault.NotFound)
+	denied("another tenant's log", b.Logs(ctx, httpapi.LogRequest{Job: made.ID, Stream: "stdout", Follow: false}, io.Discard), fault.NotFound)
 	body := shell("true")
 	body.Tenant = "a"
 	_, err = b.Submit(ctx, body, "", false)
@@ -333,7 +333,7 @@ func TestKillAtRandomMoments(t *testing.T) {
 			t.Errorf("%s is %s: %+v", id, j.Phase, j.Tasks)
 		}
 		var b bytes.Buffer
-		if err := c.Logs(context.Background(), id, 0, "stdout", true, &b); err != nil || b.String() != "ran\n" {
+		if err := c.Logs(context.Background(), httpapi.LogRequest{Job: id, Stream: "stdout", Follow: true}, &b); err != nil || b.String() != "ran\n" {
 			t.Errorf("%s attempt %d wrote %q, %v", id, j.Tasks[0].Attempt, b.String(), err)
 		}
 	}
