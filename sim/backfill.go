@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tianfu/control"
 	"tianfu/sched"
 	"tianfu/unit"
 )
@@ -16,6 +17,7 @@ type BackfillParams struct {
 	Scale      float64 // every submit time is divided by it
 	Estimate   Estimate
 	Backfill   sched.Backfill
+	Draw       bool // keep what a report draws
 }
 
 // BackfillResult holds the figures of the queueing protocol.
@@ -26,6 +28,8 @@ type BackfillResult struct {
 	MeanBoundedSlowdown float64
 	Utilisation         float64 // percent
 	Makespan            int64   // seconds
+
+	Run *TimedRun // what a report draws; nil without Draw
 }
 
 // Backfill replays a log on one pool of processors: at one instant all ends,
@@ -37,16 +41,29 @@ func Backfill(p BackfillParams) (*BackfillResult, error) {
 		s := float64(w.Jobs[i].Submit.Seconds()) / p.Scale
 		w.Jobs[i].Submit = unit.At(int64(math.RoundToEven(s)))
 	}
-	t, err := NewTimed(TimedParams{
+	params := TimedParams{
 		Fleet: Pool(p.Processors), Workload: &w, Policy: "firstfit",
 		Rules: sched.Rules{Backfill: p.Backfill}, Estimate: p.Estimate,
-	})
+	}
+	var t *Timed
+	if p.Draw {
+		params.History, params.Every = NewHistory(params.Fleet, &w), w.Span()/400
+		params.Sample = func(at unit.Instant, s *control.State) { params.History.Sample(at, t, Observe(at, s, t)) }
+	}
+	t, err := NewTimed(params)
 	if err != nil {
 		return nil, err
 	}
 	t.Run()
-	return t.queueing(p.Processors), nil
+	r := t.queueing(p.Processors)
+	if p.Draw {
+		r.Run = &TimedRun{Policy: ruleNames[p.Backfill], Timed: t, History: params.History, Power: "none"}
+	}
+	return r, nil
 }
+
+// ruleNames name the rules of the queue as a report does.
+var ruleNames = [...]string{sched.Easy: "EASY backfill", sched.Strict: "no backfill"}
 
 // slowdownFloor is the run time below which slowdown is not magnified.
 const slowdownFloor = 10 * time.Second

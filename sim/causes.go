@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
+	"sort"
+	"strings"
 
 	"tianfu/fleet"
 	"tianfu/job"
@@ -17,14 +20,10 @@ type Causes struct {
 	Free     float64 // whole devices that some task seen could use
 }
 
-// Bars renders the causes for a report.
-func (c Causes) Bars(name string) Bars {
-	return Bars{
-		Name:   name,
-		Labels: []string{"rests of shared devices", "no CPU or memory left beside them", "usable, no task arrived for them"},
-		Values: []float64{c.Residue, c.Stranded, c.Free},
-	}
-}
+// causeLabels name the causes in the order of values.
+var causeLabels = [...]string{"rests of shared devices", "whole, but no CPU or memory left beside them", "whole, with CPU and memory beside them"}
+
+func (c Causes) values() []float64 { return []float64{c.Residue, c.Stranded, c.Free} }
 
 // causes splits the free accelerators of a fleet by what keeps them idle.
 func causes(c *sched.Capacity, requests []*job.Request) Causes {
@@ -49,39 +48,30 @@ func causes(c *sched.Capacity, requests []*job.Request) Causes {
 	return out
 }
 
-// WaitCurves returns, for the tenants with most jobs and for all together, the
-// share of jobs that waited at most so many seconds.
-func (t *Timed) WaitCurves(name string) []Curve {
+// WaitCurves returns the share of jobs that waited at most so many seconds: of
+// all jobs, and of the tenants with most of them.
+func (t *Timed) WaitCurves() (all Curve, tenants []Curve) {
 	by := map[job.Tenant][]float64{}
-	var all []float64
+	var waits []float64
 	for _, i := range t.order {
 		if r := &t.Results[i]; r.First >= 0 {
 			w := r.First.Sub(r.Submit).Seconds()
-			all = append(all, w)
+			waits = append(waits, w)
 			tenant := t.p.Workload.Jobs[i].Spec.Tenant
 			by[tenant] = append(by[tenant], w)
 		}
 	}
-	curves := []Curve{ecdf(name, all)}
-	var tenants []job.Tenant
+	var names []job.Tenant
 	for k := range by {
-		tenants = append(tenants, k)
+		names = append(names, k)
 	}
-	slices.SortFunc(tenants, func(a, b job.Tenant) int {
-		if d := len(by[b]) - len(by[a]); d != 0 {
-			return d
-		}
-		if a < b {
-			return -1
-		}
-		return 1
+	slices.SortFunc(names, func(a, b job.Tenant) int {
+		return cmp.Or(len(by[b])-len(by[a]), strings.Compare(string(a), string(b)))
 	})
-	for _, k := range tenants[:min(len(tenants), 3)] {
-		if len(tenants) > 1 {
-			curves = append(curves, ecdf(name+", "+string(k), by[k]))
-		}
+	for _, k := range names[:min(len(names), historyTenants)] {
+		tenants = append(tenants, ecdf(string(k), by[k]))
 	}
-	return curves
+	return ecdf("", waits), tenants
 }
 
 // ecdf thins an empirical distribution to at most 200 points.
@@ -89,11 +79,20 @@ func ecdf(name string, w []float64) Curve {
 	slices.Sort(w)
 	c := Curve{Name: name}
 	step := max(len(w)/200, 1)
+	add := func(x, y float64) {
+		if n := len(c.X); n > 0 && c.X[n-1] == x {
+			c.Y[n-1] = y
+			return
+		}
+		c.X, c.Y = append(c.X, x), append(c.Y, y)
+	}
 	for i := 0; i < len(w); i += step {
-		c.X, c.Y = append(c.X, w[i]), append(c.Y, 100*float64(i+1)/float64(len(w)))
+		// All that waited equally long have waited at most that long.
+		last := i + sort.Search(len(w)-i, func(k int) bool { return w[i+k] > w[i] })
+		add(w[i], 100*float64(last)/float64(len(w)))
 	}
 	if n := len(w); n > 0 {
-		c.X, c.Y = append(c.X, w[n-1]), append(c.Y, 100)
+		add(w[n-1], 100)
 	}
 	return c
 }

@@ -42,8 +42,9 @@ type TimedParams struct {
 	Events   []NodeEvent // cordons, drains and failures at stated times
 	Hash     bool        // hash the record log
 	// Every calls Sample at this interval of virtual time; 0 = never.
-	Every  time.Duration
-	Sample func(at unit.Instant, s *control.State)
+	Every   time.Duration
+	Sample  func(at unit.Instant, s *control.State)
+	History *History // what a report draws; nil = none is kept
 	// Progress is called now and then with the number of jobs that ended.
 	Progress func(ended int)
 }

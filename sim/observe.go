@@ -43,11 +43,6 @@ func Observe(at unit.Instant, s *control.State, t *Timed) Interval {
 // heatCells bounds the cells of a heat map; a larger fleet is thinned evenly.
 const heatCells = 20_000
 
-// Heat draws the fleet of a replay at an instant.
-func Heat(at unit.Instant, s *control.State) HeatMap {
-	return HeatOf(s.Capacity(), time.Duration(at).Round(time.Minute).String())
-}
-
 // HeatOf draws how full every node is, by site and accelerator model.
 func HeatOf(c *sched.Capacity, name string) HeatMap {
 	h := HeatMap{Name: name}
@@ -55,13 +50,7 @@ func HeatOf(c *sched.Capacity, name string) HeatMap {
 	index := map[string]int{}
 	for n := 0; n < c.Nodes(); n += step {
 		node := c.Node(int32(n))
-		group := string(node.Model)
-		if group == "" {
-			group = "CPU only"
-		}
-		if node.Place.Site != "" {
-			group = node.Place.Site + " / " + group
-		}
+		group := groupName(node)
 		i, ok := index[group]
 		if !ok {
 			i = len(h.Groups)
@@ -79,6 +68,18 @@ func HeatOf(c *sched.Capacity, name string) HeatMap {
 		return 1
 	})
 	return h
+}
+
+// groupName is the site and the accelerator model of a node.
+func groupName(node *fleet.Node) string {
+	group := string(node.Model)
+	if group == "" {
+		group = "CPU only"
+	}
+	if node.Place.Site != "" {
+		group = node.Place.Site + " / " + group
+	}
+	return group
 }
 
 // gangSizes are the sizes of the fragmentation curve.

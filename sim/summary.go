@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"tianfu/job"
@@ -96,29 +97,10 @@ func (s *Summary) waits(w []time.Duration) {
 // tenant's service is its run time over its wait and run time, weighed by the
 // devices asked for: 1 when nothing ever waits.
 func (t *Timed) jain() float64 {
-	type served struct{ run, all float64 }
-	by := map[job.Tenant]*served{}
-	var names []job.Tenant
-	for _, i := range t.order {
-		r, a := &t.Results[i], &t.p.Workload.Jobs[i]
-		if r.First < 0 {
-			continue
-		}
-		x := by[a.Spec.Tenant]
-		if x == nil {
-			x = &served{}
-			by[a.Spec.Tenant] = x
-			names = append(names, a.Spec.Tenant)
-		}
-		weight := max(deviceMilli(a), 1)
-		x.run += weight * a.Run.Seconds()
-		x.all += weight * (r.First.Sub(r.Submit) + a.Run).Seconds()
-	}
-	slices.Sort(names)
 	var sum, square, n float64
-	for _, name := range names {
-		if x := by[name]; x.all > 0 {
-			v := x.run / x.all
+	for _, s := range t.served() {
+		if s.all > 0 {
+			v := s.run / s.all
 			sum += v
 			square += v * v
 			n++
@@ -128,4 +110,27 @@ func (t *Timed) jain() float64 {
 		return 1
 	}
 	return sum * sum / (n * square)
+}
+
+// served sums up what every tenant's started jobs got, by name.
+func (t *Timed) served() []tenantService {
+	index := map[job.Tenant]int{}
+	var out []tenantService
+	for _, i := range t.order {
+		r, a := &t.Results[i], &t.p.Workload.Jobs[i]
+		if r.First < 0 {
+			continue
+		}
+		k, ok := index[a.Spec.Tenant]
+		if !ok {
+			k = len(out)
+			index[a.Spec.Tenant] = k
+			out = append(out, tenantService{name: a.Spec.Tenant})
+		}
+		weight := max(deviceMilli(a), 1)
+		out[k].run += weight * a.Run.Seconds()
+		out[k].all += weight * (r.First.Sub(r.Submit) + a.Run).Seconds()
+	}
+	slices.SortFunc(out, func(a, b tenantService) int { return strings.Compare(string(a.name), string(b.name)) })
+	return out
 }

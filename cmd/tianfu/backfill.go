@@ -35,7 +35,7 @@ func (p *program) replayBackfill(f *replayFlags) error {
 	if err != nil {
 		return err
 	}
-	params := sim.BackfillParams{Processors: f.processors, Scale: f.scale, Estimate: estimate}
+	params := sim.BackfillParams{Processors: f.processors, Scale: f.scale, Estimate: estimate, Draw: f.html != ""}
 	switch f.backfill {
 	case "none":
 		params.Backfill = sched.Strict
@@ -52,13 +52,20 @@ func (p *program) replayBackfill(f *replayFlags) error {
 	if err != nil {
 		return err
 	}
+	seconds := round(time.Since(start).Seconds(), 3)
 	for cause, n := range params.Workload.Skipped {
 		fmt.Fprintf(p.err, "%d jobs skipped: %s\n", n, cause)
+	}
+	if f.html != "" {
+		about := f.about(nil, r.Jobs, params.Workload.Name)
+		if err := writeReport(f.html, sim.BackfillReport(about, r, f.processors)); err != nil {
+			return err
+		}
 	}
 	d := backfillDocument{
 		Jobs: r.Jobs, MeanWait: round(r.MeanWait, 3), P50: r.P50, P90: r.P90, Max: r.Max,
 		MeanBoundedSlowdown: round(r.MeanBoundedSlowdown, 4), Utilisation: round(r.Utilisation, 4), Makespan: r.Makespan,
-		Seconds: round(time.Since(start).Seconds(), 3),
+		Seconds: seconds,
 	}
 	t := &table{header: []string{"JOBS", "MEAN WAIT", "P50", "P90", "MAX", "SLOWDOWN", "UTILISATION", "MAKESPAN"}}
 	t.add(strconv.Itoa(d.Jobs), fmt.Sprintf("%.3fs", d.MeanWait), fmt.Sprintf("%ds", d.P50), fmt.Sprintf("%ds", d.P90), fmt.Sprintf("%ds", d.Max),

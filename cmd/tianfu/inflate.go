@@ -55,12 +55,12 @@ var (
 // are made and timed one run after another on one core; preparing, measuring
 // and the silent run of FGD use the others.
 func (p *program) replayInflate(ctx context.Context, f *replayFlags) error {
-	runs, _, err := p.inflateRuns(ctx, f)
+	runs, fl, err := p.inflateRuns(ctx, f)
 	if err != nil {
 		return err
 	}
 	if f.html != "" {
-		if err := writeReport(f.html, inflateReport(runs)); err != nil {
+		if err := writeReport(f.html, f.inflateReport(fl, runs)); err != nil {
 			return err
 		}
 	}

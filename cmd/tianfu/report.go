@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
-	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
+	"tianfu/fleet"
 	"tianfu/sim"
 )
 
@@ -13,117 +15,139 @@ func writeReport(name string, r *sim.Report) error {
 	return writeFile(name, func(w writer) error { return sim.WriteHTML(w, r) })
 }
 
-// inflateReport draws the runs of the inflation protocol.
-func inflateReport(runs []inflateRun) *sim.Report {
-	r := &sim.Report{Title: "Placement by load", Subtitle: "Tasks arrive one by one until 130 % of the accelerators are asked for, and never leave. Mean of the seeds; the band is the least and the most."}
-	for i := range runs {
-		run := &runs[i]
-		r.Allocation = append(r.Allocation, run.curve(func(s *sim.InflateResult, c int) float64 { return s.Allocation[c] }))
-		r.Fragmentation = append(r.Fragmentation, run.curve(func(s *sim.InflateResult, c int) float64 { return s.Fragmentation[c] }))
-		r.LoadPower = append(r.LoadPower, run.curve(func(s *sim.InflateResult, c int) float64 { return s.Kilowatts[c] }))
-		r.Facts = append(r.Facts, sim.Fact{Label: run.Policy + ": allocated at 100 % load", Value: fmt.Sprintf("%.2f %%", run.Allocation["100"].Mean)})
-		if run.Saving != nil && run.Policy != "fgd" {
-			r.Facts = append(r.Facts, sim.Fact{Label: run.Policy + ": IT power saved against fgd", Value: fmt.Sprintf("%.2f %%", *run.Saving)})
-		}
-		last := run.results[0]
-		fit, packed := last.GangFit, last.GangPacked
-		fit.Name, packed.Name = run.Policy, run.Policy+", if perfectly packed"
-		r.GangFit = append(r.GangFit, fit, packed)
-		r.Unallocated = append(r.Unallocated, last.Unallocated.Bars(run.Policy))
-		for _, h := range last.Heat {
-			h.Name = run.Policy + ", " + h.Name
-			r.Heat = append(r.Heat, h)
-		}
+// about says what a replay was run on. Files are named without their
+// directories: a report goes to others.
+func (f *replayFlags) about(fl *fleet.Fleet, jobs int, tasksFile string) sim.About {
+	a := sim.About{Ran: []sim.Fact{{Label: "Workload", Value: tasksFile}}}
+	if jobs > 0 {
+		a.Ran[0].Value += ", " + sim.Thousands(jobs) + " jobs"
 	}
-	t := inflateTable(runs)
-	r.Tables = append(r.Tables, sim.ReportTable{Name: "Figures", Header: t.header, Rows: t.rows})
-	return r
+	if fl != nil && f.protocol != "backfill" {
+		a.Ran = append(a.Ran, sim.Fact{Label: "Fleet", Value: f.fleetName() + ", " + describeFleet(fl)})
+		a.Ran = append(a.Ran, sim.Fact{Label: "Policies", Value: strings.ReplaceAll(f.policies, ",", ", ")})
+	}
+	switch f.protocol {
+	case "inflate":
+		a.Ran = append(a.Ran, sim.Fact{Label: "Seeds", Value: f.seeds})
+	case "time":
+		a.Ran = append(a.Ran, sim.Fact{Label: "Seed", Value: strconv.FormatUint(f.seed, 10)})
+		if f.load > 0 {
+			a.Ran = append(a.Ran, sim.Fact{Label: "Drawn to", Value: fmt.Sprintf("%g %% offered load over %g days", 100*f.load, f.days)})
+		}
+		if f.mtbf > 0 {
+			a.Ran = append(a.Ran, sim.Fact{Label: "Failures", Value: fmt.Sprintf("of each node every %g h on average, %g h to repair", f.mtbf.Hours(), f.mttr.Hours())})
+		}
+	case "backfill":
+		a.Ran = append(a.Ran, sim.Fact{Label: "Submit times", Value: fmt.Sprintf("divided by %g", f.scale)})
+	}
+	if f.protocol != "inflate" {
+		a.Ran = append(a.Ran, sim.Fact{Label: "Run times told to planning", Value: f.estimates})
+	}
+	a.Repeat = f.repeat()
+	return a
 }
 
-// curve is a figure by load column, over the seeds.
-func (r *inflateRun) curve(of func(*sim.InflateResult, int) float64) sim.Curve {
-	c := sim.Curve{Name: r.Policy}
-	for col := range sim.InflateColumns {
-		mean, low, high := 0.0, math.Inf(1), math.Inf(-1)
-		for _, s := range r.results {
-			v := of(s, col)
-			mean += v / float64(len(r.results))
-			low, high = min(low, v), max(high, v)
-		}
-		c.X, c.Y = append(c.X, float64(col)), append(c.Y, mean)
-		c.Low, c.High = append(c.Low, low), append(c.High, high)
+func (f *replayFlags) fleetName() string {
+	if f.world != "" {
+		return filepath.Base(f.world)
 	}
-	return c
+	return filepath.Base(f.nodes)
+}
+
+// describeFleet counts nodes and accelerators, and names the models that most
+// accelerators are of.
+func describeFleet(fl *fleet.Fleet) string {
+	text := sim.Thousands(len(fl.Nodes)) + " nodes, " + sim.Thousands(fl.Devices()) + " accelerators"
+	devices := map[fleet.Model]int{}
+	var models []fleet.Model
+	for i := range fl.Nodes {
+		if n := &fl.Nodes[i]; len(n.Devices) > 0 {
+			if devices[n.Model] == 0 {
+				models = append(models, n.Model)
+			}
+			devices[n.Model] += len(n.Devices)
+		}
+	}
+	slices.SortFunc(models, func(a, b fleet.Model) int {
+		if d := devices[b] - devices[a]; d != 0 {
+			return d
+		}
+		return strings.Compare(string(a), string(b))
+	})
+	var named []string
+	for _, m := range models[:min(len(models), 6)] {
+		named = append(named, string(m)+" "+sim.Thousands(devices[m]))
+	}
+	if more := len(models) - len(named); more > 0 {
+		named = append(named, fmt.Sprintf("%d more", more))
+	}
+	if len(named) > 0 {
+		text += " (" + strings.Join(named, ", ") + ")"
+	}
+	return text
+}
+
+// repeat is the command of a run, with what its protocol reads.
+func (f *replayFlags) repeat() string {
+	words := []string{"tianfu replay --protocol " + f.protocol}
+	add := func(flag, value, common string) {
+		if value != common {
+			words = append(words, "--"+flag+" "+value)
+		}
+	}
+	file := func(flag, name string) {
+		if name != "" {
+			add(flag, filepath.Base(name), "")
+		}
+	}
+	file("world", f.world)
+	file("nodes", f.nodes)
+	file("tasks", f.tasks)
+	file("jobs", f.jobs)
+	switch f.protocol {
+	case "inflate":
+		add("policy", f.policies, "")
+		add("seeds", f.seeds, "")
+	case "backfill":
+		add("processors", strconv.Itoa(f.processors), "")
+		add("scale", fmt.Sprint(f.scale), "1")
+		add("backfill", f.backfill, "")
+		add("estimates", f.estimates, "")
+	case "time":
+		add("policy", f.policies, "")
+		add("seed", strconv.FormatUint(f.seed, 10), "")
+		if f.load > 0 {
+			add("load", fmt.Sprint(f.load), "")
+			add("days", fmt.Sprint(f.days), "")
+		}
+		if f.mtbf > 0 {
+			add("mtbf", f.mtbf.String(), "")
+			add("mttr", f.mttr.String(), "")
+		}
+		add("estimates", f.estimates, "exact")
+		add("backfill", f.backfill, "easy")
+		add("preempt", strconv.FormatBool(f.preempt), "true")
+	}
+	add("fleet-copies", strconv.Itoa(f.copies), "1")
+	add("power", f.power, "")
+	return strings.Join(words, " ")
+}
+
+// inflateReport draws the runs of the inflation protocol.
+func (f *replayFlags) inflateReport(fl *fleet.Fleet, runs []inflateRun) *sim.Report {
+	var out []sim.InflateRun
+	for i := range runs {
+		out = append(out, sim.InflateRun{Policy: runs[i].Policy, Seeds: runs[i].Seeds, Results: runs[i].results})
+	}
+	return sim.InflateReport(f.about(fl, 0, runs[0].TasksFile), out)
 }
 
 // timedReport draws replays in time.
-func timedReport(runs []timedRun) *sim.Report {
-	r := &sim.Report{Title: "Replay in time", Subtitle: "Jobs arrive, wait, run and leave in virtual time, decided by the production scheduler."}
+func (f *replayFlags) timedReport(runs []timedRun) *sim.Report {
+	var out []sim.TimedRun
 	for i := range runs {
-		run := &runs[i]
-		shown := run.shown()
-		use, wait, power := sim.Curve{Name: run.Policy}, sim.Curve{Name: run.Policy}, sim.Curve{Name: run.Policy}
-		for _, iv := range shown {
-			use.X, use.Y = append(use.X, iv.Hours), append(use.Y, iv.Used)
-			wait.X, wait.Y = append(wait.X, iv.Hours), append(wait.Y, float64(iv.Pending))
-			power.X, power.Y = append(power.X, iv.Hours), append(power.Y, iv.Kilowatts)
-		}
-		r.Utilisation, r.Pending = append(r.Utilisation, use), append(r.Pending, wait)
-		if run.PowerModel != "none" {
-			r.TimePower = append(r.TimePower, power)
-		}
-		r.Waits = append(r.Waits, run.timed.WaitCurves(run.Policy)...)
-		fit, packed := run.gangFit, run.gangPacked
-		fit.Name, packed.Name = run.Policy, run.Policy+", if perfectly packed"
-		r.GangFit = append(r.GangFit, fit, packed)
-		r.Unallocated = append(r.Unallocated, meanCauses(run))
-		for _, h := range run.heat {
-			h.Name = run.Policy + ", after " + h.Name
-			r.Heat = append(r.Heat, h)
-		}
-		r.Facts = append(r.Facts,
-			sim.Fact{Label: run.Policy + ": jobs finished of " + strconv.Itoa(run.Jobs), Value: strconv.Itoa(run.Finished)},
-			sim.Fact{Label: run.Policy + ": mean wait", Value: fmt.Sprintf("%.1f s", run.MeanWait)},
-			sim.Fact{Label: run.Policy + ": accelerators in use", Value: fmt.Sprintf("%.1f %%", run.Utilisation)})
-		if run.PowerModel != "none" {
-			r.Facts = append(r.Facts, sim.Fact{Label: run.Policy + ": IT energy (" + run.PowerModel + ")", Value: fmt.Sprintf("%.0f kWh", run.KWh)})
-		}
+		r := &runs[i]
+		out = append(out, sim.TimedRun{Policy: r.Policy, Timed: r.timed, History: r.history, Power: r.PowerModel, Records: r.Hash})
 	}
-	t := timedTable(runs)
-	r.Tables = append(r.Tables, sim.ReportTable{Name: "Figures", Header: t.header, Rows: t.rows}, makersTable(runs))
-	return r
-}
-
-// shown are the intervals that charts show: to a fifth beyond the last arrival,
-// for after it a replay only drains.
-func (r *timedRun) shown() []sim.Interval {
-	return r.intervals[:min(len(r.intervals), samples*6/5)]
-}
-
-// meanCauses averages what kept accelerators idle up to the last arrival.
-func meanCauses(run *timedRun) sim.Bars {
-	b := sim.Bars{Name: run.Policy, Labels: []string{"whole devices free", "rests of shared devices", "out of service"}, Values: make([]float64, 3)}
-	arrivals := run.intervals[:min(len(run.intervals), samples)]
-	for _, iv := range arrivals {
-		n := float64(len(arrivals))
-		b.Values[0] += iv.IdleWhole / n
-		b.Values[1] += iv.IdlePartly / n
-		b.Values[2] += iv.Down / n
-	}
-	return b
-}
-
-func makersTable(runs []timedRun) sim.ReportTable {
-	t := sim.ReportTable{Name: "Work done by make, dense FP16 PFLOPS-hours (peak; makes with no published peak are left out)", Header: []string{"POLICY", "MAKE", "PFLOPS-H"}}
-	for i := range runs {
-		var makers []string
-		for m := range runs[i].PFLOPSHours {
-			makers = append(makers, m)
-		}
-		slices.Sort(makers)
-		for _, m := range makers {
-			t.Rows = append(t.Rows, []string{runs[i].Policy, m, fmt.Sprintf("%.1f", runs[i].PFLOPSHours[m])})
-		}
-	}
-	return t
+	return sim.TimedReport(f.about(runs[0].fleet, runs[0].Jobs, runs[0].TasksFile), out)
 }

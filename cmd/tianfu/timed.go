@@ -59,9 +59,8 @@ type timedRun struct {
 
 	timed     *sim.Timed
 	intervals []sim.Interval
-	heat      []sim.HeatMap
-	// Gangs that still fitted when a quarter of the arrivals' time had passed.
-	gangFit, gangPacked sim.Curve
+	history   *sim.History // with a report
+	fleet     *fleet.Fleet
 }
 
 func (p *program) replayTime(ctx context.Context, f *replayFlags) error {
@@ -74,7 +73,7 @@ func (p *program) replayTime(ctx context.Context, f *replayFlags) error {
 		runs = append(runs, *r)
 	}
 	if f.html != "" {
-		if err := writeReport(f.html, timedReport(runs)); err != nil {
+		if err := writeReport(f.html, f.timedReport(runs)); err != nil {
 			return err
 		}
 	}
@@ -156,14 +155,15 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 	bar := p.progress(len(params.Workload.Jobs), "replaying "+policy)
 	params.Progress = func(ended int) { bar.Set(ended) }
 	params.Every = params.Workload.Span() / samples
-	heatEvery := samples / 4
+	if f.html != "" {
+		run.history, run.fleet = sim.NewHistory(params.Fleet, params.Workload), params.Fleet
+		params.History = run.history
+	}
 	params.Sample = func(at unit.Instant, s *control.State) {
-		run.intervals = append(run.intervals, sim.Observe(at, s, run.timed))
-		if n := len(run.intervals); n%heatEvery == heatEvery/2 && len(run.heat) < 4 {
-			run.heat = append(run.heat, sim.Heat(at, s))
-		}
-		if len(run.intervals) == samples/4 {
-			run.gangFit, run.gangPacked = sim.GangFits(s.Capacity(), fleet.LevelSegment)
+		iv := sim.Observe(at, s, run.timed)
+		run.intervals = append(run.intervals, iv)
+		if run.history != nil {
+			run.history.Sample(at, run.timed, iv)
 		}
 	}
 	if run.timed, err = sim.NewTimed(*params); err != nil {
