@@ -136,7 +136,7 @@ func (c *Client) Submit(ctx context.Context, b *JobBody, key string, dry bool) (
 // Job returns a job with its tasks.
 func (c *Client) Job(ctx context.Context, id string) (*Job, error) {
 	out := &Job{}
-	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs/"+url.PathEscape(id)}, out)
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs/" + url.PathEscape(id)}, out)
 }
 
 // ListQuery says which jobs a list shows.
@@ -157,12 +157,12 @@ func (c *Client) Jobs(ctx context.Context, q ListQuery) (*JobPage, error) {
 		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	out := &JobPage{}
-	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs?"+v.Encode()}, out)
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs?" + v.Encode()}, out)
 }
 
 // Cancel ends a job.
 func (c *Client) Cancel(ctx context.Context, id string) error {
-	return c.call(ctx, request{method: http.MethodDelete, path: "/v1/jobs/"+url.PathEscape(id)}, nil)
+	return c.call(ctx, request{method: http.MethodDelete, path: "/v1/jobs/" + url.PathEscape(id)}, nil)
 }
 
 // LogRequest names what a task wrote; Follow reads on until it ends.
@@ -195,13 +195,13 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 // Node returns one node.
 func (c *Client) Node(ctx context.Context, name string) (*Node, error) {
 	out := &Node{}
-	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/nodes/"+url.PathEscape(name)}, out)
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/nodes/" + url.PathEscape(name)}, out)
 }
 
 // SetNode cordons, drains or opens a node.
 func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) error {
 	in := map[string]bool{"cordoned": cordon, "drain": drain}
-	return c.call(ctx, request{method: http.MethodPut, path: "/v1/nodes/"+url.PathEscape(name)+"/state", in: in}, nil)
+	return c.call(ctx, request{method: http.MethodPut, path: "/v1/nodes/" + url.PathEscape(name) + "/state", in: in}, nil)
 }
 
 // Watch calls f with every change of a job the caller may see, until f returns

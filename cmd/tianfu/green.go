@@ -20,6 +20,7 @@ func (p *program) greenSubcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.greenFactors(),
 		p.greenPlants(),
+		p.greenProtocol(),
 		p.greenPUE(),
 		p.greenSignal(),
 		p.greenTariff(),
