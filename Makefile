@@ -1,5 +1,5 @@
 # Everything a developer runs. `make demo` is the place to start.
-.PHONY: all build test race lint demo bench verify-placement clean
+.PHONY: all build test race lint demo bench verify-placement verify-green clean
 
 all: build test
 
@@ -26,6 +26,9 @@ bench: ## benchmarks of the rooms
 
 verify-placement: build ## the placement figures: asked, measured, held or short
 	go run ./cmd/verify placement
+
+verify-green: build ## the figures of facility, carbon and shifting
+	go run ./cmd/verify green
 
 clean:
 	rm -rf bin out

@@ -30,12 +30,13 @@ type table struct {
 
 // tables lists what can be verified.
 var tables = map[string]func(*table) error{
+	"green":     green,
 	"placement": placement,
 }
 
 func main() {
 	if len(os.Args) != 2 || tables[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: verify placement")
+		fmt.Fprintln(os.Stderr, "usage: verify placement|green")
 		os.Exit(2)
 	}
 	t := &table{binary: "bin/tianfu", shared: os.Getenv("TIANFU_SHARED")}
