@@ -52,8 +52,9 @@ func (p *Planner) Plan(jobs []Deferrable, now int, ci []float64, room int) SlotP
 	})
 	p.spans(ci)
 	var first []int // jobs put in front, in order of deadline
+	c := &planCall{jobs, now, len(ci), room}
 	for {
-		out := p.greedy(jobs, now, len(ci), room, first, order)
+		out := p.greedy(c, first, order)
 		grown := false
 		for _, i := range out.Late {
 			if !slices.Contains(first, i) {
@@ -84,9 +85,16 @@ func (p *Planner) spans(ci []float64) {
 	slices.SortStableFunc(p.hours, func(a, b span) int { return cmp.Or(cmp.Compare(a.ci, b.ci), cmp.Compare(a.from, b.from)) })
 }
 
+// planCall is what one call of Plan was asked.
+type planCall struct {
+	jobs             []Deferrable
+	now, slots, room int
+}
+
 // greedy fills slots; jobs in first take the earliest slots there are before
 // anybody else chooses.
-func (p *Planner) greedy(jobs []Deferrable, now, slots, room int, first, order []int) SlotPlan {
+func (p *Planner) greedy(c *planCall, first, order []int) SlotPlan {
+	jobs, now, slots, room := c.jobs, c.now, c.slots, c.room
 	p.free = slices.Grow(p.free[:0], slots)[:slots]
 	for t := range p.free {
 		p.free[t] = room
