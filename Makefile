@@ -19,7 +19,7 @@ lint: ## static checks
 demo: build ## make a workload, replay it on the Chengdu example, write a report
 	bin/tianfu trace generate --world examples/chengdu.yaml --tasks 60000 --named 0.3 --load 1.02 --median 90m --sigma 1 --out out/demo
 	bin/tianfu replay --world examples/chengdu.yaml --tasks out/demo/jobs.csv --policy tianfu,fgd --html out/demo/report.html
-	@if command -v xdg-open >/dev/null; then xdg-open out/demo/report.html; elif command -v open >/dev/null; then open out/demo/report.html; else echo "look at out/demo/report.html"; fi
+	@xdg-open out/demo/report.html 2>/dev/null || open out/demo/report.html 2>/dev/null || echo "look at out/demo/report.html"
 
 bench: ## benchmarks of the rooms
 	go test -run '^$$' -bench . -benchmem ./...

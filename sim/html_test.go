@@ -113,7 +113,8 @@ func TestReportNeedsNoNetwork(t *testing.T) {
 }
 
 func TestEqualReportsGiveEqualBytes(t *testing.T) {
-	if page(t, evilReport()) != page(t, evilReport()) {
+	one, two := page(t, evilReport()), page(t, evilReport())
+	if one != two {
 		t.Error("two pages of one report differ")
 	}
 }

@@ -235,8 +235,8 @@ func thisMachine(ctx context.Context, eng engine.Engine) ([]byte, error) {
 	if probe, err := eng.Probe(ctx); err == nil && len(probe.Found) > 0 {
 		accelerator = fmt.Sprintf(", accelerator: %sx%d", probe.Found[0].Model, min(len(probe.Found), fleet.MaxDevices))
 	}
-	zone, _ := time.Now().Zone()
-	if zone = time.Local.String(); !fleet.KnownZone(zone) {
+	zone := time.Local.String()
+	if !fleet.KnownZone(zone) {
 		zone = "UTC"
 	}
 	return fmt.Appendf(nil, `# This machine, as tianfu found it. Change it as you like; docs/world.md has every key.

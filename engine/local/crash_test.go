@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"bufio"
 	"fmt"
 	"math/rand/v2"
@@ -35,7 +36,7 @@ func serveForTest(args []string) int {
 	}()
 	for n := first; ; n++ {
 		o := countedTask(n, ran)
-		if err := e.Start(nil, o); err != nil { //nolint:staticcheck // this engine needs no context
+		if err := e.Start(context.Background(), o); err != nil {
 			fmt.Println("failed", err)
 			return 1
 		}
