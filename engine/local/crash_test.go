@@ -1,8 +1,8 @@
 package local
 
 import (
-	"context"
 	"bufio"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
