@@ -12,6 +12,7 @@
     tip.style.left = Math.max(4, x + 14 + w > room ? x - 14 - w : x + 14) + "px";
     tip.style.top = Math.max(4, Math.min(innerHeight - h - 4, y - h / 2)) + "px";
   };
+  addEventListener("scroll", hide, { passive: true });
   // follow wires pointer and keys of an element: at(event) finds an index,
   // step(index, key) the next one, tell(index) shows it.
   const follow = (el, { at, step, tell, clear }) => {
