@@ -210,6 +210,42 @@ func TestTenantsSeeTheirOwn(t *testing.T) {
 	}
 }
 
+// TestRevokedTokenEnds revokes a token of a running server.
+func TestRevokedTokenEnds(t *testing.T) {
+	s := startServer(t)
+	c, ctx := s.client(), context.Background()
+	c.Token = s.tenantToken("a")
+	until := func(what string, want bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			_, err := c.Jobs(ctx, httpapi.ListQuery{})
+			if (err == nil) == want {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+	}
+	until("a new token is taken over", true)
+	code, out, errs := execute("token", "list", "--data", s.data, "-o", "json")
+	if code != 0 || strings.Contains(out, "tf_") {
+		t.Fatalf("token list: %s %s", out, errs)
+	}
+	var list []httpapi.Token
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range list {
+		if k.Tenant == "a" {
+			if code, _, errs := execute("token", "revoke", "--data", s.data, k.ID); code != 0 {
+				t.Fatal(errs)
+			}
+		}
+	}
+	until("a revoked token ends", false)
+}
+
 // TestBadRequests sends what nobody should; every answer is a problem document
 // and none is a fault of the server.
 func TestBadRequests(t *testing.T) {

@@ -99,12 +99,40 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", cfg.Fleet.Name, listener.Addr(), records)
-	return p.serveUntil(ctx, c, httpapi.New(c, tokens, version), listener, f.data)
+	go p.followTokens(ctx, f.data, tokens, logger)
+	return p.serveUntil(ctx, c, httpapi.New(c, tokens, version), listener)
+}
+
+// followTokens takes over changes that the token commands make to the file. A
+// file that cannot be read leaves the tokens as they were, and says so.
+func (p *program) followTokens(ctx context.Context, data string, t *httpapi.Tokens, logger *slog.Logger) {
+	var last time.Time // none: the file may have changed since it was read
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		st, err := os.Stat(tokenFile(data))
+		if err != nil || st.ModTime().Equal(last) {
+			continue
+		}
+		last = st.ModTime()
+		fresh, err := p.tokens(data, false)
+		if err != nil {
+			logger.Warn("the tokens were changed and cannot be read; the old ones hold", "error", err)
+			continue
+		}
+		t.Replace(fresh)
+		logger.Info("tokens taken over", "count", len(fresh.List()))
+	}
 }
 
 // serveUntil runs the centre and its API until the context ends or the centre
 // fails.
-func (p *program) serveUntil(ctx context.Context, c *live.Centre, api http.Handler, l net.Listener, data string) error {
+func (p *program) serveUntil(ctx context.Context, c *live.Centre, api http.Handler, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
