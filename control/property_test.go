@@ -242,7 +242,7 @@ func (c *scenario) check() error {
 		for m := a.Devices; m != 0; m &= m - 1 {
 			n.dev[bits.TrailingZeros16(m)] += int64(a.Share)
 		}
-		if want := request(specs[k.id], k.task); bits.OnesCount16(a.Devices) != want.Accelerators || a.CPU != int32(want.CPU) {
+		if want := specs[k.id].Request(k.task); bits.OnesCount16(a.Devices) != want.Accelerators || a.CPU != int32(want.CPU) {
 			return fmt.Errorf("%s/%d holds %d devices and %d CPU, asked for %d and %d", k.id, k.task, bits.OnesCount16(a.Devices), a.CPU, want.Accelerators, want.CPU)
 		}
 	}
@@ -256,16 +256,6 @@ func (c *scenario) check() error {
 				return fmt.Errorf("node %s device %d holds %d milli", d.ID, k, share)
 			}
 		}
-	}
-	return nil
-}
-
-func request(s *job.Spec, task int32) *job.Request {
-	for g := range s.Groups {
-		if task < int32(s.Groups[g].Count) {
-			return &s.Groups[g].Request
-		}
-		task -= int32(s.Groups[g].Count)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (b *JobBody) Spec() (*job.Spec, error) {
 	s := &job.Spec{
 		Name: b.Name, Tenant: job.Tenant(b.Tenant), Queue: job.Queue(b.Queue), Class: class, Priority: b.Priority, Gang: b.Gang,
 		Preemptible: b.Preemptible, Retries: b.Retries,
-		Topology:    field(f, "topology", b.Topology, parseTopology),
+		Topology:    field(f, "topology", b.Topology, job.ParseTopology),
 		ExpectedRun: field(f, "expected_run", b.ExpectedRun, unit.ParseDuration),
 		StartBy:     field(f, "start_by", b.StartBy, unit.ParseInstant),
 		Backoff:     field(f, "backoff", b.Backoff, unit.ParseDuration),
@@ -165,20 +165,6 @@ func (b *WorkBody) work(f *fields) (*job.Work, error) {
 		w.Mounts = append(w.Mounts, job.Mount(x))
 	}
 	return w, nil
-}
-
-func parseTopology(text string) (job.Topology, error) {
-	word, level, _ := strings.Cut(text, ":")
-	l, err := fleet.ParseLevel(level)
-	switch {
-	case err != nil:
-		return job.Topology{}, err
-	case word == "prefer":
-		return job.Topology{Mode: job.Prefer, Level: l}, nil
-	case word == "must":
-		return job.Topology{Mode: job.Must, Level: l}, nil
-	}
-	return job.Topology{}, fault.Invalidf("", "%q begins with neither prefer: nor must:", text)
 }
 
 func parseDependency(text string) (job.Dependency, error) {

@@ -121,3 +121,17 @@ func (s *Spec) Tasks() int {
 	}
 	return n
 }
+
+// Request returns what a task of the job asks of a node; nil when the job has
+// no such task.
+func (s *Spec) Request(task int32) *Request {
+	if task < 0 {
+		return nil
+	}
+	for g := range s.Groups {
+		if task -= int32(s.Groups[g].Count); task < 0 {
+			return &s.Groups[g].Request
+		}
+	}
+	return nil
+}

@@ -182,7 +182,10 @@ func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error)
 	if err != nil {
 		return engine.Order{}, fault.New(fault.Invalid, k.String(), "its work cannot be read: "+err.Error(), "")
 	}
-	r := requestOf(spec, k.Task)
+	r := spec.Request(int32(k.Task))
+	if r == nil {
+		return engine.Order{}, fault.New(fault.NotFound, k.String(), "the job has no such task", "")
+	}
 	o := engine.Order{
 		Key: k, Tenant: spec.Tenant, Command: w.Command, Image: w.Image, Env: w.Env, Network: w.Network, Processes: w.Processes,
 		CPU: r.CPU, Memory: r.Memory, TimeLimit: w.TimeLimit, StopSignal: w.StopSignal, Grace: w.Grace, Stack: r.Capability.Stack,
@@ -197,14 +200,4 @@ func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error)
 		o.Devices = append(o.Devices, engine.Device{Index: bits.TrailingZeros16(m)})
 	}
 	return o, nil
-}
-
-func requestOf(s *job.Spec, task int) *job.Request {
-	for g := range s.Groups {
-		if task < s.Groups[g].Count {
-			return &s.Groups[g].Request
-		}
-		task -= s.Groups[g].Count
-	}
-	return &job.Request{}
 }

@@ -31,8 +31,8 @@ func Prefix(ci []float64) []float64 {
 	return p
 }
 
-// sum is the sum of a prefix over [a, a+n), cut at its end.
-func sum(p []float64, a, n int) float64 {
+// Sum is the sum over [a, a+n), cut at the end, by the Prefix p.
+func Sum(p []float64, a, n int) float64 {
 	last := len(p) - 1
 	return p[min(a+n, last)] - p[min(a, last)]
 }
@@ -43,7 +43,7 @@ func sum(p []float64, a, n int) float64 {
 func LowestWindow(p []float64, at, length, limit, stride int) int {
 	best, least := 0, math.Inf(1)
 	for o := 0; o <= limit; o += stride {
-		if c := sum(p, at+o, length); c < least {
+		if c := Sum(p, at+o, length); c < least {
 			best, least = o, c
 		}
 	}
@@ -53,10 +53,10 @@ func LowestWindow(p []float64, at, length, limit, stride int) int {
 // CarbonTime returns the offset with the greatest carbon saved for each step
 // until the job would end (GAIA, ASPLOS 2024).
 func CarbonTime(p []float64, at, length, limit, stride int) int {
-	now := sum(p, at, length)
+	now := Sum(p, at, length)
 	best, most := 0, math.Inf(-1)
 	for o := 0; o <= limit; o += stride {
-		if v := (now - sum(p, at+o, length)) / float64(o+length); v > most {
+		if v := (now - Sum(p, at+o, length)) / float64(o+length); v > most {
 			best, most = o, v
 		}
 	}

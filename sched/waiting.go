@@ -231,12 +231,5 @@ func (e *entry) request(index int32) *job.Request {
 	if index < 0 || e.pending != nil && !slices.Contains(e.pending, index) {
 		return nil
 	}
-	for g := range e.spec.Groups {
-		if n := int32(e.spec.Groups[g].Count); index < n {
-			return &e.spec.Groups[g].Request
-		} else {
-			index -= n
-		}
-	}
-	return nil
+	return e.spec.Request(index)
 }

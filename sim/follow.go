@@ -84,7 +84,7 @@ func (t *Timed) taskEnded(r *control.Record) {
 	delete(t.attempts, key)
 	res := &t.Results[t.byID[r.Job]]
 	spec := t.specOf(r.Job)
-	q := requestOf(spec, r.Task)
+	q := spec.Request(r.Task)
 	milliHours := float64(q.Accelerators) * float64(q.Share) * held.Hours()
 	if r.Ending == control.Succeeded {
 		t.Totals.GoodMilliHours += milliHours
@@ -106,15 +106,6 @@ func (t *Timed) taskEnded(r *control.Record) {
 }
 
 func (t *Timed) modelOf(n int32) fleet.Model { return t.state.Capacity().Node(n).Model }
-
-func requestOf(s *job.Spec, task int32) *job.Request {
-	for g := range s.Groups {
-		if task -= int32(s.Groups[g].Count); task < 0 {
-			return &s.Groups[g].Request
-		}
-	}
-	return &s.Groups[len(s.Groups)-1].Request
-}
 
 // meterNode brings the power of a node up to date.
 func (t *Timed) meterNode(n int32) {

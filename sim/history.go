@@ -118,7 +118,7 @@ func (h *History) see(t *Timed, r *control.Record) {
 		return
 	}
 	spec := t.specOf(r.Job)
-	held := sign * h.amount(requestOf(spec, r.Task))
+	held := sign * h.amount(spec.Request(r.Task))
 	h.holding[min(int(spec.Class), len(classNames)-1)] += held
 	slot, named := h.slots[spec.Tenant]
 	if !named {

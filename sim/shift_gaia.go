@@ -102,7 +102,7 @@ func (g *Gaia) one(policy string, j *gaiaJob) (carbon float64, runs int, waits f
 	limit := j.limit()
 	ahead := g.ci[j.arrival:]
 	whole := func(at int) (float64, int, float64, int) {
-		return total(g.prefix, j.arrival+at, j.length), 1, float64(at) / gaiaHour, at + j.length
+		return sched.Sum(g.prefix, j.arrival+at, j.length), 1, float64(at) / gaiaHour, at + j.length
 	}
 	switch policy {
 	case "no-wait":
@@ -153,7 +153,7 @@ func (g *Gaia) Reserved(r int) ShiftResult {
 	free, next, last := r, 0, 0
 	start := func(i, at int, reserved bool) {
 		j := &g.jobs[i]
-		out.Total += total(g.prefix, at, j.length) * float64(j.cpus)
+		out.Total += sched.Sum(g.prefix, at, j.length) * float64(j.cpus)
 		out.Wait += float64(at-j.arrival) / gaiaHour / float64(len(g.jobs))
 		last = max(last, at)
 		if reserved {

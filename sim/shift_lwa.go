@@ -66,7 +66,7 @@ func WaitAwhile(p WaitAwhileParams) WaitAwhileResult {
 	prefix := sched.Prefix(truth)
 	for _, j := range p.Jobs {
 		at := cheapestStart(prefix, j, min(j.Start+j.Length, len(truth)-1))
-		base += total(prefix, at, j.Length)
+		base += sched.Sum(prefix, at, j.Length)
 	}
 	seeds := p.Seeds
 	if p.Error == 0 || seeds < 1 {
@@ -96,9 +96,9 @@ func (p *WaitAwhileParams) emissions(forecast, truth []float64) float64 {
 		last := min(p.deadline(j), len(forecast)-1)
 		switch {
 		case last-j.Start+1 < j.Length:
-			spent += total(truth, j.Start, j.Length)
+			spent += sched.Sum(truth, j.Start, j.Length)
 		case !p.Interrupting:
-			spent += total(truth, cheapestStart(guess, j, last), j.Length)
+			spent += sched.Sum(truth, cheapestStart(guess, j, last), j.Length)
 		default:
 			// Every slot not above the length-th smallest value: ties add slots.
 			window := forecast[j.Start : last+1]
@@ -109,7 +109,7 @@ func (p *WaitAwhileParams) emissions(forecast, truth []float64) float64 {
 			}
 			for i, v := range window {
 				if v <= limit {
-					spent += total(truth, j.Start+i, 1)
+					spent += sched.Sum(truth, j.Start+i, 1)
 				}
 			}
 		}
@@ -122,16 +122,11 @@ func (p *WaitAwhileParams) emissions(forecast, truth []float64) float64 {
 func cheapestStart(prefix []float64, j FixedJob, last int) int {
 	best := j.Start
 	for s := j.Start; s+j.Length-1 <= last; s++ {
-		if total(prefix, s, j.Length) < total(prefix, best, j.Length) {
+		if sched.Sum(prefix, s, j.Length) < sched.Sum(prefix, best, j.Length) {
 			best = s
 		}
 	}
 	return best
-}
-
-func total(prefix []float64, at, n int) float64 {
-	last := len(prefix) - 1
-	return prefix[min(at+n, last)] - prefix[min(at, last)]
 }
 
 // deadline returns the slot of the job's deadline.

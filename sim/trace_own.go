@@ -72,7 +72,7 @@ func (r *ownRow) arrival(p *specPool) (Arrival, error) {
 	case !(r.StartBy >= 0 && r.StartBy <= maxTime):
 		return Arrival{}, fault.Invalidf("start_by_s", "%g is out of range", r.StartBy)
 	}
-	topology, err := parseTopology(r.Topology)
+	topology, err := job.ParseTopology(r.Topology)
 	if err != nil {
 		return Arrival{}, err
 	}
@@ -94,30 +94,6 @@ func (r *ownRow) arrival(p *specPool) (Arrival, error) {
 	}, nil
 }
 
-// parseTopology reads "prefer:segment" or "must:host"; empty is no wish.
-func parseTopology(text string) (job.Topology, error) {
-	if text == "" {
-		return job.Topology{}, nil
-	}
-	word, level, _ := strings.Cut(text, ":")
-	mode, ok := map[string]job.TopologyMode{"prefer": job.Prefer, "must": job.Must}[word]
-	l, err := fleet.ParseLevel(level)
-	if !ok || err != nil {
-		return job.Topology{}, fault.New(fault.Invalid, "topology", strconv.Quote(text)+" is not a topology wish", "write prefer:segment or must:host")
-	}
-	return job.Topology{Mode: mode, Level: l}, nil
-}
-
-func topologyText(t job.Topology) string {
-	switch t.Mode {
-	case job.Prefer:
-		return "prefer:" + t.Level.String()
-	case job.Must:
-		return "must:" + t.Level.String()
-	}
-	return ""
-}
-
 func rowOf(a *Arrival) ownRow {
 	s := a.Spec
 	g := &s.Groups[0]
@@ -130,7 +106,7 @@ func rowOf(a *Arrival) ownRow {
 		Submit: time.Duration(a.Submit).Seconds(), Run: max(a.Run, 0).Seconds(), Expected: s.ExpectedRun.Seconds(),
 		Tasks: g.Count, Gang: s.Gang, CPU: int32(g.Request.CPU), Memory: int32(g.Request.Memory),
 		Accelerators: g.Request.Accelerators, Share: int32(g.Request.Share), Models: strings.Join(models, "|"), Preemptible: s.Preemptible,
-		Topology: topologyText(s.Topology), Partition: g.Request.Partition, MinMemory: int32(g.Request.Capability.MinMemory),
+		Topology: s.Topology.String(), Partition: g.Request.Partition, MinMemory: int32(g.Request.Capability.MinMemory),
 		Precisions: strings.Join(g.Request.Capability.Precisions, "|"), Stack: g.Request.Capability.Stack, StartBy: time.Duration(s.StartBy).Seconds(),
 	}
 }
