@@ -155,11 +155,11 @@ func (d *reader) task(r *Record) {
 	r.Job, r.Task, r.Attempt = job.ID(d.uvarint()), d.int32(), d.int32()
 }
 
-func (d *reader) exit() Exit {
+func (d *reader) exit() *Exit {
 	if d.byte() == 0 {
-		return Exit{}
+		return nil
 	}
-	return Exit{Code: int32(d.varint()), Detail: d.string(), Usage: Usage{
+	return &Exit{Code: int32(d.varint()), Detail: d.string(), Usage: Usage{
 		CPUMicros: d.varint(), MemoryPeak: d.varint(), ByteSeconds: d.varint(), WallMicros: d.varint()}}
 }
 

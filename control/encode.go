@@ -42,7 +42,7 @@ func AppendRecord(b []byte, r *Record) []byte {
 		return binary.AppendUvarint(b, uint64(r.For))
 	case Ended:
 		b = binary.AppendUvarint(append(appendTask(b, r), byte(r.Ending)), uint64(r.Node))
-		return appendExit(b, &r.Exit)
+		return appendExit(b, r.Exit)
 	case JobExpired:
 		b = binary.AppendUvarint(b, uint64(r.Job))
 		return appendReason(b, &r.Reason)
@@ -73,7 +73,7 @@ func appendTask(b []byte, r *Record) []byte {
 
 // appendExit appends a single 0 for an end that no engine told of.
 func appendExit(b []byte, e *Exit) []byte {
-	if *e == (Exit{}) {
+	if e == nil {
 		return append(b, 0)
 	}
 	b = binary.AppendVarint(append(b, 1), int64(e.Code))

@@ -131,9 +131,8 @@ func (s *State) foldEnded(r *Record) {
 	s.tenants[n].Add(s.cap.Alloc(t.alloc), -1)
 	s.cap.Release(t.alloc)
 	t.running = false
-	if r.Exit != (Exit{}) {
-		e := r.Exit
-		t.exit = &e
+	if r.Exit != nil {
+		t.exit = r.Exit
 	}
 	j.running--
 	over := j.phase > Running || j.spec.Gang && j.failed

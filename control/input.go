@@ -46,8 +46,8 @@ type Input struct {
 	Health  fleet.Health
 	Cordon  bool
 	Drain   bool
-	Exit    Exit // of an exited report
-	Tag     int  // the driver's own; it comes back with what became of the input
+	Exit    *Exit // of an exited report; nil when nobody told
+	Tag     int   // the driver's own; it comes back with what became of the input
 }
 
 // Exit is how an attempt ended and what it used, as its engine says.

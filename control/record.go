@@ -61,7 +61,7 @@ type Record struct {
 	Profile int16
 	End     unit.Instant // expected; Never = unknown
 	Ending  Ending
-	Exit    Exit
+	Exit    *Exit // nil when no engine told
 	Cause   EvictCause
 	Cancel  CancelCause
 	For     job.ID // who a preemption makes room for, or which dependency failed

@@ -50,7 +50,10 @@ func (f *feed) publish(s *control.State, records []control.Record) {
 			continue
 		}
 		j, _ := s.Summary(r.Job)
-		e := Event{Sequence: f.next, At: r.At, Kind: kind, Job: r.Job, Tenant: j.Spec.Tenant, Task: r.Task, Attempt: r.Attempt, Phase: j.Phase.String(), Detail: r.Exit.Detail}
+		e := Event{Sequence: f.next, At: r.At, Kind: kind, Job: r.Job, Tenant: j.Spec.Tenant, Task: r.Task, Attempt: r.Attempt, Phase: j.Phase.String()}
+		if r.Exit != nil {
+			e.Detail = r.Exit.Detail
+		}
 		f.events = append(f.events, e)
 		f.next++
 	}

@@ -171,7 +171,7 @@ func (c *Centre) notStarted(ctx context.Context, k engine.Key, why error) {
 	detail := why.Error()
 	c.send(ctx, ask{input: control.Input{
 		Kind: control.Exited, Job: k.Job, Task: int32(k.Task), Attempt: int32(k.Generation), Ending: control.TaskFailed,
-		Exit: control.Exit{Code: -1, Detail: "not-started: " + detail[:min(len(detail), 480)]},
+		Exit: &control.Exit{Code: -1, Detail: "not-started: " + detail[:min(len(detail), 480)]},
 	}})
 }
 

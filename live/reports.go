@@ -99,7 +99,7 @@ func (c *Centre) ending(r *engine.Report) control.Ending {
 	return control.TaskFailed
 }
 
-func exitOf(r *engine.Report) control.Exit {
+func exitOf(r *engine.Report) *control.Exit {
 	detail := string(r.Exit.Cause)
 	if r.Exit.Signal != "" {
 		detail += " " + r.Exit.Signal
@@ -110,7 +110,7 @@ func exitOf(r *engine.Report) control.Exit {
 	if len(detail) > 512 {
 		detail = detail[:512]
 	}
-	return control.Exit{Code: int32(r.Exit.Code), Detail: detail, Usage: control.Usage{
+	return &control.Exit{Code: int32(r.Exit.Code), Detail: detail, Usage: control.Usage{
 		CPUMicros: r.Usage.CPUMicros, MemoryPeak: r.Usage.MemoryPeak, ByteSeconds: r.Usage.ByteSeconds, WallMicros: r.Usage.WallMicros}}
 }
 
