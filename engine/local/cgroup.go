@@ -24,7 +24,7 @@ import (
 type cgroupSite struct {
 	Version     int      `json:"version"` // 1, 2, or 0 for none
 	Mount       string   `json:"mount"`
-	Parent      string   `json:"parent"`      // e.g. "/tianfu.slice"
+	Parent      string   `json:"parent"`      // e.g. "/tianfu-1b2c3d4e.slice"
 	Controllers []string `json:"controllers"` // of cpu, memory, pids: those in force
 }
 
@@ -124,6 +124,15 @@ func (s cgroupSite) load(name string) *cgroup {
 		return nil
 	}
 	return c
+}
+
+// leave removes the parent of the tasks' cgroups where none is left below it;
+// the kernel refuses while tasks run.
+func (s cgroupSite) leave() {
+	os.Remove(filepath.Join(s.Mount, s.Parent))
+	for _, c := range []string{"cpu", "cpuacct", "memory", "pids"} {
+		os.Remove(filepath.Join(s.Mount, c, s.Parent))
+	}
 }
 
 // hierarchy names the v1 controllers we use; the library's own choice would

@@ -104,7 +104,7 @@ func TestImage(t *testing.T) {
 	if e.site.cgroups.Version != 0 && e.site.cgroups.load(o.Key.String()) != nil {
 		t.Error("its cgroup is still there")
 	}
-	if left, _ := filepath.Glob("/sys/fs/cgroup/*/tianfu.slice/" + o.Key.String()); len(left) > 0 {
+	if left, _ := filepath.Glob("/sys/fs/cgroup/*/tianfu-*.slice/" + o.Key.String()); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

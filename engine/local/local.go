@@ -8,6 +8,8 @@ package local
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,7 +34,9 @@ type Options struct {
 	Hide []string
 	// Show names directories that every task sees read-only, besides the system.
 	Show []string
-	// CgroupParent is where tasks' cgroups are made; empty is /tianfu.slice.
+	// CgroupParent is where tasks' cgroups are made; empty is a slice of this
+	// engine's own, named after Dir: two engines of one machine give out the same
+	// keys and must not find each other's tasks.
 	CgroupParent string
 	// UIDBase is the first of the users given to tenants when the server is
 	// root; 0 is 1900000000, negative keeps the server's own user.
@@ -93,7 +97,7 @@ func Open(o Options) (*Engine, error) {
 		return nil, err
 	}
 	o.Dir = abs
-	o.CgroupParent = cmp.Or(o.CgroupParent, "/tianfu.slice")
+	o.CgroupParent = cmp.Or(o.CgroupParent, ownSlice(o.Dir))
 	o.UIDBase = cmp.Or(o.UIDBase, defaultUIDBase)
 	o.Interval = cmp.Or(o.Interval, 10*time.Second)
 	o.AtMost = cmp.Or(o.AtMost, engine.LevelSandbox)
@@ -165,6 +169,9 @@ func (e *Engine) Close() error {
 	}
 	close(e.reports)
 	e.shims.Close()
+	if e.site.cgroups.Parent == ownSlice(e.opts.Dir) {
+		e.site.cgroups.leave()
+	}
 	return e.lock.Close()
 }
 
@@ -336,4 +343,10 @@ func keyOf(name string) (engine.Key, bool) {
 	}
 	k, err := engine.ParseKey(name)
 	return k, err == nil
+}
+
+// ownSlice names the slice of the engine in a directory.
+func ownSlice(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return "/tianfu-" + hex.EncodeToString(sum[:4]) + ".slice"
 }
