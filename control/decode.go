@@ -189,9 +189,13 @@ func (d *reader) reservation() *sched.Reservation {
 
 func (d *reader) spec() *job.Spec {
 	s := &job.Spec{Name: d.string(), Tenant: job.Tenant(d.string()), Queue: job.Queue(d.string()), Class: job.Class(d.byte())}
-	d.flags(&s.Gang, &s.Preemptible)
+	var hasDeadline bool
+	d.flags(&s.Gang, &s.Preemptible, &hasDeadline)
 	s.Topology = job.Topology{Mode: job.TopologyMode(d.byte()), Level: fleet.Level(d.byte())}
 	s.Priority, s.ExpectedRun, s.StartBy = int32(d.varint()), time.Duration(d.varint()), unit.Instant(d.varint())
+	if hasDeadline {
+		s.Deadline = unit.Instant(d.varint())
+	}
 	for range d.count() {
 		if s.ExpectedRunOn == nil {
 			s.ExpectedRunOn = map[fleet.Model]time.Duration{}

@@ -130,10 +130,13 @@ func appendSpec(b []byte, s *job.Spec) []byte {
 	b = appendString(b, s.Name)
 	b = appendString(b, string(s.Tenant))
 	b = appendString(b, string(s.Queue))
-	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible), byte(s.Topology.Mode), byte(s.Topology.Level))
+	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible, s.Deadline != 0), byte(s.Topology.Mode), byte(s.Topology.Level))
 	b = binary.AppendVarint(b, int64(s.Priority))
 	b = binary.AppendVarint(b, int64(s.ExpectedRun))
 	b = binary.AppendVarint(b, int64(s.StartBy))
+	if s.Deadline != 0 { // behind a flag, so that logs without it keep their bytes
+		b = binary.AppendVarint(b, int64(s.Deadline))
+	}
 	b = binary.AppendUvarint(b, uint64(len(s.ExpectedRunOn)))
 	if len(s.ExpectedRunOn) > 0 {
 		models := make([]string, 0, len(s.ExpectedRunOn))

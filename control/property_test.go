@@ -106,6 +106,9 @@ func randomSpec(rng *rand.Rand, number int, now unit.Instant) *job.Spec {
 	}
 	if rng.IntN(5) == 0 {
 		s.StartBy = now.Add(time.Duration(rng.IntN(200)) * time.Second)
+		if number%2 == 0 {
+			s.Deadline = s.StartBy.Add(time.Hour)
+		}
 	}
 	return s
 }

@@ -25,6 +25,7 @@ type JobBody struct {
 	Preemptible bool        `json:"preemptible,omitempty" doc:"Higher priorities may take its place"`
 	ExpectedRun string      `json:"expected_run,omitempty" doc:"What planning may assume" example:"30m"`
 	StartBy     string      `json:"start_by,omitempty" format:"date-time" doc:"Latest start; the job ends with its reason when it passes"`
+	Deadline    string      `json:"deadline,omitempty" format:"date-time" doc:"When the work should have ended; planning may start it later, within this"`
 	Retries     int         `json:"retries,omitempty" minimum:"0" maximum:"1000" doc:"More tries after a failed one"`
 	Backoff     string      `json:"backoff,omitempty" doc:"Wait before the first of these; doubles" example:"10s"`
 	After       []string    `json:"after,omitempty" maxItems:"64" doc:"Jobs to wait for: j-1 must complete, any:j-1 must end"`
@@ -101,6 +102,7 @@ func (b *JobBody) Spec() (*job.Spec, error) {
 		Topology:    field(f, "topology", b.Topology, job.ParseTopology),
 		ExpectedRun: field(f, "expected_run", b.ExpectedRun, unit.ParseDuration),
 		StartBy:     field(f, "start_by", b.StartBy, unit.ParseInstant),
+		Deadline:    field(f, "deadline", b.Deadline, unit.ParseInstant),
 		Backoff:     field(f, "backoff", b.Backoff, unit.ParseDuration),
 	}
 	for _, a := range b.After {

@@ -56,6 +56,10 @@ func (s *Spec) Check() error {
 		return bad("expected_run", "must be from 0 to 100 years")
 	case s.StartBy < 0:
 		return bad("start_by", "must not be negative")
+	case s.Deadline < 0 || s.Deadline == unit.Never:
+		return bad("deadline", "must be an instant")
+	case s.Deadline != 0 && s.StartBy >= s.Deadline:
+		return bad("start_by", "is not before the deadline")
 	case s.Topology.Mode > Must:
 		return bad("topology.mode", "is not anywhere, prefer or must")
 	case s.Topology.Mode != Anywhere && !s.Gang:

@@ -92,6 +92,9 @@ type Spec struct {
 	// StartBy is the latest start; when it passes unplaced, the job ends with
 	// its reason. 0 = no limit.
 	StartBy unit.Instant
+	// Deadline is when the work should have ended; planning may move the start
+	// within it. 0 = none. A job that misses it runs on.
+	Deadline unit.Instant
 	// Retries is how often a task that failed is tried again, Backoff the wait
 	// before the first of these tries; it doubles with each, up to MaxBackoff.
 	Retries int
