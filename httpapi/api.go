@@ -11,8 +11,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tianfu/fault"
 	"tianfu/live"
@@ -27,19 +25,28 @@ const (
 	defaultPage = 100
 )
 
+// Options are what the API of a centre is opened with.
+type Options struct {
+	Tokens  *Tokens
+	Version string
+	// ChangeTokens changes the tokens where they are kept, alone, and takes the
+	// change over; nil = they cannot be changed through the API.
+	ChangeTokens func(change func(*Tokens) error) error
+}
+
 // Server is the API of one centre.
 type Server struct {
+	o       Options
 	centre  *live.Centre
-	tokens  *Tokens
 	api     huma.API
 	mux     *http.ServeMux
-	metrics *prometheus.Registry
+	metrics *metrics
 }
 
 // New returns the API of a centre.
-func New(c *live.Centre, t *Tokens, version string) *Server {
-	s := &Server{centre: c, tokens: t, mux: http.NewServeMux(), metrics: prometheus.NewRegistry()}
-	cfg := huma.DefaultConfig("Tianfu", version)
+func New(c *live.Centre, o Options) *Server {
+	s := &Server{o: o, centre: c, mux: http.NewServeMux()}
+	cfg := huma.DefaultConfig("Tianfu", o.Version)
 	cfg.Info.Description = "Jobs, queues and nodes of a computing centre. Errors are problem documents (RFC 9457); quantities are text with units."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""
 	cfg.CreateHooks = nil // no links to schemas in replies
@@ -48,39 +55,50 @@ func New(c *live.Centre, t *Tokens, version string) *Server {
 	s.api = humago.New(s.mux, cfg)
 	s.routeJobs()
 	s.routeNodes()
+	s.routeTokens()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)
 	s.mux.HandleFunc("GET /v1/events", s.streamEvents)
 	s.mux.HandleFunc("GET /{$}", s.docs)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	s.describeStreams()
-	s.metrics.MustRegister(&collector{centre: c})
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	s.metrics = newMetrics()
+	s.mux.HandleFunc("GET /metrics", s.serveMetrics)
 	return s
 }
 
-// open are the paths that need no token.
-func open(path string) bool {
-	return path == "/" || path == "/healthz" || path == "/openapi.json" || path == "/openapi.yaml" || path == "/openapi-3.0.json" || path == "/openapi-3.0.yaml"
-}
-
-// ServeHTTP checks the token and serves the request.
+// ServeHTTP finds out who calls, whether they may, and serves the request.
+// access.go says who may use which route.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	if !open(r.URL.Path) {
-		who, err := s.tokens.identify(r.Header.Get("Authorization"), time.Now())
+	_, pattern := s.mux.Handler(r)
+	if to, known := access[pattern]; !known || len(to.roles) > 0 {
+		who, err := s.identify(r)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			writeProblem(w, http.StatusUnauthorized, err)
 			return
 		}
+		if pattern == "" {
+			writeProblem(w, http.StatusNotFound, fault.New(fault.NotFound, r.URL.Path, "no such route", "see /openapi.json"))
+			return
+		}
+		if err := who.authorize(pattern); err != nil {
+			writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
+			return
+		}
 		r = r.WithContext(withIdentity(r.Context(), who))
 	}
-	if _, pattern := s.mux.Handler(r); pattern == "" {
-		writeProblem(w, http.StatusNotFound, fault.New(fault.NotFound, r.URL.Path, "no such route", "see /openapi.json"))
-		return
-	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// identify finds out who makes a request.
+func (s *Server) identify(r *http.Request) (Caller, error) {
+	secret, ok := bearer(r.Header.Get("Authorization"))
+	if !ok {
+		return Caller{}, errNoToken
+	}
+	return s.o.Tokens.identify(secret, time.Now())
 }
 
 // problem turns an error into a problem document with the status of its kind.

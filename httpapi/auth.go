@@ -4,49 +4,69 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"tianfu/fault"
 	"tianfu/job"
 )
 
-// Role says what a token may do.
-type Role string
-
-// The roles. An operator does everything; an auditor reads everything; a tenant
-// user works with the jobs of its tenant and sees others only as load.
+// Bounds of identities.
 const (
-	Operator   Role = "operator"
-	Auditor    Role = "auditor"
-	TenantUser Role = "tenant-user"
+	maxTokens     = 100_000
+	maxTenant     = 128
+	maxCredential = 16 << 10 // a bearer header; tokens of providers that list groups are long
+	maxLife       = 10 * 365 * 24 * time.Hour
 )
 
 // Token is a bearer token as it is kept: never itself, only its hash.
 type Token struct {
 	ID      string     `json:"id"`
-	SHA256  string     `json:"sha256"`
+	SHA256  string     `json:"sha256,omitempty"`
+	Name    string     `json:"name,omitempty"`
 	Role    Role       `json:"role"`
 	Tenant  job.Tenant `json:"tenant,omitempty"`
+	Scopes  []Scope    `json:"scopes,omitempty"` // none = all that the role has
 	Created time.Time  `json:"created"`
 	Expires time.Time  `json:"expires,omitzero"` // zero = never
 	Revoked bool       `json:"revoked,omitempty"`
 }
 
-// Tokens are the tokens of a centre.
-type Tokens struct {
-	mu   sync.RWMutex
-	list []Token
+// Grant is what a new token is asked to be.
+type Grant struct {
+	Name   string // for people; at most 128 bytes
+	Role   Role
+	Tenant job.Tenant
+	Scopes []Scope
+	Life   time.Duration // 0 = until revoked
 }
 
-// maxTokens bounds the list.
-const maxTokens = 100_000
+func (g *Grant) check() error {
+	if err := g.Role.check(g.Tenant); err != nil {
+		return err
+	}
+	if g.Life < 0 || g.Life > maxLife {
+		return fault.New(fault.Invalid, "expires", g.Life.String()+" is not between nothing and ten years", "write it like 24h")
+	}
+	if len(g.Name) > 128 || strings.ContainsFunc(g.Name, unprintable) {
+		return fault.New(fault.Invalid, "name", "is longer than 128 bytes or holds a control character", "use a plain name")
+	}
+	return checkScopes(g.Scopes)
+}
+
+// Tokens are the tokens of a centre.
+type Tokens struct {
+	mu     sync.RWMutex
+	list   []Token
+	byHash map[string]int // place in list
+}
 
 // ParseTokens reads what Encode wrote.
 func ParseTokens(b []byte) (*Tokens, error) {
@@ -54,7 +74,15 @@ func ParseTokens(b []byte) (*Tokens, error) {
 	if err := json.Unmarshal(b, &t.list); err != nil {
 		return nil, fault.New(fault.Invalid, "tokens", "cannot be read: "+err.Error(), "restore the file, or: tianfu token reset")
 	}
+	t.index()
 	return t, nil
+}
+
+func (t *Tokens) index() {
+	t.byHash = make(map[string]int, len(t.list))
+	for i := range t.list {
+		t.byHash[t.list[i].SHA256] = i
+	}
 }
 
 // Encode renders the tokens for keeping; it holds no secret.
@@ -72,52 +100,72 @@ func (t *Tokens) List() []Token {
 }
 
 // Create makes a token and returns the secret, which is shown once.
-func (t *Tokens) Create(role Role, tenant job.Tenant, now time.Time, life time.Duration) (secret string, made Token, err error) {
-	switch {
-	case role != Operator && role != Auditor && role != TenantUser:
-		return "", made, fault.New(fault.Invalid, "role", string(role)+" is not a role", "use operator, auditor or tenant-user")
-	case role == TenantUser && tenant == "":
-		return "", made, fault.New(fault.Invalid, "tenant", "is missing", "a tenant user belongs to a tenant")
-	case life < 0:
-		return "", made, fault.New(fault.Invalid, "expires", "lies in the past", "")
+func (t *Tokens) Create(g Grant, now time.Time) (secret string, made Token, err error) {
+	if err := g.check(); err != nil {
+		return "", made, err
 	}
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
 		return "", made, err
 	}
 	secret = "tf_" + base64.RawURLEncoding.EncodeToString(raw)
-	made = Token{SHA256: hash(secret), Role: role, Tenant: tenant, Created: now.UTC().Truncate(time.Second)}
+	made = Token{SHA256: hash(secret), Name: g.Name, Role: g.Role, Tenant: g.Tenant, Scopes: slices.Clone(g.Scopes), Created: now.UTC().Truncate(time.Second)}
 	made.ID = made.SHA256[:12]
-	if life > 0 {
-		made.Expires = made.Created.Add(life)
+	if g.Life > 0 {
+		made.Expires = made.Created.Add(g.Life)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.prune(now)
 	if len(t.list) >= maxTokens {
 		return "", made, fault.New(fault.Exhausted, "tokens", "there are 100,000 already", "revoke some")
 	}
 	t.list = append(t.list, made)
+	t.index()
 	return secret, made, nil
+}
+
+// kept is how long a token that has ended stays listed.
+const kept = 30 * 24 * time.Hour
+
+// prune forgets tokens that expired long ago, so that short-lived ones never
+// fill the list.
+func (t *Tokens) prune(now time.Time) {
+	t.list = slices.DeleteFunc(t.list, func(k Token) bool { return !k.Expires.IsZero() && now.Sub(k.Expires) > kept })
+}
+
+// Find returns a token by its ID.
+func (t *Tokens) Find(id string) (Token, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for i := range t.list {
+		if t.list[i].ID == id {
+			return t.list[i], nil
+		}
+	}
+	return Token{}, fault.New(fault.NotFound, "token "+quoted(id), "no such token", "see: tianfu token list")
 }
 
 // Revoke ends a token.
 func (t *Tokens) Revoke(id string) error {
+	if _, err := t.Find(id); err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.list {
 		if t.list[i].ID == id {
 			t.list[i].Revoked = true
-			return nil
 		}
 	}
-	return fault.New(fault.NotFound, "token "+id, "no such token", "see: tianfu token list")
+	return nil
 }
 
 // Replace takes over another list, as read from the file.
 func (t *Tokens) Replace(other *Tokens) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.list = other.list
+	t.list, t.byHash = other.list, other.byHash
 }
 
 func hash(secret string) string {
@@ -125,53 +173,44 @@ func hash(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// identify finds whose token a header carries. The message does not say what
-// was wrong with it.
-func (t *Tokens) identify(header string, now time.Time) (Token, error) {
-	denied := fault.New(fault.Denied, "authorization", "no valid token", "send one: Authorization: Bearer tf_...")
-	secret, ok := strings.CutPrefix(header, "Bearer ")
-	if !ok || len(secret) > 256 {
-		return Token{}, denied
-	}
+// errNoToken does not say what was wrong with a token.
+var errNoToken = fault.New(fault.Denied, "authorization", "no valid token", "send one: Authorization: Bearer tf_...")
+
+// identify finds whose token it is. The look-up is by the hash of what was sent,
+// so its time tells nothing of a secret.
+func (t *Tokens) identify(secret string, now time.Time) (Caller, error) {
 	h := hash(secret)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for i := range t.list {
-		k := &t.list[i]
-		if subtle.ConstantTimeCompare([]byte(k.SHA256), []byte(h)) == 1 {
-			if k.Revoked || !k.Expires.IsZero() && now.After(k.Expires) {
-				return Token{}, denied
-			}
-			return *k, nil
-		}
+	i, ok := t.byHash[h]
+	if !ok {
+		return Caller{}, errNoToken
 	}
-	return Token{}, denied
+	k := &t.list[i]
+	if k.Revoked || !k.Expires.IsZero() && !now.Before(k.Expires) {
+		return Caller{}, errNoToken
+	}
+	return Caller{ID: k.ID, Name: k.Name, Role: k.Role, Tenant: k.Tenant, Scopes: k.Scopes}, nil
+}
+
+// bearer returns what an Authorization header carries.
+func bearer(header string) (string, bool) {
+	scheme, secret, ok := strings.Cut(header, " ")
+	return secret, ok && strings.EqualFold(scheme, "Bearer") && secret != "" && len(secret) <= maxCredential
 }
 
 type identityKey struct{}
 
-func withIdentity(ctx context.Context, t Token) context.Context {
-	return context.WithValue(ctx, identityKey{}, t)
+func withIdentity(ctx context.Context, k Caller) context.Context {
+	return context.WithValue(ctx, identityKey{}, k)
 }
 
-func identity(ctx context.Context) Token {
-	t, _ := ctx.Value(identityKey{}).(Token)
-	return t
+func identity(ctx context.Context) Caller {
+	k, _ := ctx.Value(identityKey{}).(Caller)
+	return k
 }
 
-// mayWrite tells whether a token may change things of a tenant.
-func (t Token) mayWrite(tenant job.Tenant) bool {
-	return t.Role == Operator || t.Role == TenantUser && t.Tenant == tenant
-}
+// quoted renders foreign text for a message, bounded.
+func quoted(s string) string { return strconv.Quote(s[:min(len(s), 64)]) }
 
-// maySee tells whether a token may see things of a tenant.
-func (t Token) maySee(tenant job.Tenant) bool {
-	return t.Role == Operator || t.Role == Auditor || t.Tenant == tenant
-}
-
-func operatorOnly(t Token, what string) error {
-	if t.Role != Operator {
-		return fault.New(fault.Denied, what, "is for operators", "use an operator's token")
-	}
-	return nil
-}
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }

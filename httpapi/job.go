@@ -68,7 +68,14 @@ type Reason struct {
 	Ahead      string         `json:"ahead,omitempty" doc:"The job whose turn or reservation blocks"`
 }
 
-func reasonOf(r *control.Reason) *Reason {
+// reasonOf renders a reason for a caller: a job of another tenant that stands
+// ahead is not named.
+func reasonOf(st *control.State, who Caller, r *control.Reason) *Reason {
+	shown := *r
+	if j, ok := st.Summary(r.Ahead); !ok || !who.maySee(j.Spec.Tenant) {
+		shown.Ahead = 0
+	}
+	r = &shown
 	out := &Reason{Cause: r.Dominant.String(), Text: r.String(), Considered: r.Considered}
 	for c, n := range r.Excluded {
 		if n > 0 {
@@ -189,7 +196,10 @@ func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, err
 		out.Nodes = append(out.Nodes, string(n))
 	}
 	if !r.Starts {
-		out.Reason = reasonOf(&r.Reason)
+		err = s.centre.View(ctx, func(st *control.State) { out.Reason = reasonOf(st, identity(ctx), &r.Reason) })
+		if err != nil {
+			return nil, problem(err)
+		}
 	}
 	return &submitOutput{Status: http.StatusOK, Body: out}, nil
 }
@@ -206,7 +216,7 @@ func (s *Server) visible(ctx context.Context, id job.ID) (Job, error) {
 			return
 		}
 		found, tenant = true, j.Spec.Tenant
-		out = s.jobOf(st, &j)
+		out = s.jobOf(st, identity(ctx), &j)
 	})
 	if err != nil {
 		return out, problem(err)
@@ -276,7 +286,7 @@ func (s *Server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 			if !who.maySee(j.Spec.Tenant) || in.Tenant != "" && string(j.Spec.Tenant) != in.Tenant || in.Phase != "" && j.Phase.String() != in.Phase {
 				continue
 			}
-			out.Body.Jobs = append(out.Body.Jobs, s.jobOf(st, &j))
+			out.Body.Jobs = append(out.Body.Jobs, s.jobOf(st, who, &j))
 		}
 	})
 	return out, problem(err)
@@ -286,14 +296,14 @@ func (s *Server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 const maxExamined = 20_000
 
 // jobOf renders a job; its tasks when they were asked for.
-func (s *Server) jobOf(st *control.State, j *control.Job) Job {
+func (s *Server) jobOf(st *control.State, who Caller, j *control.Job) Job {
 	out := Job{
 		ID: j.ID.String(), Name: j.Spec.Name, Tenant: string(j.Spec.Tenant), Queue: string(j.Spec.Queue), Class: j.Spec.Class.String(),
 		Priority: j.Spec.Priority, Phase: j.Phase.String(), Submitted: instant(j.Submitted), TaskCount: j.Spec.Tasks(), Gang: j.Spec.Gang,
 		Failures: j.Failures, NextTry: instant(j.Eligible), ExpectedRun: duration(j.Spec.ExpectedRun),
 	}
 	if why, waits := st.Why(j.ID); waits {
-		out.Reason = reasonOf(&why)
+		out.Reason = reasonOf(st, who, &why)
 	}
 	for i := range j.Tasks {
 		out.Tasks = append(out.Tasks, s.taskOf(j.ID, &j.Tasks[i]))

@@ -2,54 +2,145 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tianfu/control"
-	"tianfu/job"
+	"tianfu/fleet"
 	"tianfu/live"
 )
 
-// collector reads the state of the centre when Prometheus asks.
-type collector struct{ centre *live.Centre }
+// metrics are the series that the process itself counts; what the centre holds
+// is read when somebody asks. docs/metrics.md lists every name.
+type metrics struct {
+	process  *prometheus.Registry // for who sees all
+	requests *prometheus.HistogramVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{process: prometheus.NewRegistry()}
+	m.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "tianfu_http_request_duration_seconds", Help: "Time from a request to the end of its answer, by route and status.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
+	}, []string{"route", "code"})
+	m.process.MustRegister(m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// serveMetrics shows a caller its series: everything to operators and auditors;
+// to a tenant the series of its own and totals that name nobody.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	who := identity(r.Context())
+	own := prometheus.NewRegistry()
+	own.MustRegister(&collector{centre: s.centre, who: who, ctx: r.Context()})
+	all := prometheus.Gatherers{own}
+	if who.seesAll() {
+		all = append(all, s.metrics.process)
+	}
+	promhttp.HandlerFor(all, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}).ServeHTTP(w, r)
+}
+
+// collector reads the state of the centre for one caller.
+type collector struct {
+	centre *live.Centre
+	who    Caller
+	ctx    context.Context // of the request
+}
+
+// resources are the parts of a capacity, each in its base unit.
+var resources = [...]struct {
+	name, help string
+	scale      float64
+}{
+	{"cpus", "logical CPUs", 1e-3},
+	{"memory_bytes", "memory in bytes", 1 << 20},
+	{"accelerators", "accelerators; a share counts as its part", 1e-3},
+}
 
 var (
-	jobsDesc    = prometheus.NewDesc("tianfu_jobs_total", "Jobs ever accepted.", nil, nil)
-	pendingDesc = prometheus.NewDesc("tianfu_jobs_pending", "Jobs in the line.", nil, nil)
-	capDesc     = prometheus.NewDesc("tianfu_capacity", "Capacity of the fleet: CPUs, memory bytes, accelerators.", []string{"resource"}, nil)
-	usedDesc    = prometheus.NewDesc("tianfu_allocated", "Capacity held by tasks.", []string{"resource"}, nil)
-	tenantDesc  = prometheus.NewDesc("tianfu_tenant_allocated", "Capacity held by tasks of a tenant.", []string{"tenant", "resource"}, nil)
-	eventDesc   = prometheus.NewDesc("tianfu_events_total", "Changes of jobs since the process began.", nil, nil)
+	submittedDesc = prometheus.NewDesc("tianfu_jobs_submitted_total", "Jobs ever accepted.", nil, nil)
+	pendingDesc   = prometheus.NewDesc("tianfu_jobs_pending", "Jobs in the line.", nil, nil)
+	nodesDesc     = prometheus.NewDesc("tianfu_nodes", "Nodes by what they take: open, cordoned or failed.", []string{"state"}, nil)
+	eventsDesc    = prometheus.NewDesc("tianfu_events_total", "Changes of jobs since the process began.", nil, nil)
+	capacityDescs = describeResources("tianfu_capacity_", "Capacity of the fleet: ", nil)
+	usedDescs     = describeResources("tianfu_allocated_", "Held by tasks of all tenants: ", nil)
+	tenantDescs   = describeResources("tianfu_tenant_allocated_", "Held by tasks of a tenant: ", []string{"tenant"})
 )
+
+func describeResources(prefix, help string, labels []string) (out [len(resources)]*prometheus.Desc) {
+	for i := range out {
+		out[i] = prometheus.NewDesc(prefix+resources[i].name, help+resources[i].help+".", labels, nil)
+	}
+	return out
+}
 
 // Describe serves prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{jobsDesc, pendingDesc, capDesc, usedDesc, tenantDesc, eventDesc} {
+	for _, d := range []*prometheus.Desc{submittedDesc, pendingDesc, nodesDesc, eventsDesc} {
 		ch <- d
+	}
+	for _, group := range [][len(resources)]*prometheus.Desc{capacityDescs, usedDescs, tenantDescs} {
+		for _, d := range group {
+			ch <- d
+		}
 	}
 }
 
 // Collect serves prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
 	defer cancel()
-	c.centre.View(ctx, func(s *control.State) {
-		ch <- prometheus.MustNewConstMetric(jobsDesc, prometheus.CounterValue, float64(s.Jobs()))
-		ch <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(s.Pending()))
+	var out []prometheus.Metric // sent when the centre goes on, for it waits while it is looked at
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out = append(out, prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...))
+	}
+	send := func(descs [len(resources)]*prometheus.Desc, v [len(resources)]int64, labels ...string) {
+		for i, d := range descs {
+			gauge(d, float64(v[i])*resources[i].scale, labels...)
+		}
+	}
+	err := c.centre.View(ctx, func(s *control.State) {
+		out = append(out, prometheus.MustNewConstMetric(submittedDesc, prometheus.CounterValue, float64(s.Jobs())))
+		gauge(pendingDesc, float64(s.Pending()))
 		total, used := s.Capacity().Total(), s.Capacity().Used()
-		send := func(d *prometheus.Desc, v [3]int64, labels ...string) {
-			for i, name := range []string{"cpus", "memory_bytes", "accelerators"} {
-				ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v[i])*[3]float64{1e-3, 1 << 20, 1e-3}[i], append(labels, name)...)
+		send(capacityDescs, [...]int64{total.CPU, total.Memory, total.Milli})
+		send(usedDescs, [...]int64{used.CPU, used.Memory, used.Milli})
+		for _, t := range s.Tenants() {
+			if t.Name != "" && c.who.maySee(t.Name) {
+				send(tenantDescs, [...]int64{t.Used.CPU, t.Used.Memory, t.Used.Milli}, string(t.Name))
 			}
 		}
-		send(capDesc, [3]int64{total.CPU, total.Memory, total.Milli})
-		send(usedDesc, [3]int64{used.CPU, used.Memory, used.Milli})
-		for _, t := range s.Tenants() {
-			if t.Name != job.Tenant("") {
-				send(tenantDesc, [3]int64{t.Used.CPU, t.Used.Memory, t.Used.Milli}, string(t.Name))
-			}
+		for state, n := range nodeStates(s) {
+			gauge(nodesDesc, float64(n), state)
 		}
 	})
-	ch <- prometheus.MustNewConstMetric(eventDesc, prometheus.CounterValue, float64(c.centre.LastEvent()))
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(submittedDesc, err)
+		return
+	}
+	for _, m := range out {
+		ch <- m
+	}
+	ch <- prometheus.MustNewConstMetric(eventsDesc, prometheus.CounterValue, float64(c.centre.LastEvent()))
+}
+
+// nodeStates counts nodes by what they take.
+func nodeStates(s *control.State) map[string]int {
+	out := map[string]int{"open": 0, "cordoned": 0, "failed": 0}
+	capacity := s.Capacity()
+	for n := range int32(capacity.Nodes()) {
+		switch d := capacity.Node(n); {
+		case d.Health == fleet.Failed:
+			out["failed"]++
+		case d.Cordoned:
+			out["cordoned"]++
+		default:
+			out["open"]++
+		}
+	}
+	return out
 }

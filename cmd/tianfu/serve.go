@@ -79,7 +79,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err := os.Chmod(f.data, 0o700); err != nil {
 		return &fault.Error{Kind: fault.Denied, Where: f.data, What: "keep the data directory private", Err: err}
 	}
-	tokens, err := p.tokens(f.data, true)
+	tokens, err := p.firstTokens(f.data)
 	if err != nil {
 		return err
 	}
@@ -99,35 +99,15 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", cfg.Fleet.Name, listener.Addr(), records)
-	go p.followTokens(ctx, f.data, tokens, logger)
-	return p.serveUntil(ctx, c, httpapi.New(c, tokens, version), listener)
-}
-
-// followTokens takes over changes that the token commands make to the file. A
-// file that cannot be read leaves the tokens as they were, and says so.
-func (p *program) followTokens(ctx context.Context, data string, t *httpapi.Tokens, logger *slog.Logger) {
-	var last time.Time // none: the file may have changed since it was read
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+	go followTokens(ctx, f.data, tokens, logger)
+	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, ChangeTokens: func(change func(*httpapi.Tokens) error) error {
+		fresh, err := changeTokens(f.data, change)
+		if err == nil {
+			tokens.Replace(fresh)
 		}
-		st, err := os.Stat(tokenFile(data))
-		if err != nil || st.ModTime().Equal(last) {
-			continue
-		}
-		last = st.ModTime()
-		fresh, err := p.tokens(data, false)
-		if err != nil {
-			logger.Warn("the tokens were changed and cannot be read; the old ones hold", "error", err)
-			continue
-		}
-		t.Replace(fresh)
-		logger.Info("tokens taken over", "count", len(fresh.List()))
-	}
+		return err
+	}})
+	return p.serveUntil(ctx, c, api, listener)
 }
 
 // serveUntil runs the centre and its API until the context ends or the centre
