@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
@@ -95,7 +94,6 @@ var (
 	readers   = []Role{Operator, Auditor, TenantAdmin, TenantUser}
 	workers   = []Role{Operator, TenantAdmin, TenantUser}
 	admins    = []Role{Operator, TenantAdmin}
-	overseers = []Role{Operator, Auditor}
 	operators = []Role{Operator}
 )
 
@@ -178,6 +176,3 @@ func joined(roles []Role) string {
 	}
 	return strings.Join(words, ", ")
 }
-
-// mutates tells whether a request may change something.
-func mutates(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }

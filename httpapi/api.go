@@ -6,6 +6,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -29,6 +30,7 @@ const (
 type Options struct {
 	Tokens  *Tokens
 	Version string
+	Logger  *slog.Logger // nil = requests are not logged
 	// ChangeTokens changes the tokens where they are kept, alone, and takes the
 	// change over; nil = they cannot be changed through the API.
 	ChangeTokens func(change func(*Tokens) error) error
@@ -69,27 +71,27 @@ func New(c *live.Centre, o Options) *Server {
 // ServeHTTP finds out who calls, whether they may, and serves the request.
 // access.go says who may use which route.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	_, pattern := s.mux.Handler(r)
-	if to, known := access[pattern]; !known || len(to.roles) > 0 {
+	x, r := s.begin(w, r)
+	defer s.end(x, r)
+	if to, known := access[x.pattern]; !known || len(to.roles) > 0 {
 		who, err := s.identify(r)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeProblem(w, http.StatusUnauthorized, err)
+			writeProblem(x, http.StatusUnauthorized, err)
 			return
 		}
-		if pattern == "" {
-			writeProblem(w, http.StatusNotFound, fault.New(fault.NotFound, r.URL.Path, "no such route", "see /openapi.json"))
+		x.who = who
+		if x.pattern == "" {
+			writeProblem(x, http.StatusNotFound, fault.New(fault.NotFound, bounded(r.URL.Path, maxPath), "no such route", "see /openapi.json"))
 			return
 		}
-		if err := who.authorize(pattern); err != nil {
-			writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
+		if err := who.authorize(x.pattern); err != nil {
+			writeProblem(x, fault.KindOf(err).HTTPStatus(), err)
 			return
 		}
 		r = r.WithContext(withIdentity(r.Context(), who))
 	}
-	s.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(x, r)
 }
 
 // identify finds out who makes a request.

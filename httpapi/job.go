@@ -222,6 +222,7 @@ func (s *Server) visible(ctx context.Context, id job.ID) (Job, error) {
 		return out, problem(err)
 	}
 	if !found || !identity(ctx).maySee(tenant) {
+		exchangeOf(ctx).hidden = found
 		return out, problem(fault.New(fault.NotFound, id.String(), "no such job", ""))
 	}
 	return out, nil

@@ -73,7 +73,11 @@ func (s *Server) logQuery(r *http.Request) (live.LogQuery, error) {
 	found := false
 	err = s.centre.View(r.Context(), func(st *control.State) {
 		j, ok := st.Job(id)
-		if !ok || task >= len(j.Tasks) || j.Tasks[task].Attempt == 0 || !identity(r.Context()).maySee(j.Spec.Tenant) {
+		if ok && !identity(r.Context()).maySee(j.Spec.Tenant) {
+			exchangeOf(r.Context()).hidden = true
+			return
+		}
+		if !ok || task >= len(j.Tasks) || j.Tasks[task].Attempt == 0 {
 			return
 		}
 		found = true

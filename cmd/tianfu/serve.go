@@ -100,7 +100,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", cfg.Fleet.Name, listener.Addr(), records)
 	go followTokens(ctx, f.data, tokens, logger)
-	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, ChangeTokens: func(change func(*httpapi.Tokens) error) error {
+	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, ChangeTokens: func(change func(*httpapi.Tokens) error) error {
 		fresh, err := changeTokens(f.data, change)
 		if err == nil {
 			tokens.Replace(fresh)

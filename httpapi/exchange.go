@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// exchange is one request and its answer, from the first byte to the last: it
+// is the http.ResponseWriter of every route.
+type exchange struct {
+	http.ResponseWriter
+	id      string // of the request, for people who look it up
+	pattern string // of the route; empty = no such route
+	who     Caller // nobody until they are known
+	status  int    // of the answer; 0 until there is one
+	hidden  bool   // the answer keeps from the caller that the thing exists
+	began   time.Time
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange that a request belongs to.
+func exchangeOf(ctx context.Context) *exchange {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return &exchange{}
+	}
+	return x
+}
+
+// WriteHeader notes the status.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write serves http.ResponseWriter.
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	return x.ResponseWriter.Write(b)
+}
+
+// Flush sends what was written so far.
+func (x *exchange) Flush() {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	http.NewResponseController(x.ResponseWriter).Flush()
+}
+
+// Unwrap serves http.ResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// begin opens the exchange of a request.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request) (*exchange, *http.Request) {
+	x := &exchange{ResponseWriter: w, id: requestID(r.Header.Get("X-Request-Id")), began: time.Now()}
+	_, x.pattern = s.mux.Handler(r)
+	h := w.Header()
+	h.Set("X-Request-Id", x.id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	return x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+}
+
+// end counts and logs an exchange. Neither query nor headers are logged: they
+// may hold secrets.
+func (s *Server) end(x *exchange, r *http.Request) {
+	took := time.Since(x.began)
+	s.metrics.requests.WithLabelValues(x.pattern, strconv.Itoa(x.status)).Observe(took.Seconds())
+	level := slog.LevelDebug
+	if x.status >= 500 {
+		level = slog.LevelError
+	}
+	if l := s.o.Logger; l != nil && l.Enabled(r.Context(), level) {
+		l.LogAttrs(r.Context(), level, "request", slog.String("request_id", x.id), slog.String("method", r.Method), slog.String("path", bounded(r.URL.Path, maxPath)),
+			slog.Int("status", x.status), slog.Duration("took", took), slog.String("caller", x.who.ID), slog.String("role", string(x.who.Role)))
+	}
+}
+
+// maxPath bounds what is kept of a path.
+const maxPath = 256
+
+func bounded(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }
+
+// requestID takes over the ID that a caller or a proxy gave, if it is a plain
+// word, and makes one otherwise.
+func requestID(given string) string {
+	plain := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '-' || r == '_' || r == '.'
+	}
+	if n := len(given); n > 0 && n <= 64 && !strings.ContainsFunc(given, func(r rune) bool { return !plain(r) }) {
+		return given
+	}
+	var raw [8]byte
+	rand.Read(raw[:]) // never fails: see its documentation
+	return hex.EncodeToString(raw[:])
+}
