@@ -39,7 +39,8 @@ var mayImport = map[string][]string{
 	"sim":      {"fault", "unit", "fleet", "job", "data", "energy", "sched", "meter", "pipeline", "control"},
 	"live":     {"fault", "unit", "fleet", "job", "data", "energy", "sched", "meter", "pipeline", "control", "store", "engine", "sensor", "lake", "sim"},
 	"serve":    {"fault", "unit", "data", "lake"},
-	"httpapi":  {"fault", "unit", "fleet", "job", "data", "energy", "control", "sim", "live", "serve"},
+	"audit":    {"fault"},
+	"httpapi":  {"fault", "audit", "unit", "fleet", "job", "data", "energy", "control", "sim", "live", "serve"},
 	"console":  {},
 }
 

@@ -121,6 +121,7 @@ var access = map[string]rule{
 	"GET /v1/tokens":             {[]Role{Operator, Auditor, TenantAdmin}, TokensRead},
 	"POST /v1/tokens":            {admins, TokensWrite},
 	"DELETE /v1/tokens/{id}":     {admins, TokensWrite},
+	"GET /v1/audit":              {[]Role{Operator, Auditor}, AuditRead},
 	"GET /metrics":               {readers, MetricsRead},
 }
 

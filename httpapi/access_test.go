@@ -38,6 +38,7 @@ var mayUse = map[string]string{
 	"get-node":      "oatu-",
 	"set-node":      "o----",
 	"who-am-i":      "oatuc",
+	"read-audit":    "oa---",
 	"list-tokens":   "oat--",
 	"create-token":  "o-t--",
 	"revoke-token":  "o-t--",

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"tianfu/audit"
 	"tianfu/fault"
 	"tianfu/live"
 	"tianfu/unit"
@@ -31,6 +32,7 @@ type Options struct {
 	Tokens  *Tokens
 	Version string
 	Logger  *slog.Logger // nil = requests are not logged
+	Audit   *audit.Log   // nil = nothing is recorded
 	// ChangeTokens changes the tokens where they are kept, alone, and takes the
 	// change over; nil = they cannot be changed through the API.
 	ChangeTokens func(change func(*Tokens) error) error
@@ -43,11 +45,12 @@ type Server struct {
 	api     huma.API
 	mux     *http.ServeMux
 	metrics *metrics
+	auditor *auditor
 }
 
 // New returns the API of a centre.
 func New(c *live.Centre, o Options) *Server {
-	s := &Server{o: o, centre: c, mux: http.NewServeMux()}
+	s := &Server{o: o, centre: c, mux: http.NewServeMux(), auditor: newAuditor(o.Audit)}
 	cfg := huma.DefaultConfig("Tianfu", o.Version)
 	cfg.Info.Description = "Jobs, queues and nodes of a computing centre. Errors are problem documents (RFC 9457); quantities are text with units."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""
@@ -58,6 +61,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeJobs()
 	s.routeNodes()
 	s.routeTokens()
+	s.routeAudit()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)
 	s.mux.HandleFunc("GET /v1/events", s.streamEvents)
 	s.mux.HandleFunc("GET /{$}", s.docs)

@@ -161,11 +161,28 @@ func (t *Tokens) Revoke(id string) error {
 	return nil
 }
 
-// Replace takes over another list, as read from the file.
-func (t *Tokens) Replace(other *Tokens) {
+// Replace takes over another list, as read from the file, and returns the
+// tokens that are new in it and those that have ended.
+func (t *Tokens) Replace(other *Tokens) (made, ended []Token) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for i := range other.list {
+		k := &other.list[i]
+		old, known := t.byHash[k.SHA256]
+		switch {
+		case !known:
+			made = append(made, *k)
+		case k.Revoked && !t.list[old].Revoked:
+			ended = append(ended, *k)
+		}
+	}
+	for i := range t.list {
+		if _, still := other.byHash[t.list[i].SHA256]; !still {
+			ended = append(ended, t.list[i])
+		}
+	}
 	t.list, t.byHash = other.list, other.byHash
+	return made, ended
 }
 
 func hash(secret string) string {

@@ -95,6 +95,7 @@ func markUsageErrors(c *cobra.Command) {
 // subcommands lists the commands of the binary, one file each.
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
+		p.audit(),
 		p.catalogue(),
 		p.check(),
 		p.compare(),
@@ -108,6 +109,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.token(),
 		p.shim(),
 		p.trace(),
+		p.whoami(),
 		p.why(),
 	}
 }

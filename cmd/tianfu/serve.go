@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tianfu/audit"
 	"tianfu/control"
 	"tianfu/engine"
 	"tianfu/engine/local"
@@ -83,6 +84,14 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	trail, notice, err := audit.Open(filepath.Join(f.data, "audit"))
+	if err != nil {
+		return err
+	}
+	defer trail.Close()
+	if notice != "" {
+		fmt.Fprintln(p.err, "warning:", notice)
+	}
 	eng, err := local.Open(local.Options{Dir: filepath.Join(f.data, "engine"), Hide: []string{f.data}, Require: engine.Level(f.require)})
 	if err != nil {
 		return err
@@ -99,8 +108,11 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", cfg.Fleet.Name, listener.Addr(), records)
-	go followTokens(ctx, f.data, tokens, logger)
-	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, ChangeTokens: func(change func(*httpapi.Tokens) error) error {
+	if err := trail.Append(audit.Record{Action: "start the centre", Target: listener.Addr().String(), Outcome: audit.Allowed}); err != nil {
+		return err
+	}
+	go followTokens(ctx, f.data, tokens, trail, logger)
+	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, Audit: trail, ChangeTokens: func(change func(*httpapi.Tokens) error) error {
 		fresh, err := changeTokens(f.data, change)
 		if err == nil {
 			tokens.Replace(fresh)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tianfu/audit"
 	"tianfu/fault"
 	"tianfu/httpapi"
 )
@@ -115,9 +116,10 @@ func writePrivate(name string, text []byte) error {
 	return nil
 }
 
-// followTokens takes over changes that the token commands make to the file. A
-// file that cannot be read leaves the tokens as they were, and says so.
-func followTokens(ctx context.Context, data string, t *httpapi.Tokens, logger *slog.Logger) {
+// followTokens takes over changes that the token commands make to the file, and
+// records them. A file that cannot be read leaves the tokens as they were, and
+// says so.
+func followTokens(ctx context.Context, data string, t *httpapi.Tokens, trail *audit.Log, logger *slog.Logger) {
 	var last time.Time // none: the file may have changed since it was read
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -137,7 +139,20 @@ func followTokens(ctx context.Context, data string, t *httpapi.Tokens, logger *s
 			logger.Warn("the tokens were changed and cannot be read; the old ones hold", "error", err)
 			continue
 		}
-		t.Replace(fresh)
+		made, ended := t.Replace(fresh)
+		for _, k := range made {
+			recordToken(trail, logger, "create token in the data directory", &k)
+		}
+		for _, k := range ended {
+			recordToken(trail, logger, "revoke token in the data directory", &k)
+		}
 		logger.Info("tokens taken over", "count", len(fresh.List()))
+	}
+}
+
+func recordToken(trail *audit.Log, logger *slog.Logger, action string, k *httpapi.Token) {
+	err := trail.Append(audit.Record{Action: action, Target: k.ID, Name: k.Name, Role: string(k.Role), Tenant: string(k.Tenant), Outcome: audit.Allowed})
+	if err != nil {
+		logger.Error("a change of tokens is not in the audit log", "token", k.ID, "error", err)
 	}
 }
