@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
@@ -219,6 +220,8 @@ func (d *decoder) decodeScalar(n *yaml.Node, v reflect.Value) {
 		*p, err = unit.ParseKgPerKWh(n.Value)
 	case *unit.Instant:
 		*p, err = unit.ParseInstant(n.Value)
+	case *time.Duration:
+		*p, err = unit.ParseDuration(n.Value)
 	case *Health:
 		*p, err = parseHealth(n.Value)
 	case *Confidence:

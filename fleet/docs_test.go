@@ -53,6 +53,7 @@ func TestDocsExamples(t *testing.T) {
 func TestDocsNameEveryKey(t *testing.T) {
 	pages := map[string][]any{
 		"world.md":     {document{}, Site{}, Building{}, Hall{}, Row{}, Rack{}, Location{}, Network{}, Pod{}, Segment{}, Distances{}, Group{}, Condition{}, Span{}},
+		"meters.md":    {Meter{}, MeterChannel{}},
 		"catalogue.md": {rawCatalogue{}, Accelerator{}, CPU{}, Chassis{}, Part{}, SKU{}, Profile{}, Figure[struct{}]{}},
 	}
 	for name, types := range pages {

@@ -15,6 +15,7 @@ type document struct {
 	Network   Network
 	Nodes     []Group
 	State     []Condition
+	Meters    []Meter
 }
 
 // builder turns a document into a world and collects what is wrong with it.
@@ -120,6 +121,8 @@ func (b *builder) build(doc *document) {
 	for i := range w.State {
 		b.condition(&w.State[i])
 	}
+	w.Meters = doc.Meters
+	b.meters()
 	b.limits()
 	w.areas = b.areas
 }

@@ -27,6 +27,7 @@ type World struct {
 	Network   Network
 	Groups    []Group
 	State     []Condition
+	Meters    []Meter
 
 	nodes []Node
 	areas []area
@@ -189,13 +190,14 @@ type effective struct {
 	Network   Network
 	Nodes     []Group
 	State     []Condition
+	Meters    []Meter
 }
 
 // MarshalJSON renders the effective world: everything declared, defaults
 // filled in, and each catalogue entry that a node is made of. It is itself a
 // world file.
 func (w *World) MarshalJSON() ([]byte, error) {
-	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State})
+	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters})
 }
 
 // used returns the catalogue entries that the world's nodes are made of, and

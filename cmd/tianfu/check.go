@@ -27,6 +27,7 @@ What the world amounts to is printed as a table, or as CSV:
   --by area   sites, buildings, halls, rows and racks: what stands in them, what
               it draws, and how much of the limit that is
   --by node   every node with its place, network and state
+  --by meter  the meters, what each covers and how it is read
 
 -o yaml and -o json print all of it with the defaults filled in and the hardware
 it is made of; both are world files themselves.`,
@@ -38,9 +39,9 @@ it is made of; both are world files themselves.`,
 			if err := p.checkFormat(); err != nil {
 				return err
 			}
-			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": worldAreaTable, "node": worldNodeTable}
+			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": worldAreaTable, "node": worldNodeTable, "meter": worldMeterTable}
 			if tables[by] == nil {
-				return fault.New(fault.Invalid, "--by", strconv.Quote(by)+" is no view of a world", "use sku, area or node")
+				return fault.New(fault.Invalid, "--by", strconv.Quote(by)+" is no view of a world", "use sku, area, node or meter")
 			}
 			w, warnings, err := parseWorldFile(args[0])
 			if err != nil {
@@ -55,7 +56,7 @@ it is made of; both are world files themselves.`,
 			return p.print(w, tables[by](w))
 		},
 	}
-	c.Flags().StringVar(&by, "by", "sku", "what the table shows: sku, area or node")
+	c.Flags().StringVar(&by, "by", "sku", "what the table shows: sku, area, node or meter")
 	c.Flags().BoolVar(&strict, "strict", false, "warnings end the command with code 2 too")
 	return c
 }

@@ -33,6 +33,7 @@ func (p *program) doctor() *cobra.Command {
 			}
 			found := append(checkClock(), checkData(data)...)
 			found = append(found, checkWorldFile(data, world)...)
+			found = append(found, checkMeters(c.Context(), data, world)...)
 			probe, isolation := checkEngine(c.Context())
 			found = append(found, isolation...)
 			t := &table{header: []string{"CHECK", "STATE", "SEEN", "FIX"}}
@@ -101,14 +102,20 @@ func checkData(data string) []finding {
 	return append(out, f)
 }
 
-func checkWorldFile(data, world string) []finding {
+// worldFile returns the file that a centre of the data directory would read;
+// empty when there is none yet, for the first run writes one.
+func worldFile(data, world string) string {
 	if world == "" && data != "" {
 		world = filepath.Join(data, "world.yaml")
 		if _, err := os.Stat(world); err != nil {
-			return nil // the first run writes one
+			return ""
 		}
 	}
-	if world == "" {
+	return world
+}
+
+func checkWorldFile(data, world string) []finding {
+	if world = worldFile(data, world); world == "" {
 		return nil
 	}
 	w, warnings, err := parseWorldFile(world)

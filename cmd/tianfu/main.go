@@ -103,6 +103,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.fleet(),
 		p.job(),
 		p.green(),
+		p.meter(),
 		p.node(),
 		p.replay(),
 		p.serve(),
