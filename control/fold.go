@@ -2,7 +2,6 @@ package control
 
 import (
 	"container/heap"
-	"slices"
 	"time"
 
 	"tianfu/job"
@@ -202,29 +201,4 @@ func (s *State) close(id job.ID, p Phase) {
 	if s.held != nil && s.held.Job == id {
 		s.held = nil
 	}
-}
-
-// Recover returns the state that a log of records describes. The first record
-// must be the one that opened the centre.
-func Recover(records []Record) (*State, error) {
-	if len(records) == 0 || records[0].Kind != Opened {
-		return nil, errNotOpened
-	}
-	s, err := Open(*records[0].Config)
-	if err != nil {
-		return nil, err
-	}
-	for i := range records {
-		r := &records[i]
-		s.now = r.At
-		s.fold(r)
-		for len(s.windows) > 0 && s.windows[0].at <= r.At {
-			s.windows = s.windows[1:]
-		}
-	}
-	s.due = slices.DeleteFunc(s.due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
-	heap.Init(&s.due)
-	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return s.jobOf(d.id).eligible != d.at })
-	heap.Init(&s.later)
-	return s, nil
 }

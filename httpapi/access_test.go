@@ -73,7 +73,7 @@ func openCentre(t *testing.T, o httpapi.Options) *centre {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _, err := live.Open(context.Background(), live.Options{Config: control.Config{Fleet: w.Fleet(), Policy: "tianfu"}, Log: log, Engine: eng, Node: "n1",
+	c, _, err := live.Open(context.Background(), live.Options{Config: control.Config{Fleet: w.Fleet(), Policy: "tianfu"}, Store: log, Engine: eng, Node: "n1",
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ package live
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -15,24 +14,14 @@ import (
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/store"
 	"tianfu/unit"
 )
-
-// Log is the record log of a centre, as live needs it: batches are durable and
-// whole when Append returns nil.
-type Log interface {
-	Append(ctx context.Context, records [][]byte) error
-	// Each calls f with every record in order.
-	Each(ctx context.Context, f func(record []byte) error) error
-	// Room says whether new work may be taken: an Exhausted error when the disk
-	// is nearly full, so that what runs can still be recorded.
-	Room() error
-}
 
 // Options are what a centre is opened with.
 type Options struct {
 	Config control.Config // of a new centre; an existing one has its own
-	Log    Log
+	Store  store.Store
 	Engine engine.Engine
 	Node   fleet.NodeID // the node that the engine runs tasks on
 	Now    func() unit.Instant
@@ -54,13 +43,15 @@ const (
 type Centre struct {
 	o      Options
 	state  *control.State
+	last   uint64 // the last record in the store; the loop's
 	asks   chan ask
 	orders orderQueue
 	acks   chan engine.Key
 	events *feed
 	runs   runs
 	done   chan struct{}
-	failed error // why the loop ended; read after done is closed
+	ended  <-chan struct{} // of the context that Run was given
+	failed error           // why the loop ended; read after done is closed
 }
 
 // ask is something for the loop: an input with who waits for it, or a look at
@@ -76,36 +67,27 @@ type answer struct {
 	err error
 }
 
-// Open recovers the centre from its log, or begins a new one, and prepares to
-// run. Recovered reports how many records there were.
+// Open recovers the centre from its store, or begins a new one, and prepares to
+// run. Recovered reports how many records there are.
 func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) {
 	if o.Grace == 0 {
 		o.Grace = DefaultGrace
 	}
 	c = &Centre{o: o, asks: make(chan ask, queueDepth), acks: make(chan engine.Key, queueDepth), events: newFeed(), done: make(chan struct{})}
-	var records []control.Record
-	err = o.Log.Each(ctx, func(b []byte) error {
-		r, err := control.DecodeRecord(b)
-		if err != nil {
-			return fault.Wrap(err, fmt.Sprintf("record %d", len(records)+1), "decode")
-		}
-		records = append(records, r)
-		return nil
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(records) == 0 {
+	first, last := o.Store.Bounds()
+	c.last = last
+	if last < first {
 		c.state, err = control.Open(o.Config)
 		return c, 0, err
 	}
-	c.state, err = control.Recover(records)
-	return c, len(records), err
+	c.state, err = c.recover(ctx)
+	return c, int(last), err
 }
 
 // Run drives the centre until the context ends or persisting fails. It returns
 // what ended it; nil for the context.
 func (c *Centre) Run(ctx context.Context) error {
+	c.ended = ctx.Done()
 	defer close(c.done)
 	defer c.events.close()
 	if err := c.reconcile(ctx); err != nil {
@@ -150,7 +132,7 @@ func (c *Centre) closed() error {
 
 // Submit takes a job in and returns its ID once it is durable.
 func (c *Centre) Submit(ctx context.Context, s *job.Spec) (job.ID, error) {
-	if err := c.o.Log.Room(); err != nil {
+	if err := c.o.Store.Room(); err != nil {
 		return 0, err
 	}
 	a, err := c.send(ctx, ask{input: control.Input{Kind: control.Submit, Spec: s}})

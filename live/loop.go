@@ -133,9 +133,10 @@ func (c *Centre) persist(records []control.Record) error {
 	for i := range records {
 		encoded[i] = control.AppendRecord(nil, &records[i])
 	}
-	if err := c.o.Log.Append(context.Background(), encoded); err != nil {
+	if err := c.append(encoded); err != nil {
 		return fault.Wrap(err, "record log", "persist a step; the centre stops so that nothing is promised that is not kept")
 	}
+	c.last += uint64(len(records))
 	return nil
 }
 

@@ -77,6 +77,9 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	defer log.Close()
+	for _, n := range log.Notices() {
+		fmt.Fprintln(p.err, "notice:", n)
+	}
 	if err := os.Chmod(f.data, 0o700); err != nil {
 		return &fault.Error{Kind: fault.Denied, Where: f.data, What: "keep the data directory private", Err: err}
 	}
@@ -102,7 +105,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(p.err, nil))
-	c, records, err := live.Open(ctx, live.Options{Config: cfg, Log: log, Engine: eng, Node: node, Logger: logger,
+	c, records, err := live.Open(ctx, live.Options{Config: cfg, Store: log, Engine: eng, Node: node, Logger: logger,
 		Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
 	if err != nil {
 		return err
