@@ -1,0 +1,217 @@
+package control
+
+import (
+	"bufio"
+	"io"
+	"maps"
+	"slices"
+
+	"tianfu/fault"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// SnapshotVersion is the version of what Encode writes; DecodeSnapshot reads it
+// and those before. When a field is added to the state: code it here, where it
+// came with a later version only for x.Version >= that version, and count this
+// up once the version before has been given out. A snapshot only saves time:
+// the records are the truth as long as they are kept.
+const SnapshotVersion = 1
+
+// Frozen is a state as it was between two steps. It shares with the state only
+// what never changes, so it can be written while the centre goes on.
+type Frozen struct{ s *State }
+
+// Freeze copies what changes. It is to be called between two steps and costs
+// time in proportion to the jobs, for a copy of memory and no more.
+func (s *State) Freeze() *Frozen {
+	f := &State{
+		cfg: s.cfg, now: s.now, cap: s.cap.Clone(), waiting: s.waiting.Clone(), tenants: slices.Clone(s.tenants),
+		names: slices.Clone(s.names), jobs: slices.Clone(s.jobs), held: s.held, due: slices.Clone(s.due), later: slices.Clone(s.later),
+		waiters: maps.Clone(s.waiters), settle: slices.Clone(s.settle), windows: slices.Clone(s.windows),
+		dirty: s.dirty, opened: s.opened, moves: s.moves,
+	}
+	for id, list := range f.waiters {
+		f.waiters[id] = slices.Clone(list)
+	}
+	for i := range f.jobs {
+		if j := &f.jobs[i]; j.more != nil && (j.phase <= Running || j.running > 0) {
+			j.more = slices.Clone(j.more)
+		}
+	}
+	f.index = s.index.Clone(f.cap)
+	return &Frozen{f}
+}
+
+// Now returns the instant of the state.
+func (f *Frozen) Now() unit.Instant { return f.s.now }
+
+// Encode writes the state; equal states have equal bytes. Whoever keeps them
+// adds a checksum: reading is proof against damage only as far as it neither
+// panics nor asks for more memory than there are bytes.
+func (f *Frozen) Encode(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 1<<16)
+	x := sched.NewEncoder(out, SnapshotVersion)
+	x.Uvarint(&x.Version)
+	config := appendConfig(nil, &f.s.cfg)
+	x.Bytes(&config)
+	f.s.code(x)
+	if x.Err() != nil {
+		return x.Err()
+	}
+	return out.Flush()
+}
+
+// DecodeSnapshot returns the state that Encode wrote. It goes on as the
+// original did: the same inputs give the same records.
+func DecodeSnapshot(r io.Reader) (s *State, err error) {
+	defer func() {
+		if p := recover(); p != nil { // what a checksum should have caught
+			s, err = nil, fault.New(fault.Invalid, "snapshot", "holds what no state can hold", "the records before it are still the truth")
+		}
+	}()
+	x := sched.NewDecoder(bufio.NewReaderSize(r, 1<<16))
+	x.Uvarint(&x.Version)
+	if x.Err() == nil && (x.Version == 0 || x.Version > SnapshotVersion) {
+		return nil, fault.New(fault.Invalid, "snapshot", "was written by a newer version", "use the version that wrote it, or a newer one")
+	}
+	var config []byte
+	x.Bytes(&config)
+	if x.Err() != nil {
+		return nil, x.Err()
+	}
+	d := &reader{b: config}
+	cfg := d.config()
+	if d.err != nil {
+		return nil, d.err
+	}
+	if s, err = Open(*cfg); err != nil {
+		return nil, err
+	}
+	s.code(x)
+	if x.Err() != nil {
+		return nil, x.Err()
+	}
+	s.restore()
+	return s, nil
+}
+
+// code codes the state but for its configuration.
+func (s *State) code(x *sched.Coder) {
+	x.Section("state")
+	sched.Int(x, &s.now)
+	x.Bool(&s.dirty)
+	x.Bool(&s.opened)
+	sched.Int(x, &s.moves)
+	s.cap.Code(x)
+	s.index.Code(x)
+	x.Section("tenants")
+	sched.List(x, &s.names, func(t *job.Tenant) { sched.Text(x, t) })
+	sched.List(x, &s.tenants, func(u *sched.Usage) { u.Code(x) })
+	x.Section("jobs")
+	sched.List(x, &s.jobs, func(j *jobState) { j.code(x) })
+	s.waiting.Code(x, s.cap, func(id job.ID) *job.Spec {
+		if j := s.jobOf(id); j != nil {
+			return j.spec
+		}
+		return nil
+	})
+	x.Section("calendar")
+	codeDue(x, &s.due)
+	codeDue(x, &s.later)
+	sched.Map(x, s.waiters, func(id *job.ID, list *[]job.ID) { sched.Int(x, id); codeIDs(x, list) })
+	codeIDs(x, &s.settle)
+	windows := []windowEdge(s.windows)
+	sched.List(x, &windows, func(w *windowEdge) {
+		sched.Int(x, &w.at)
+		sched.Int(x, &w.node)
+		x.Bool(&w.opens)
+	})
+	s.windows = windows
+	held := s.held != nil
+	x.Bool(&held)
+	if held {
+		if x.Reading() {
+			s.held = &sched.Reservation{}
+		}
+		s.held.Code(x)
+	}
+	x.Section("end")
+}
+
+func codeIDs(x *sched.Coder, list *[]job.ID) {
+	sched.List(x, list, func(id *job.ID) { sched.Int(x, id) })
+}
+
+func codeDue(x *sched.Coder, h *dueHeap) {
+	list := []dueJob(*h)
+	sched.List(x, &list, func(d *dueJob) { sched.Int(x, &d.at); sched.Int(x, &d.id) })
+	*h = list
+}
+
+func (j *jobState) code(x *sched.Coder) {
+	j.codeSpec(x)
+	sched.Int(x, &j.submitted)
+	sched.Int(x, &j.handle)
+	var on [3]bool
+	on = [3]bool{j.queued, j.failed, j.started}
+	for i := range on {
+		x.Bool(&on[i])
+	}
+	j.queued, j.failed, j.started = on[0], on[1], on[2]
+	sched.Int(x, &j.phase)
+	sched.Int(x, &j.running)
+	sched.Int(x, &j.open)
+	j.one.code(x)
+	sched.List(x, &j.more, func(t *taskState) { t.code(x) })
+	sched.Int(x, &j.failures)
+	sched.Int(x, &j.holds)
+	sched.Int(x, &j.eligible)
+}
+
+func (j *jobState) codeSpec(x *sched.Coder) {
+	var b []byte
+	if !x.Reading() {
+		b = appendSpec(nil, j.spec)
+	}
+	x.Bytes(&b)
+	if x.Reading() && x.Err() == nil {
+		d := &reader{b: b}
+		if j.spec = d.spec(); d.err != nil || d.at != len(b) {
+			x.Fail("the spec of a job cannot be read")
+		}
+	}
+}
+
+func (t *taskState) code(x *sched.Coder) {
+	sched.Int(x, &t.alloc)
+	sched.Int(x, &t.attempt)
+	x.Bool(&t.running)
+	x.Bool(&t.done)
+	told := t.exit != nil
+	x.Bool(&told)
+	if !told {
+		return
+	}
+	if x.Reading() {
+		t.exit = &Exit{}
+	}
+	sched.Int(x, &t.exit.Code)
+	sched.Text(x, &t.exit.Detail)
+	for _, v := range []*int64{&t.exit.Usage.CPUMicros, &t.exit.Usage.MemoryPeak, &t.exit.Usage.ByteSeconds, &t.exit.Usage.WallMicros} {
+		sched.Int(x, v)
+	}
+}
+
+// restore works out what follows from the parts that were read.
+func (s *State) restore() {
+	for i, t := range s.names {
+		s.numbers[t] = int16(i)
+	}
+	for i := range s.jobs {
+		if k := (submitKey{s.jobs[i].spec.Tenant, s.jobs[i].spec.Key}); k.key != "" {
+			s.keys[k] = job.ID(i + 1)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package control
+
+import (
+	"reflect"
+	"testing"
+)
+
+// TestEveryFieldIsInTheSnapshot fails when a field is added that no snapshot
+// carries: a centre would come back without it.
+func TestEveryFieldIsInTheSnapshot(t *testing.T) {
+	const coded, derived, scratch = "coded in snapshot.go", "follows from what is coded, or from the configuration", "of one step only"
+	for _, c := range []struct {
+		of     any
+		fields map[string]string
+	}{
+		{State{}, map[string]string{
+			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "numbers": derived, "names": coded, "nodes": derived,
+			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded,
+			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded}},
+		{jobState{}, map[string]string{
+			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
+			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded}},
+		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "exit": coded}},
+		{Exit{}, map[string]string{"Code": coded, "Detail": coded, "Usage": coded}},
+		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},
+		{dueJob{}, map[string]string{"at": coded, "id": coded}},
+		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded}},
+		{submitKey{}, map[string]string{"tenant": derived, "key": derived}},
+	} {
+		typ := reflect.TypeOf(c.of)
+		for i := range typ.NumField() {
+			name := typ.Field(i).Name
+			if c.fields[name] == "" {
+				t.Errorf("control.%s has the field %q, which no snapshot carries: a centre that restarts from a snapshot would lose it. "+
+					"Code it in control/snapshot.go with one line in the code function of its type (sched.Int, Text, List, Map, ... write and read alike), "+
+					"or work it out again in restore; copy it in Freeze where it changes in place (and in Fork); then list it in this test as coded or derived. "+
+					"TestSnapshotGoesOnAlike holds what you did to random centres", typ.Name(), name)
+			}
+			delete(c.fields, name)
+		}
+		for name := range c.fields {
+			t.Errorf("control.%s has no field %q any more: take it out of this list and out of control/snapshot.go", typ.Name(), name)
+		}
+	}
+}
