@@ -27,6 +27,14 @@ func DecodeRecord(b []byte) (Record, error) {
 	return r, d.err
 }
 
+// InstantOf returns the instant of an encoded record.
+func InstantOf(b []byte) (unit.Instant, error) {
+	d := &reader{b: b}
+	d.byte()
+	at := unit.Instant(d.varint())
+	return at, d.err
+}
+
 func (d *reader) body(r *Record) {
 	switch r.Kind {
 	case Opened:

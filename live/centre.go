@@ -28,6 +28,12 @@ type Options struct {
 	Logger *slog.Logger
 	// Grace is given to a task that is told to leave and does not say itself.
 	Grace time.Duration
+	// SnapshotEvery is how many records lie between two snapshots of the state;
+	// 0 = DefaultSnapshotEvery.
+	SnapshotEvery uint64
+	// KeepRecords is how long records are kept at the least; older ones are
+	// forgotten once two snapshots have them. 0 = for ever.
+	KeepRecords time.Duration
 }
 
 // DefaultGrace is the time between a stop signal and SIGKILL.
@@ -41,17 +47,18 @@ const (
 
 // Centre is a live centre. Its methods may be called from any goroutine.
 type Centre struct {
-	o      Options
-	state  *control.State
-	last   uint64 // the last record in the store; the loop's
-	asks   chan ask
-	orders orderQueue
-	acks   chan engine.Key
-	events *feed
-	runs   runs
-	done   chan struct{}
-	ended  <-chan struct{} // of the context that Run was given
-	failed error           // why the loop ended; read after done is closed
+	o         Options
+	state     *control.State
+	last      uint64 // the last record in the store; the loop's
+	snapshots snapshots
+	asks      chan ask
+	orders    orderQueue
+	acks      chan engine.Key
+	events    *feed
+	runs      runs
+	done      chan struct{}
+	ended     <-chan struct{} // of the context that Run was given
+	failed    error           // why the loop ended; read after done is closed
 }
 
 // ask is something for the loop: an input with who waits for it, or a look at
@@ -73,7 +80,11 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 	if o.Grace == 0 {
 		o.Grace = DefaultGrace
 	}
+	if o.SnapshotEvery == 0 {
+		o.SnapshotEvery = DefaultSnapshotEvery
+	}
 	c = &Centre{o: o, asks: make(chan ask, queueDepth), acks: make(chan engine.Key, queueDepth), events: newFeed(), done: make(chan struct{})}
+	c.snapshots.busy = make(chan struct{}, 1)
 	first, last := o.Store.Bounds()
 	c.last = last
 	if last < first {
@@ -96,6 +107,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	}
 	stop := c.startWorkers(ctx)
 	defer stop()
+	defer c.snapshots.writing.Wait()
 	c.failed = c.loop(ctx)
 	return c.failed
 }

@@ -41,6 +41,7 @@ func (c *Centre) loop(ctx context.Context) error {
 			a.look(c.state)
 			a.reply <- answer{}
 		}
+		c.snapshotIfDue(ctx)
 		c.wake(timer)
 	}
 }

@@ -2,31 +2,10 @@ package live
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"tianfu/control"
 	"tianfu/fault"
 )
-
-// recover folds the records in the store into the state.
-func (c *Centre) recover(ctx context.Context) (*control.State, error) {
-	v := control.RecoverFrom(nil)
-	err := c.o.Store.Read(ctx, 1, func(seq uint64, b []byte) error {
-		r, err := control.DecodeRecord(b)
-		if err == nil {
-			err = v.Add(&r)
-		}
-		if err != nil {
-			return fault.Wrap(err, fmt.Sprintf("record %d", seq), "recover")
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return v.State()
-}
 
 // roomAgain is how often a full disk is tried again.
 const roomAgain = time.Second

@@ -30,10 +30,11 @@ type server struct {
 	address string
 	token   string
 	cmd     *exec.Cmd
+	args    []string // more flags
 }
 
 // startServer builds nothing: the test binary is the command.
-func startServer(t testing.TB) *server {
+func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	// Below the ephemeral ports: a client that knocks at a free one of those can
 	// end up connected to itself, and the server then finds it taken.
@@ -47,7 +48,7 @@ func startServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), address: l.Addr().String()}
+	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), address: l.Addr().String(), args: args}
 	l.Close()
 	t.Cleanup(s.kill)
 	s.start()
@@ -61,7 +62,7 @@ func (s *server) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd = exec.Command(filepath.Join(filepath.Dir(self), filepath.Base(self)), "serve", "--data", s.data, "--listen", s.address)
+	s.cmd = exec.Command(filepath.Join(filepath.Dir(self), filepath.Base(self)), append([]string{"serve", "--data", s.data, "--listen", s.address}, s.args...)...)
 	s.cmd.Env = append(os.Environ(), "TIANFU_TEST_AS_COMMAND=1")
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -307,7 +308,7 @@ func TestKillAtRandomMoments(t *testing.T) {
 	if testing.Short() {
 		kills = 3
 	}
-	s := startServer(t)
+	s := startServer(t, "--snapshot-every", "25", "--keep-records", "1ms") // snapshots and trims are killed halfway too
 	marks := filepath.Join(t.TempDir(), "marks")
 	if err := os.MkdirAll(marks, 0o777); err != nil {
 		t.Fatal(err)
@@ -374,6 +375,7 @@ func TestKillAtRandomMoments(t *testing.T) {
 		}
 	}
 	t.Logf("%d jobs acknowledged over %d kills", len(acknowledged), kills)
+	checkTrimmed(t, s)
 	if len(acknowledged) < kills {
 		t.Errorf("only %d jobs were acknowledged: the test did not load the server", len(acknowledged))
 	}

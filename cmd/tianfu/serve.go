@@ -40,6 +40,8 @@ type serveFlags struct {
 	cert, key           string
 	policy              string
 	require             string
+	snapshotEvery       uint64
+	keepRecords         time.Duration
 }
 
 func (p *program) serve() *cobra.Command {
@@ -62,11 +64,16 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.StringVar(&f.key, "tls-key", "", "key file")
 	fl.StringVar(&f.policy, "policy", "tianfu", "placement policy")
 	fl.StringVar(&f.require, "require-isolation", "", "refuse tasks below this level: process, landlock or sandbox")
+	fl.Uint64Var(&f.snapshotEvery, "snapshot-every", live.DefaultSnapshotEvery, "records between two snapshots of the state")
+	fl.DurationVar(&f.keepRecords, "keep-records", 0, "how long to keep records, such as 2160h; older ones are forgotten once two snapshots hold them (0 = for ever)")
 	c.MarkFlagRequired("data")
 	return c
 }
 
 func (p *program) runServe(ctx context.Context, f *serveFlags) error {
+	if f.keepRecords < 0 {
+		return fault.New(fault.Invalid, "--keep-records", f.keepRecords.String()+" is below zero", "give a time such as 2160h, or 0 for ever")
+	}
 	listener, err := f.listener()
 	if err != nil {
 		return err
@@ -105,7 +112,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(p.err, nil))
-	c, records, err := live.Open(ctx, live.Options{Config: cfg, Store: log, Engine: eng, Node: node, Logger: logger,
+	c, records, err := live.Open(ctx, live.Options{Config: cfg, Store: log, Engine: eng, Node: node, Logger: logger, SnapshotEvery: f.snapshotEvery, KeepRecords: f.keepRecords,
 		Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
 	if err != nil {
 		return err
