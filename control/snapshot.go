@@ -154,8 +154,7 @@ func (j *jobState) code(x *sched.Coder) {
 	j.codeSpec(x)
 	sched.Int(x, &j.submitted)
 	sched.Int(x, &j.handle)
-	var on [3]bool
-	on = [3]bool{j.queued, j.failed, j.started}
+	on := [3]bool{j.queued, j.failed, j.started}
 	for i := range on {
 		x.Bool(&on[i])
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"os"
 	"slices"
 
 	"tianfu/fault"
@@ -29,19 +28,6 @@ func openSource(m *fleet.Meter) (sensor.Source, error) {
 		return nil, fault.Wrap(err, where, "declared on line "+count(m.Line()))
 	}
 	return s, nil
-}
-
-// secretOf returns the secret that a meter names, from the environment; empty
-// when it names none.
-func secretOf(m *fleet.Meter) (string, error) {
-	if m.SecretEnv == "" {
-		return "", nil
-	}
-	secret := os.Getenv(m.SecretEnv)
-	if secret == "" {
-		return "", fault.New(fault.Invalid, "secret_env", "the environment variable "+m.SecretEnv+" is not set", "set it where the server starts, such as EnvironmentFile= of the unit")
-	}
-	return secret, nil
 }
 
 func openReplay(m *fleet.Meter, c sensor.Covers) (sensor.Source, error) {
