@@ -85,12 +85,20 @@ func (d *Decider) startLoose(i int32, why *Reason) bool {
 	return all
 }
 
-// rollback takes back the proposals made since a mark.
+// rollback takes back the proposals made since a mark, and the moves that made
+// room for them.
 func (d *Decider) rollback(mark, placements int) {
 	for _, p := range d.plan.Placements[placements:] {
 		d.giveHold(&p.Alloc)
 	}
 	d.plan.Placements = d.plan.Placements[:placements]
+	moves := len(d.plan.Moves)
+	for i := range d.journal[mark:] {
+		if d.journal[mark+i].moved {
+			moves--
+		}
+	}
+	d.plan.Moves = d.plan.Moves[:moves]
 	d.undo(mark)
 }
 

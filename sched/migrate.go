@@ -102,7 +102,7 @@ func (d *Decider) vacate(p migrating, v *vacatable, s *Shape) bool {
 			break
 		}
 		a := c.allocs[id]
-		if a.Profile != 0 || a.Evicting {
+		if a.Profile != 0 || a.Evicting || d.proposed(&a) {
 			return false
 		}
 		d.withdraw(id)
@@ -116,6 +116,12 @@ func (d *Decider) vacate(p migrating, v *vacatable, s *Shape) bool {
 		d.plan.Moves = append(d.plan.Moves, Move{Alloc: id, Job: a.Job, Task: a.Task, Node: n, Devices: devices})
 	}
 	return c.nodes[v.node].usable(device) >= s.Share
+}
+
+// proposed tells what this cycle has placed or moved itself: it does not run
+// there yet, so it cannot be moved.
+func (d *Decider) proposed(a *Alloc) bool {
+	return a.Attempt == 0 || slices.ContainsFunc(d.plan.Moves, func(m Move) bool { return m.Job == a.Job && m.Task == a.Task })
 }
 
 // elsewhere finds a partly used device on another node for a running task: a
