@@ -48,6 +48,7 @@ type State struct {
 	settle  []job.ID            // jobs whose dependency has ended, to be looked at
 	keys    map[submitKey]job.ID
 	windows windowList
+	hours   []siteTable // by name of the site
 
 	decider  sched.Decider
 	verifier sched.Verifier

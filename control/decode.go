@@ -62,6 +62,8 @@ func (d *reader) body(r *Record) {
 	case NodeChanged:
 		r.Node, r.Device, r.Health = d.int32(), int32(d.varint()), fleet.Health(d.byte())
 		d.flags(&r.Cordon, &r.Drain)
+	case SiteHoursKnown:
+		r.Site, r.Hours = d.string(), d.siteHours()
 	case Moved:
 		d.task(r)
 		r.Node, r.Devices = d.int32(), uint16(d.max(math.MaxUint16))
@@ -193,6 +195,31 @@ func (d *reader) reservation() *sched.Reservation {
 		r.Nodes = append(r.Nodes, n)
 	}
 	return r
+}
+
+func (d *reader) siteHours() []energy.SiteHour {
+	var out []energy.SiteHour
+	var end unit.Instant
+	for range d.count() {
+		var h energy.SiteHour
+		h.From = end + unit.Instant(d.varint())
+		h.To = h.From + unit.Instant(d.varint())
+		end = h.To
+		var known [6]bool
+		d.flags(&known[0], &known[1], &known[2], &known[3], &known[4], &known[5])
+		d.flags(&h.Forecast)
+		for k, v := range [...]*int64{&h.CarbonLocation, &h.CarbonMarket, &h.CarbonMarginal, &h.Price, &h.PUE, &h.Water} {
+			*v = energy.NoData
+			if known[k] {
+				*v = d.varint()
+			}
+		}
+		if d.err != nil {
+			return nil
+		}
+		out = append(out, h)
+	}
+	return out
 }
 
 func (d *reader) spec() *job.Spec {

@@ -57,6 +57,8 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = binary.AppendUvarint(b, uint64(r.Node))
 		b = binary.AppendVarint(b, int64(r.Device))
 		return append(b, byte(r.Health), flags(r.Cordon, r.Drain))
+	case SiteHoursKnown:
+		return appendSiteHours(appendString(b, r.Site), r.Hours)
 	case Moved:
 		b = appendTask(b, r)
 		b = binary.AppendUvarint(b, uint64(r.Node))
@@ -121,6 +123,33 @@ func appendReservation(b []byte, r *sched.Reservation) []byte {
 		b = binary.AppendUvarint(b, uint64(len(r.Nodes[i].Tasks)))
 		for _, n := range r.Nodes[i].Tasks {
 			b = binary.AppendUvarint(b, uint64(n))
+		}
+	}
+	return b
+}
+
+// appendSiteHours appends steps; each begins where the one before ended, or
+// says how much later.
+func appendSiteHours(b []byte, hours []energy.SiteHour) []byte {
+	b = binary.AppendUvarint(b, uint64(len(hours)))
+	var end unit.Instant
+	for i := range hours {
+		h := &hours[i]
+		b = binary.AppendVarint(b, int64(h.From-end))
+		b = binary.AppendVarint(b, int64(h.To-h.From))
+		end = h.To
+		figures := [...]int64{h.CarbonLocation, h.CarbonMarket, h.CarbonMarginal, h.Price, h.PUE, h.Water}
+		known := byte(0)
+		for k, v := range figures {
+			if v != energy.NoData {
+				known |= 1 << k
+			}
+		}
+		b = append(b, known, flags(h.Forecast))
+		for _, v := range figures {
+			if v != energy.NoData {
+				b = binary.AppendVarint(b, v)
+			}
 		}
 	}
 	return b

@@ -32,6 +32,9 @@ func (s *State) Describe() string {
 		spec := s.cap.Node(n)
 		fmt.Fprintf(&b, "node %s %v %v %v %+v left %+v\n", spec.ID, spec.Health, spec.Cordoned, spec.Drain, spec.Devices, s.cap.Left(n))
 	}
+	for _, h := range s.hours {
+		fmt.Fprintf(&b, "site %q %+v\n", h.name, h.hours)
+	}
 	due := slices.Clone(s.due)
 	due = slices.DeleteFunc(due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })

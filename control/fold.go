@@ -35,6 +35,8 @@ func (s *State) fold(r *Record) {
 		s.held = r.Held
 	case NodeChanged:
 		s.cap.SetHealth(r.Node, int(r.Device), r.Health, r.Cordon, r.Drain)
+	case SiteHoursKnown:
+		s.foldSiteHours(r)
 	case Moved:
 		t := s.jobOf(r.Job).task(r.Task)
 		t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices)

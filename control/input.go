@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"tianfu/energy"
 
 	"tianfu/fault"
 	"tianfu/fleet"
@@ -14,11 +15,12 @@ type InputKind uint8
 
 // The inputs.
 const (
-	Exited    InputKind = iota + 1 // report: an attempt ended
-	NodeState                      // report or command: health, cordon or drain of a node or device
-	Submit                         // command: a new job
-	Cancel                         // command: end a job
-	Tick                           // nothing but the time
+	Exited    InputKind = 1   // report: an attempt ended
+	NodeState InputKind = 2   // report or command: health, cordon or drain of a node or device
+	Submit    InputKind = 3   // command: a new job
+	Cancel    InputKind = 4   // command: end a job
+	SiteHours InputKind = 5   // report: what hours at a site cost, observed or forecast
+	Tick      InputKind = 255 // nothing but the time; the greatest of all
 )
 
 // Ending says how an attempt ended.
@@ -46,8 +48,10 @@ type Input struct {
 	Health  fleet.Health
 	Cordon  bool
 	Drain   bool
-	Exit    *Exit // of an exited report; nil when nobody told
-	Tag     int   // the driver's own; it comes back with what became of the input
+	Exit    *Exit             // of an exited report; nil when nobody told
+	Site    string            // of a report of site hours
+	Hours   []energy.SiteHour // in order of time
+	Tag     int               // the driver's own; it comes back with what became of the input
 }
 
 // Exit is how an attempt ended and what it used, as its engine says.
@@ -65,18 +69,23 @@ type Usage struct {
 	WallMicros  int64
 }
 
-func compareInputs(a, b Input) int {
-	ra, rb := a.Kind == Exited, b.Kind == Exited
-	switch {
-	case ra && !rb:
-		return -1
-	case rb && !ra:
-		return 1
-	case !ra:
-		if a.Kind == Tick || b.Kind == Tick {
-			return cmp.Compare(a.Kind/Tick, b.Kind/Tick)
-		}
+// turn says when in a step an input is looked at: ends first, then what hours
+// cost, then commands as they came, then the tick.
+func (k InputKind) turn() int {
+	switch k {
+	case Exited:
 		return 0
+	case SiteHours:
+		return 1
+	case Tick:
+		return 3
+	}
+	return 2
+}
+
+func compareInputs(a, b Input) int {
+	if a.Kind != Exited || b.Kind != Exited {
+		return cmp.Compare(a.Kind.turn(), b.Kind.turn())
 	}
 	return cmp.Or(cmp.Compare(a.Job, b.Job), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Attempt, b.Attempt))
 }
@@ -92,6 +101,8 @@ func (s *State) accept(in *Input) error {
 		return s.submit(in)
 	case Cancel:
 		return s.cancel(in)
+	case SiteHours:
+		return s.siteHours(in)
 	case Tick:
 		s.dirty = true
 		return nil

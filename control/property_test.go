@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -157,6 +158,9 @@ func (c *scenario) batch() []control.Input {
 	if len(c.stale) > 0 && c.rng.IntN(2) == 0 {
 		in = append(in, c.stale[c.rng.IntN(len(c.stale))])
 	}
+	if c.rng.IntN(6) == 0 {
+		in = append(in, c.hours())
+	}
 	if c.rng.IntN(4) == 0 {
 		n := &c.cfg.Fleet.Nodes[c.rng.IntN(len(c.cfg.Fleet.Nodes))]
 		device := -1
@@ -170,6 +174,19 @@ func (c *scenario) batch() []control.Input {
 		in = append(in, control.Input{Kind: control.Cancel, Job: job.ID(1 + c.rng.IntN(len(c.jobs)))})
 	}
 	return append(in, control.Input{Kind: control.Tick})
+}
+
+// hours reports some hours of a site of the fleet, observed or forecast.
+func (c *scenario) hours() control.Input {
+	in := control.Input{Kind: control.SiteHours, Site: c.cfg.Fleet.Nodes[c.rng.IntN(len(c.cfg.Fleet.Nodes))].Place.Site}
+	at := c.now - c.now%unit.At(60)
+	for range 1 + c.rng.IntN(5) {
+		h := energy.SiteHour{From: at, To: at.Add(time.Minute), CarbonLocation: c.rng.Int64N(900_000), CarbonMarket: energy.NoData, CarbonMarginal: energy.NoData,
+			Price: c.rng.Int64N(2e9) - 1e8, PUE: 1_000_000 + c.rng.Int64N(500_000), Water: energy.NoData, Forecast: c.rng.IntN(2) == 0}
+		in.Hours = append(in.Hours, h)
+		at = h.To
+	}
+	return in
 }
 
 func (c *scenario) sortedRunning() []taskKey {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -23,6 +24,8 @@ const (
 	NodeChanged  RecordKind = 9
 	Moved        RecordKind = 10
 	Released     RecordKind = 11 // a job enters the line: its dependencies are met, or its backoff is over
+	// SiteHoursKnown: what hours at a site cost, observed or forecast.
+	SiteHoursKnown RecordKind = 12
 )
 
 // EvictCause says why a task was told to leave.
@@ -73,6 +76,8 @@ type Record struct {
 	Spec    *job.Spec
 	Held    *sched.Reservation // nil = given up
 	Config  *Config
+	Site    string
+	Hours   []energy.SiteHour
 }
 
 // OrderKind says what the driver is asked to do.

@@ -30,7 +30,7 @@ func (s *State) Freeze() *Frozen {
 		cfg: s.cfg, now: s.now, cap: s.cap.Clone(), waiting: s.waiting.Clone(), tenants: slices.Clone(s.tenants),
 		names: slices.Clone(s.names), jobs: slices.Clone(s.jobs), held: s.held, due: slices.Clone(s.due), later: slices.Clone(s.later),
 		waiters: maps.Clone(s.waiters), settle: slices.Clone(s.settle), windows: slices.Clone(s.windows),
-		dirty: s.dirty, opened: s.opened, moves: s.moves,
+		dirty: s.dirty, opened: s.opened, moves: s.moves, hours: slices.Clone(s.hours),
 	}
 	for id, list := range f.waiters {
 		f.waiters[id] = slices.Clone(list)
@@ -129,6 +129,7 @@ func (s *State) code(x *sched.Coder) {
 		x.Bool(&w.opens)
 	})
 	s.windows = windows
+	sched.List(x, &s.hours, func(t *siteTable) { t.code(x) })
 	held := s.held != nil
 	x.Bool(&held)
 	if held {

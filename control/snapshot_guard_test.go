@@ -15,7 +15,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 	}{
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "numbers": derived, "names": coded, "nodes": derived,
-			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded,
+			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded,
 			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
@@ -25,6 +25,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},
 		{dueJob{}, map[string]string{"at": coded, "id": coded}},
 		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded}},
+		{siteTable{}, map[string]string{"name": coded, "hours": coded}},
 		{submitKey{}, map[string]string{"tenant": derived, "key": derived}},
 	} {
 		typ := reflect.TypeOf(c.of)
