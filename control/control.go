@@ -26,6 +26,8 @@ type Config struct {
 	Params  sched.Config
 	Rules   sched.Rules
 	Weights map[job.Tenant]int64 // fair-share weights; absent = 1
+	// Queueing has the declared tenants and queues; nil = none.
+	Queueing *job.Queueing
 }
 
 // State is a centre: its fleet, its jobs and who holds what. It is not safe
@@ -232,7 +234,7 @@ func (s *State) tenant(t job.Tenant) int16 {
 		n = int16(len(s.names))
 		s.numbers[t] = n
 		s.names = append(s.names, t)
-		s.tenants = append(s.tenants, sched.Usage{Weight: max(s.cfg.Weights[t], 1)})
+		s.tenants = append(s.tenants, sched.Usage{Weight: s.cfg.weightOf(t)})
 	}
 	return n
 }

@@ -174,11 +174,20 @@ func (d *reader) exit() *Exit {
 }
 
 func (d *reader) reason() sched.Reason {
-	r := sched.Reason{Dominant: sched.Cause(d.byte()), Considered: d.int32()}
-	for i := range r.Excluded {
+	first := d.byte()
+	r := sched.Reason{Dominant: sched.Cause(first &^ moreReason), Considered: d.int32()}
+	for i := range r.Excluded[:firstCauses] {
 		r.Excluded[i] = d.int32()
 	}
 	r.Ahead = job.ID(d.uvarint())
+	if first&moreReason == 0 {
+		return r
+	}
+	more := r.Excluded[firstCauses:]
+	n := d.max(uint64(len(more)))
+	for i := range more[:n] {
+		more[i] = d.int32()
+	}
 	return r
 }
 
@@ -295,7 +304,8 @@ func (d *reader) config() *Config {
 	}
 	c.Policy = d.string()
 	c.Rules.Backfill = sched.Backfill(d.byte())
-	d.flags(&c.Rules.Preempt)
+	var parts bool
+	d.flags(&c.Rules.Preempt, &parts)
 	c.Rules.Depth, c.Params.Seed = int(d.int32()), d.uvarint()
 	for range d.count() {
 		g := d.group()
@@ -308,6 +318,9 @@ func (d *reader) config() *Config {
 		}
 		t := job.Tenant(d.string())
 		c.Weights[t] = d.varint()
+	}
+	if parts {
+		d.parts(c)
 	}
 	return c
 }

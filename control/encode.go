@@ -101,13 +101,34 @@ func flags(on ...bool) byte {
 	return f
 }
 
+// firstCauses is how many causes the first logs knew; moreReason marks a reason
+// with something that came later, so that reasons without it keep their bytes.
+const (
+	firstCauses = 14
+	moreReason  = 0x80
+)
+
 func appendReason(b []byte, r *sched.Reason) []byte {
+	more := r.Excluded[firstCauses:]
+	for len(more) > 0 && more[len(more)-1] == 0 {
+		more = more[:len(more)-1]
+	}
+	at := len(b)
 	b = append(b, byte(r.Dominant))
 	b = binary.AppendUvarint(b, uint64(r.Considered))
-	for _, n := range r.Excluded {
+	for _, n := range r.Excluded[:firstCauses] {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	return binary.AppendUvarint(b, uint64(r.Ahead))
+	b = binary.AppendUvarint(b, uint64(r.Ahead))
+	if len(more) == 0 {
+		return b
+	}
+	b[at] |= moreReason
+	b = binary.AppendUvarint(b, uint64(len(more)))
+	for _, n := range more {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return b
 }
 
 func appendReservation(b []byte, r *sched.Reservation) []byte {
@@ -250,7 +271,7 @@ func appendConfig(b []byte, c *Config) []byte {
 	b = appendTraits(b, c.Fleet.Traits)
 	b = appendPower(b, c.Power, byRank)
 	b = appendString(b, c.Policy)
-	b = append(b, byte(c.Rules.Backfill), flags(c.Rules.Preempt))
+	b = append(b, byte(c.Rules.Backfill), flags(c.Rules.Preempt, c.hasParts()))
 	b = binary.AppendUvarint(b, uint64(c.Rules.Depth))
 	b = binary.AppendUvarint(b, c.Params.Seed)
 	b = binary.AppendUvarint(b, uint64(len(c.Params.Typical)))
@@ -260,7 +281,7 @@ func appendConfig(b []byte, c *Config) []byte {
 			CPU: t.CPU, Accelerators: t.Count, Share: t.Share, Models: t.Models,
 		}})
 	}
-	return appendWeights(b, c.Weights)
+	return appendParts(appendWeights(b, c.Weights), c)
 }
 
 // appendTraits appends what is known of the models, by name.

@@ -128,16 +128,20 @@ func (s *State) submit(in *Input) error {
 			return fault.New(fault.NotFound, "job "+in.Spec.Name+": after", d.Job.String()+" does not exist", "submit what it waits for first")
 		}
 	}
-	if in.Spec.StartBy == 0 {
-		if err := s.cap.Possible(in.Spec); err != nil {
-			return fault.Wrap(err, "job "+in.Spec.Name, "submit")
+	spec, err := s.route(in.Spec)
+	if err != nil {
+		return err
+	}
+	if spec.StartBy == 0 {
+		if err := s.cap.Possible(spec); err != nil {
+			return fault.Wrap(err, "job "+spec.Name, "submit")
 		}
 	}
 	id := job.ID(len(s.jobs) + 1)
-	s.record(Record{Kind: Submitted, Job: id, Spec: in.Spec})
+	s.record(Record{Kind: Submitted, Job: id, Spec: spec})
 	s.out.Accepted = append(s.out.Accepted, Accepted{in.Tag, id})
-	if len(in.Spec.After) > 0 {
-		switch met, failed := s.dependencies(in.Spec); {
+	if len(spec.After) > 0 {
+		switch met, failed := s.dependencies(spec); {
 		case failed != 0:
 			s.record(Record{Kind: JobCancelled, Job: id, Cancel: CancelDependency, For: failed})
 		case met && !s.jobOf(id).queued:

@@ -22,7 +22,8 @@ import (
 // what arrives at stated instants and shows the records, the orders and, for
 // what waits, the reason:
 //
-//	centre policy=NAME [preempt] [strict] [weights=tenant:2,...]
+//	centre policy=NAME [preempt] [strict] [weights=tenant:2,...] [half-life=SECONDS]
+//	queue NAME tenants=a,b cohort=c weight=2 priority=0..9 default guaranteed=gpu:4,T4:2 borrow=gpu:2 lend=gpu:1
 //	NODE cpu=8 memory=64GiB gpu=4 model=A100 rack=r1 segment=s1 pod=p1 window=100-200
 //	step at=SECONDS
 //	submit NAME tenant=t cpu=1 memory=1GiB gpu=1 share=0.5 partition=1g model=A|B count=2
@@ -69,6 +70,12 @@ func openScript(d *datadriven.TestData) (*scriptCentre, error) {
 			cfg.Rules.Preempt = true
 		case "strict":
 			cfg.Rules.Backfill = sched.Strict
+		case "half-life":
+			n, err := strconv.Atoi(a.Vals[0])
+			if err != nil {
+				return nil, err
+			}
+			cfg.Queueing = &job.Queueing{HalfLife: time.Duration(n) * time.Second}
 		case "weights":
 			for _, w := range a.Vals {
 				name, n, _ := strings.Cut(w, ":")
@@ -85,6 +92,12 @@ func openScript(d *datadriven.TestData) (*scriptCentre, error) {
 	}}
 	for line := range strings.Lines(d.Input) {
 		w := strings.Fields(line)
+		if w[0] == "queue" {
+			if err := setQueue(&cfg, w[1:]); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		n := fleet.Node{ID: fleet.NodeID(w[0])}
 		for _, kv := range w[1:] {
 			if err := setNode(&n, kv); err != nil {
@@ -129,6 +142,63 @@ func setNode(n *fleet.Node, kv string) (err error) {
 		return fmt.Errorf("unknown key %s", k)
 	}
 	return err
+}
+
+// setQueue declares a queue, and its tenants where they are new.
+func setQueue(cfg *control.Config, w []string) error {
+	if cfg.Queueing == nil {
+		cfg.Queueing = &job.Queueing{}
+	}
+	q := job.QueueRule{Name: job.Queue(w[0]), Weight: 1, MinPriority: job.MinPriority, MaxPriority: job.MaxPriority}
+	for _, kv := range w[1:] {
+		k, v, _ := strings.Cut(kv, "=")
+		var err error
+		switch k {
+		case "tenants":
+			for t := range strings.SplitSeq(v, ",") {
+				q.Tenants = append(q.Tenants, job.Tenant(t))
+			}
+		case "cohort":
+			q.Cohort = v
+		case "default":
+			q.Default = true
+		case "weight":
+			q.Weight, err = strconv.ParseInt(v, 10, 64)
+		case "priority":
+			declared := fleet.Queue{Priority: v}
+			q.MinPriority, q.MaxPriority, err = declared.Range()
+		case "guaranteed":
+			q.Guaranteed, err = scriptAmounts(v)
+		case "borrow":
+			q.Borrow, err = scriptAmounts(v)
+		case "lend":
+			q.Lend, err = scriptAmounts(v)
+		default:
+			err = fmt.Errorf("unknown key %s", k)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	cfg.Queueing.Queues = append(cfg.Queueing.Queues, q)
+	return nil
+}
+
+func scriptAmounts(s string) ([]job.Amount, error) {
+	var out []job.Amount
+	for one := range strings.SplitSeq(s, ",") {
+		r, v, _ := strings.Cut(one, ":")
+		if r == "gpu" {
+			r = fleet.Accelerators
+		}
+		n, err := fleet.Amount(r, v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, job.Amount{Resource: r, Units: n})
+	}
+	slices.SortFunc(out, func(a, b job.Amount) int { return strings.Compare(a.Resource, b.Resource) })
+	return out, nil
 }
 
 // step hands the inputs of a script line by line to the core.
@@ -293,6 +363,8 @@ func parseSubmit(w []string) (*job.Spec, error) {
 		switch k {
 		case "tenant":
 			s.Tenant = job.Tenant(v)
+		case "queue":
+			s.Queue = job.Queue(v)
 		case "cpu":
 			r.CPU, err = unit.ParseMilliCPU(v)
 		case "memory":

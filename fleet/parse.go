@@ -16,6 +16,9 @@ type document struct {
 	Nodes     []Group
 	State     []Condition
 	Meters    []Meter
+	Tenants   []Tenant
+	Queues    []Queue
+	FairShare FairShare
 }
 
 // builder turns a document into a world and collects what is wrong with it.
@@ -123,6 +126,8 @@ func (b *builder) build(doc *document) {
 	}
 	w.Meters = doc.Meters
 	b.meters()
+	w.Tenants, w.Queues, w.FairShare = doc.Tenants, doc.Queues, doc.FairShare
+	b.queueing()
 	b.limits()
 	w.areas = b.areas
 }

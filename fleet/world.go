@@ -28,6 +28,9 @@ type World struct {
 	Groups    []Group
 	State     []Condition
 	Meters    []Meter
+	Tenants   []Tenant
+	Queues    []Queue
+	FairShare FairShare
 
 	nodes []Node
 	areas []area
@@ -191,13 +194,16 @@ type effective struct {
 	Nodes     []Group
 	State     []Condition
 	Meters    []Meter
+	Tenants   []Tenant
+	Queues    []Queue
+	FairShare FairShare
 }
 
 // MarshalJSON renders the effective world: everything declared, defaults
 // filled in, and each catalogue entry that a node is made of. It is itself a
 // world file.
 func (w *World) MarshalJSON() ([]byte, error) {
-	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters})
+	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Tenants, w.Queues, w.FairShare})
 }
 
 // used returns the catalogue entries that the world's nodes are made of, and

@@ -28,6 +28,7 @@ What the world amounts to is printed as a table, or as CSV:
               it draws, and how much of the limit that is
   --by node   every node with its place, network and state
   --by meter  the meters, what each covers and how it is read
+  --by queue  the queues, whose they are and what each is guaranteed
 
 -o yaml and -o json print all of it with the defaults filled in and the hardware
 it is made of; both are world files themselves.`,
@@ -39,9 +40,9 @@ it is made of; both are world files themselves.`,
 			if err := p.checkFormat(); err != nil {
 				return err
 			}
-			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": worldAreaTable, "node": worldNodeTable, "meter": worldMeterTable}
+			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": worldAreaTable, "node": worldNodeTable, "meter": worldMeterTable, "queue": worldQueueTable}
 			if tables[by] == nil {
-				return fault.New(fault.Invalid, "--by", strconv.Quote(by)+" is no view of a world", "use sku, area, node or meter")
+				return fault.New(fault.Invalid, "--by", strconv.Quote(by)+" is no view of a world", "use sku, area, node, meter or queue")
 			}
 			w, warnings, err := parseWorldFile(args[0])
 			if err != nil {
@@ -56,7 +57,7 @@ it is made of; both are world files themselves.`,
 			return p.print(w, tables[by](w))
 		},
 	}
-	c.Flags().StringVar(&by, "by", "sku", "what the table shows: sku, area, node or meter")
+	c.Flags().StringVar(&by, "by", "sku", "what the table shows: sku, area, node, meter or queue")
 	c.Flags().BoolVar(&strict, "strict", false, "warnings end the command with code 2 too")
 	return c
 }
@@ -139,3 +140,13 @@ func conditionOf(h fleet.Health, cordoned bool) []string {
 }
 
 func inKW(w unit.Watts) string { return strconv.FormatFloat(float64(w)/1000, 'f', 1, 64) }
+
+// worldQueueTable shows every queue.
+func worldQueueTable(w *fleet.World) *table {
+	t := &table{header: []string{"QUEUE", "TENANTS", "COHORT", "WEIGHT", "PRIORITY", "GUARANTEED", "BORROW", "LEND"}}
+	for i := range w.Queues {
+		q := &w.Queues[i]
+		t.add(q.Name, strings.Join(q.Tenants, " "), q.Cohort, strconv.Itoa(q.Weight), q.Priority, q.Guaranteed.String(), q.Borrow.String(), q.Lend.String())
+	}
+	return t
+}

@@ -25,6 +25,7 @@ import (
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/httpapi"
+	"tianfu/job"
 	"tianfu/live"
 	"tianfu/sched"
 	"tianfu/store/bolt"
@@ -224,7 +225,7 @@ func (p *program) centreConfig(ctx context.Context, f *serveFlags, eng engine.En
 	for _, x := range warnings {
 		fmt.Fprintln(p.err, "warning:", x)
 	}
-	cfg = control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}}
+	cfg = control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}, Queueing: job.QueueingOf(w)}
 	if m, err := cataloguePower(cfg.Fleet); err == nil {
 		cfg.Power = m
 	}

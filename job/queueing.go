@@ -1,0 +1,142 @@
+package job
+
+import (
+	"slices"
+	"time"
+
+	"tianfu/fault"
+	"tianfu/fleet"
+)
+
+// Queueing is what an operator declares of tenants and queues. It is never
+// changed. Nil means that nothing is declared: every tenant may submit to any
+// queue, and no quota holds.
+type Queueing struct {
+	Tenants  []TenantRule
+	Queues   []QueueRule
+	HalfLife time.Duration // of what was held in the past; 0 = only the present counts
+}
+
+// TenantRule is a declared tenant.
+type TenantRule struct {
+	Name   Tenant
+	Weight int64
+}
+
+// QueueRule is a declared queue.
+type QueueRule struct {
+	Name                     Queue
+	Tenants                  []Tenant
+	Cohort                   string
+	Default                  bool
+	Weight                   int64
+	MinPriority, MaxPriority int32
+	Guaranteed, Borrow, Lend []Amount // by resource, in order
+}
+
+// Amount is a quantity of a resource: milli CPU, MiB, or thousandths of
+// accelerators, of all or of one model.
+type Amount struct {
+	Resource string
+	Units    int64
+}
+
+// QueueingOf takes tenants and queues out of a world that was checked; nil when
+// it declares none.
+func QueueingOf(w *fleet.World) *Queueing {
+	if len(w.Tenants) == 0 && len(w.Queues) == 0 && w.FairShare.HalfLife == 0 {
+		return nil
+	}
+	q := &Queueing{HalfLife: w.FairShare.HalfLife}
+	for i := range w.Tenants {
+		q.Tenants = append(q.Tenants, TenantRule{Tenant(w.Tenants[i].Name), int64(w.Tenants[i].Weight)})
+	}
+	for i := range w.Queues {
+		d := &w.Queues[i]
+		r := QueueRule{Name: Queue(d.Name), Cohort: d.Cohort, Default: d.Default, Weight: int64(d.Weight),
+			Guaranteed: amounts(d.Guaranteed), Borrow: amounts(d.Borrow), Lend: amounts(d.Lend)}
+		r.MinPriority, r.MaxPriority, _ = d.Range() // was checked with the world
+		for _, t := range d.Tenants {
+			r.Tenants = append(r.Tenants, Tenant(t))
+		}
+		q.Queues = append(q.Queues, r)
+	}
+	return q
+}
+
+func amounts(declared fleet.Amounts) []Amount {
+	var out []Amount
+	for r, text := range declared {
+		v, _ := fleet.Amount(r, text) // was checked with the world
+		out = append(out, Amount{r, v})
+	}
+	slices.SortFunc(out, func(a, b Amount) int {
+		if a.Resource < b.Resource {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// Find returns the number of a queue, or -1.
+func (q *Queueing) Find(name Queue) int {
+	return slices.IndexFunc(q.Queues, func(r QueueRule) bool { return r.Name == name })
+}
+
+// Route returns the number of the queue that a submission goes to, or says why
+// it may not: the one it names; otherwise the tenant's default, or its only
+// one.
+func (q *Queueing) Route(s *Spec) (int, error) {
+	if s.Queue != "" {
+		k := q.Find(s.Queue)
+		if k < 0 {
+			return -1, fault.New(fault.Invalid, "queue "+string(s.Queue), "is not declared", "queues of tenant "+string(s.Tenant)+": "+q.open(s.Tenant))
+		}
+		return k, q.Queues[k].admit(q, s)
+	}
+	only := -1
+	for k := range q.Queues {
+		if !slices.Contains(q.Queues[k].Tenants, s.Tenant) {
+			continue
+		}
+		if q.Queues[k].Default {
+			return k, q.Queues[k].admit(q, s)
+		}
+		if only >= 0 {
+			return -1, fault.New(fault.Invalid, "queue", "is missing, and tenant "+string(s.Tenant)+" has no default", "name one of "+q.open(s.Tenant))
+		}
+		only = k
+	}
+	if only < 0 {
+		return -1, fault.New(fault.Denied, "tenant "+string(s.Tenant), "owns no queue", "ask the operator for one")
+	}
+	return only, q.Queues[only].admit(q, s)
+}
+
+func (r *QueueRule) admit(q *Queueing, s *Spec) error {
+	if !slices.Contains(r.Tenants, s.Tenant) {
+		return fault.New(fault.Denied, "queue "+string(r.Name), "does not belong to tenant "+string(s.Tenant), "its queues: "+q.open(s.Tenant))
+	}
+	if s.Priority < r.MinPriority || s.Priority > r.MaxPriority {
+		return fault.Invalidf("priority", "%d is not allowed in queue %s: choose from %d to %d", s.Priority, r.Name, r.MinPriority, r.MaxPriority)
+	}
+	return nil
+}
+
+// open lists the queues of a tenant in words.
+func (q *Queueing) open(t Tenant) string {
+	words := ""
+	for k := range q.Queues {
+		if slices.Contains(q.Queues[k].Tenants, t) {
+			if words != "" {
+				words += ", "
+			}
+			words += string(q.Queues[k].Name)
+		}
+	}
+	if words == "" {
+		return "none"
+	}
+	return words
+}
