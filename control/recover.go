@@ -37,6 +37,9 @@ func (v *Recovery) Add(r *Record) error {
 	return nil
 }
 
+// Empty tells whether nothing was folded yet.
+func (v *Recovery) Empty() bool { return v.s == nil }
+
 // State returns what the records so far describe.
 func (v *Recovery) State() (*State, error) {
 	s := v.s

@@ -122,6 +122,7 @@ var access = map[string]rule{
 	"POST /v1/tokens":            {admins, TokensWrite},
 	"DELETE /v1/tokens/{id}":     {admins, TokensWrite},
 	"GET /v1/audit":              {[]Role{Operator, Auditor}, AuditRead},
+	"POST /v1/backup":            {operators, CentreWrite},
 	"GET /metrics":               {readers, MetricsRead},
 }
 

@@ -42,6 +42,7 @@ var mayUse = map[string]string{
 	"list-tokens":   "oat--",
 	"create-token":  "o-t--",
 	"revoke-token":  "o-t--",
+	"take-backup":   "o----",
 }
 
 // outside are the routes that the document does not list.

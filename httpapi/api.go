@@ -5,7 +5,9 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -36,6 +38,8 @@ type Options struct {
 	// ChangeTokens changes the tokens where they are kept, alone, and takes the
 	// change over; nil = they cannot be changed through the API.
 	ChangeTokens func(change func(*Tokens) error) error
+	// Backup writes a backup of the centre; nil = it offers none.
+	Backup func(ctx context.Context, w io.Writer) error
 }
 
 // Server is the API of one centre.
@@ -66,7 +70,9 @@ func New(c *live.Centre, o Options) *Server {
 	s.mux.HandleFunc("GET /v1/events", s.streamEvents)
 	s.mux.HandleFunc("GET /{$}", s.docs)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	s.mux.HandleFunc("POST /v1/backup", s.takeBackup)
 	s.describeStreams()
+	s.describeBackup()
 	s.metrics = newMetrics()
 	s.mux.HandleFunc("GET /metrics", s.serveMetrics)
 	return s

@@ -96,6 +96,7 @@ func markUsageErrors(c *cobra.Command) {
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.audit(),
+		p.backup(),
 		p.catalogue(),
 		p.check(),
 		p.compare(),
@@ -106,7 +107,9 @@ func (p *program) subcommands() []*cobra.Command {
 		p.meter(),
 		p.node(),
 		p.replay(),
+		p.restore(),
 		p.serve(),
+		p.store(),
 		p.token(),
 		p.shim(),
 		p.trace(),

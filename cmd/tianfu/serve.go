@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +29,7 @@ import (
 	"tianfu/job"
 	"tianfu/live"
 	"tianfu/sched"
+	"tianfu/store"
 	"tianfu/store/bolt"
 	"tianfu/unit"
 )
@@ -123,13 +125,17 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	go followTokens(ctx, f.data, tokens, trail, logger)
-	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, Audit: trail, ChangeTokens: func(change func(*httpapi.Tokens) error) error {
-		fresh, err := changeTokens(f.data, change)
-		if err == nil {
-			tokens.Replace(fresh)
-		}
-		return err
-	}})
+	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, Audit: trail,
+		ChangeTokens: func(change func(*httpapi.Tokens) error) error {
+			fresh, err := changeTokens(f.data, change)
+			if err == nil {
+				tokens.Replace(fresh)
+			}
+			return err
+		},
+		Backup: func(ctx context.Context, w io.Writer) error {
+			return writeBackup(w, f.data, f.worldFile(), func(a *store.Archive) error { return c.Backup(ctx, a) })
+		}})
 	return p.serveUntil(ctx, c, api, listener)
 }
 
@@ -163,6 +169,14 @@ func (p *program) serveUntil(ctx context.Context, c *live.Centre, api http.Handl
 		}
 	}
 	return err
+}
+
+// worldFile names the file that declares the world.
+func (f *serveFlags) worldFile() string {
+	if f.world != "" {
+		return f.world
+	}
+	return filepath.Join(f.data, "world.yaml")
 }
 
 // listener opens the address; away from loopback only with TLS.
@@ -204,9 +218,8 @@ func (f *serveFlags) listener() (net.Listener, error) {
 // none, and says which of its nodes this machine is.
 func (p *program) centreConfig(ctx context.Context, f *serveFlags, eng engine.Engine) (control.Config, fleet.NodeID, error) {
 	var cfg control.Config
-	name := f.world
-	if name == "" {
-		name = filepath.Join(f.data, "world.yaml")
+	name := f.worldFile()
+	if f.world == "" {
 		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 			text, err := thisMachine(ctx, eng)
 			if err != nil {

@@ -121,7 +121,7 @@ func look(name string) (x *inspection, torn bool, err error) {
 		return nil, false, err
 	}
 	if x.format > Format {
-		return nil, false, fault.New(fault.Invalid, name, fmt.Sprintf("was written in format %d, this version reads up to %d", x.format, Format), "use the version that wrote it, or a newer one")
+		return nil, false, newerFormat(name, x.format)
 	}
 	return x, p.torn, nil
 }

@@ -100,5 +100,5 @@ func readRecord(key, value []byte, format int) (record []byte, left uint32, ok b
 
 // damaged is the error for damage: what is wrong where, and what to do.
 func damaged(file string, d Damage) error {
-	return fault.New(fault.Invalid, file, "is damaged at "+d.String(), "see all of it: tianfu store verify DIR; mend a copy: tianfu store repair DIR --to NEWDIR; or restore a backup")
+	return fault.New(fault.Invalid, file, "is damaged at "+d.String(), "see what can be saved: tianfu store verify DIR; save it: tianfu store repair DIR; or restore a backup")
 }
