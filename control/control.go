@@ -192,11 +192,13 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	if (s.dirty || len(s.due) > 0 && s.due[0].at <= now) && s.waiting.Len() > 0 {
 		s.cycle()
 	}
-	s.dirty = false
-	s.expire()
-	if s.settleAll() {
+	// What an expired job held, or a job that enters the line now, is looked at
+	// in this step: nothing else may come for long.
+	expired := s.expire()
+	if s.settleAll() || expired && s.waiting.Len() > 0 {
 		s.cycle()
 	}
+	s.dirty = false
 	return o
 }
 

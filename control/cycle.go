@@ -97,8 +97,8 @@ func (h *dueHeap) Pop() any {
 }
 
 // expire ends the jobs whose latest start has come and that this step's cycle
-// could not place, each with its reason.
-func (s *State) expire() {
+// could not place, each with its reason. It reports whether there were any.
+func (s *State) expire() (any bool) {
 	for len(s.due) > 0 && s.due[0].at <= s.now {
 		id := s.due[0].id
 		if len(s.due) == 1 {
@@ -117,5 +117,7 @@ func (s *State) expire() {
 			why = r
 		}
 		s.record(Record{Kind: JobExpired, Job: id, Reason: why})
+		any = true
 	}
+	return any
 }

@@ -147,17 +147,28 @@ func (s *State) foldEnded(r *Record) {
 		t.done = true
 		j.open--
 		j.failed = j.failed || r.Ending == TaskFailed
-		if j.open > 0 || j.phase > Running {
-			return
-		}
+		s.taskDone(r.Job, j)
+		return
+	}
+	s.backInLine(r.Job, j)
+}
+
+// taskDone looks at what is left of a job whose task ended for good: nothing, or
+// the rest of a gang of which the last one that ran has ended. That goes back
+// into the line, unless the gang has failed: then it is not tried again.
+func (s *State) taskDone(id job.ID, j *jobState) {
+	left := j.spec.Gang && j.running == 0
+	switch {
+	case j.phase > Running:
+	case j.open == 0 || left && j.failed:
 		j.phase = Completed
 		if j.failed {
 			j.phase = FailedJob
 		}
-		s.over(r.Job)
-		return
+		s.over(id)
+	case left:
+		s.backInLine(id, j)
 	}
-	s.backInLine(r.Job, j)
 }
 
 // backoff doubles with every failure before, up to the bound.

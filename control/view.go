@@ -13,6 +13,9 @@ func (s *State) Capacity() *sched.Capacity { return s.cap }
 // Pending returns the number of jobs in the line.
 func (s *State) Pending() int { return s.waiting.Len() }
 
+// Delayed returns the number of jobs that a backoff keeps out of the line.
+func (s *State) Delayed() int { return len(s.later) }
+
 // Moves returns how many running tasks were moved so far.
 func (s *State) Moves() int64 { return s.moves }
 

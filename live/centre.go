@@ -163,6 +163,21 @@ func (c *Centre) SetNode(ctx context.Context, n fleet.NodeID, cordon, drain bool
 	return err
 }
 
+// ReportNode tells of a node, or of one device of it, what a monitor has found.
+// What runs on a failed one is lost.
+func (c *Centre) ReportNode(ctx context.Context, r NodeReport) error {
+	_, err := c.send(ctx, ask{input: control.Input{Kind: control.NodeState, Node: r.Node, Device: r.Device, Health: r.Health, Cordon: r.Cordon, Drain: r.Drain}})
+	return err
+}
+
+// NodeReport is the state of a node or of one of its devices.
+type NodeReport struct {
+	Node          fleet.NodeID
+	Device        int // -1 = the node itself
+	Health        fleet.Health
+	Cordon, Drain bool
+}
+
 // View calls f with the state between two steps. f must neither change nor keep
 // it, and must be quick: the centre waits.
 func (c *Centre) View(ctx context.Context, f func(*control.State)) error {

@@ -40,7 +40,14 @@ type TimedParams struct {
 	Estimate Estimate
 	Failures Failures
 	Events   []NodeEvent // cordons, drains and failures at stated times
-	Hash     bool        // hash the record log
+	Inputs   []Arriving  // what else arrives at stated times
+	// Attempt tells how attempts go, by arrival; nil = they run as long as the
+	// workload says and succeed. It must answer alike every time.
+	Attempt func(arrival int, o *control.Order) Attempt
+	Stopped *control.Exit         // what is told of an attempt that was made to leave
+	Opening unit.Instant          // when the centre is opened; 0 = with what comes first
+	Record  func(*control.Record) // sees every record; nil = nobody does
+	Hash    bool                  // hash the record log
 	// Every calls Sample at this interval of virtual time; 0 = never.
 	Every   time.Duration
 	Sample  func(at unit.Instant, s *control.State)
@@ -100,6 +107,7 @@ type Timed struct {
 	buffer    []byte
 	rng       *rand.Rand
 	faults    faultHeap
+	inputs    []Arriving // to come, in order
 	ended     int
 	sampleAt  unit.Instant
 	Refused   map[string]int
@@ -174,6 +182,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 	}
 	t.prepareEstimates()
 	t.prepareFaults()
+	t.prepareInputs()
 	return t, nil
 }
 
@@ -235,6 +244,9 @@ func (t *Timed) Sum() (out [sha256.Size]byte) {
 }
 
 func (t *Timed) nextInstant() unit.Instant {
+	if !t.started && t.p.Opening != 0 {
+		return t.p.Opening
+	}
 	at := unit.Never
 	if t.next < len(t.order) {
 		at = t.p.Workload.Jobs[t.order[t.next]].Submit
@@ -242,7 +254,10 @@ func (t *Timed) nextInstant() unit.Instant {
 	if len(t.exits) > 0 {
 		at = min(at, t.exits[0].at)
 	}
-	if at == unit.Never && t.state.Pending() == 0 {
+	if len(t.inputs) > 0 {
+		at = min(at, t.inputs[0].At)
+	}
+	if at == unit.Never && t.state.Pending()+t.state.Delayed() == 0 {
 		return unit.Never // faults and windows alone do not keep a replay alive
 	}
 	if len(t.faults) > 0 {
@@ -286,11 +301,14 @@ func (t *Timed) integrate(at unit.Instant) {
 func (t *Timed) collect(at unit.Instant) {
 	t.batch = t.batch[:0]
 	for len(t.exits) > 0 && t.exits[0].at <= at {
-		e := t.exits.pop()
-		t.batch = append(t.batch, control.Input{Kind: control.Exited, Job: e.id, Task: e.task, Attempt: e.attempt, Ending: control.Succeeded})
+		t.batch = append(t.batch, t.exited(t.exits.pop()))
 	}
 	for len(t.faults) > 0 && t.faults[0].event.At <= at {
 		t.batch = append(t.batch, t.nodeInput())
+	}
+	for len(t.inputs) > 0 && t.inputs[0].At <= at {
+		t.batch = append(t.batch, t.inputs[0].Input)
+		t.inputs = t.inputs[1:]
 	}
 	for t.next < len(t.order) && t.p.Workload.Jobs[t.order[t.next]].Submit <= at {
 		t.batch = append(t.batch, control.Input{Kind: control.Submit, Spec: &t.specs[t.order[t.next]], Tag: t.next + 1})
@@ -319,7 +337,7 @@ func (t *Timed) step() {
 			case control.Start:
 				t.begin(o)
 			case control.Stop:
-				t.batch = append(t.batch, control.Input{Kind: control.Exited, Job: o.Job, Task: o.Task, Attempt: o.Attempt, Ending: control.Evicted})
+				t.batch = append(t.batch, t.stopped(o))
 			}
 		}
 		t.Totals.PeakPending = max(t.Totals.PeakPending, t.state.Pending())
@@ -349,68 +367,7 @@ func (t *Timed) begin(o *control.Order) {
 		r.First = t.now
 	}
 	r.Start = t.now
-	t.exits.push(exit{at: t.now.Add(t.p.Workload.Jobs[i].Run), id: o.Job, task: o.Task, attempt: o.Attempt})
-}
-
-// exit is the end of an attempt to come. An attempt that was lost before is
-// reported all the same; the core ignores what it no longer runs.
-type exit struct {
-	at      unit.Instant
-	id      job.ID
-	task    int32
-	attempt int32
-}
-
-func (a *exit) before(b *exit) bool {
-	switch {
-	case a.at != b.at:
-		return a.at < b.at
-	case a.id != b.id:
-		return a.id < b.id
-	case a.task != b.task:
-		return a.task < b.task
-	}
-	return a.attempt < b.attempt
-}
-
-// exitHeap is a binary heap without the boxing of container/heap: a replay
-// pushes and pops one element for every task.
-type exitHeap []exit
-
-func (h *exitHeap) push(e exit) {
-	*h = append(*h, e)
-	s := *h
-	for i := len(s) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !s[i].before(&s[up]) {
-			break
-		}
-		s[i], s[up] = s[up], s[i]
-		i = up
-	}
-}
-
-func (h *exitHeap) pop() exit {
-	s := *h
-	top := s[0]
-	end := len(s) - 1
-	s[0] = s[end]
-	s = s[:end]
-	*h = s
-	for i := 0; ; {
-		c := 2*i + 1
-		if c >= len(s) {
-			return top
-		}
-		if c+1 < len(s) && s[c+1].before(&s[c]) {
-			c++
-		}
-		if !s[c].before(&s[i]) {
-			return top
-		}
-		s[i], s[c] = s[c], s[i]
-		i = c
-	}
+	t.exits.push(exit{at: t.now.Add(t.attempt(o).Run), id: o.Job, task: o.Task, attempt: o.Attempt})
 }
 
 // faultHeap orders node events to come.

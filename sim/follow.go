@@ -21,6 +21,9 @@ func (t *Timed) follow(out *control.Outcome) {
 				t.buffer = t.buffer[:0]
 			}
 		}
+		if t.p.Record != nil {
+			t.p.Record(r)
+		}
 		if t.p.History != nil {
 			t.p.History.see(t, r)
 		}

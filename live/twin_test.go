@@ -1,0 +1,255 @@
+package live_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tianfu/control"
+	"tianfu/engine"
+	"tianfu/live"
+	"tianfu/sim"
+	"tianfu/store/memory"
+	"tianfu/unit"
+)
+
+func clock() unit.Instant { return unit.Instant(time.Now().UnixNano()) }
+
+// TestSimAndLiveAreTwins runs random scenarios once in sim, virtual time over
+// the core, and once in a live centre - its own loop, workers and timers, under
+// a synthetic clock. The two record logs must be equal byte for byte.
+// TWIN_SEED=n runs one scenario.
+func TestSimAndLiveAreTwins(t *testing.T) {
+	forSeeds(t, "TWIN_SEED", 200, func(t *testing.T, seed uint64) { twin(t, seed) })
+}
+
+// seedsOf is how many seeds a test takes: SEEDS=n names the number of a long run.
+func seedsOf(t *testing.T, seeds int) int {
+	if text := os.Getenv("SEEDS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return seeds
+}
+
+// forSeeds runs a test for so many seeds, or for the one that a variable names.
+func forSeeds(t *testing.T, variable string, seeds int, f func(*testing.T, uint64)) {
+	if text := os.Getenv(variable); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) { f(t, seed) })
+		return
+	}
+	if testing.Short() {
+		seeds = seeds / 5
+	}
+	for seed := range uint64(seeds) {
+		synctest.Test(t, func(t *testing.T) { f(t, seed) })
+		if t.Failed() {
+			t.Fatalf("again: %s=%d go test ./live -run '%s$'", variable, seed, t.Name())
+		}
+	}
+}
+
+func twin(t *testing.T, seed uint64) {
+	s := newScenario(seed, clock())
+	want := s.simulated(t)
+	r := &twinRun{t: t, s: s, store: memory.New()}
+	r.engine = newModelled(clock, func(k engine.Key) (time.Duration, engine.Exit) {
+		return s.outcome(k.Job, int32(k.Task), int32(k.Generation))
+	})
+	r.drive()
+	var got []control.Record
+	err := r.store.Read(t.Context(), 1, func(seq uint64, b []byte) error {
+		rec, err := control.DecodeRecord(b)
+		got = append(got, rec)
+		if n := int(seq); n <= len(want) && !bytes.Equal(b, want[n-1]) {
+			w, _ := control.DecodeRecord(want[n-1])
+			return fmt.Errorf("record %d of %d: sim has\n%s\nlive has\n%s", seq, len(want), show(&w), show(&rec))
+		}
+		return err
+	})
+	if err == nil && len(got) != len(want) {
+		err = fmt.Errorf("sim has %d records, live %d", len(want), len(got))
+	}
+	if err != nil {
+		t.Errorf("seed %d, policy %s: %v", seed, s.cfg.Policy, err)
+	}
+	if len(r.engine.twice) > 0 {
+		t.Errorf("seed %d: ordered to start twice: %v", seed, r.engine.twice)
+	}
+}
+
+func show(r *control.Record) string {
+	return fmt.Sprintf("kind %d at %d: %s task %d attempt %d node %d devices %b ending %d cause %d for %s exit %+v", r.Kind, r.At, r.Job, r.Task, r.Attempt, r.Node, r.Devices, r.Ending, r.Cause, r.For, r.Exit)
+}
+
+// simulated returns the record log of the scenario in virtual time.
+func (s *scenario) simulated(t *testing.T) (log [][]byte) {
+	exitOf := func(e engine.Exit) *control.Exit {
+		detail := string(e.Cause)
+		if e.Signal != "" {
+			detail += " " + e.Signal
+		}
+		return &control.Exit{Code: int32(e.Code), Detail: detail}
+	}
+	replay, err := sim.NewTimed(sim.TimedParams{
+		Fleet: s.cfg.Fleet, Policy: s.cfg.Policy, Rules: s.cfg.Rules, Params: s.cfg.Params, Estimate: s.estimate,
+		Workload: &sim.Workload{Name: "twin", Jobs: s.jobs, Timed: true}, Events: s.events, Inputs: s.cancels, Opening: s.opening,
+		Attempt: func(_ int, o *control.Order) sim.Attempt {
+			run, exit := s.outcome(o.Job, o.Task, o.Attempt)
+			a := sim.Attempt{Run: run, Exit: exitOf(exit)}
+			if !exit.OK() {
+				a.Ending = control.TaskFailed
+			}
+			return a
+		},
+		Stopped: exitOf(stoppedExit),
+		Record:  func(r *control.Record) { log = append(log, control.AppendRecord(nil, r)) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replay.Run()
+	return log
+}
+
+// twinRun drives a live centre through a scenario.
+type twinRun struct {
+	t      *testing.T
+	s      *scenario
+	store  *memory.Store
+	engine *modelled
+	centre *live.Centre
+	stop   func()
+	job    int // next to arrive
+	event  int
+	cancel int
+}
+
+func (r *twinRun) open() {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	c, _, err := live.Open(ctx, live.Options{Config: r.s.cfg, Store: r.store, Engine: r.engine, Now: clock, Logger: slog.New(slog.DiscardHandler), SnapshotEvery: 40})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	r.centre = c
+	r.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+// drive lets the centre live until nothing can happen any more, as sim does.
+func (r *twinRun) drive() {
+	r.open()
+	defer func() { r.stop() }()
+	for {
+		synctest.Wait()
+		if reports := r.engine.due(); len(reports) > 0 {
+			r.arrive(func() { r.deliver(reports) })
+			continue
+		}
+		at, own := r.next()
+		if at == unit.Never {
+			return
+		}
+		if !own {
+			at++ // let the centre wake by itself first
+		}
+		timer := time.NewTimer(at.Sub(clock()))
+		select {
+		case <-timer.C:
+		case <-r.engine.kick:
+			timer.Stop()
+			continue
+		}
+		if own {
+			r.happen(clock())
+		}
+	}
+}
+
+// next is the next instant at which something happens, and whether it comes
+// from outside the centre.
+func (r *twinRun) next() (at unit.Instant, own bool) {
+	waiting, wake := 0, unit.Never
+	err := r.centre.View(r.t.Context(), func(st *control.State) { waiting, wake = st.Pending()+st.Delayed(), st.NextWake() })
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	at = r.engine.next()
+	if r.job < len(r.s.jobs) {
+		at = min(at, r.s.jobs[r.job].Submit)
+	}
+	if r.cancel < len(r.s.cancels) {
+		at = min(at, r.s.cancels[r.cancel].At)
+	}
+	if at == unit.Never && waiting == 0 {
+		return at, false
+	}
+	if r.event < len(r.s.events) {
+		at = min(at, r.s.events[r.event].At)
+	}
+	return min(at, wake), at <= wake
+}
+
+// happen brings about what the scenario has for an instant.
+func (r *twinRun) happen(now unit.Instant) {
+	reports := r.engine.due()
+	ctx := r.t.Context()
+	r.arrive(func() {
+		r.deliver(reports)
+		for ; r.event < len(r.s.events) && r.s.events[r.event].At <= now; r.event++ {
+			e := r.s.events[r.event]
+			r.send(func() {
+				r.centre.ReportNode(ctx, live.NodeReport{Node: e.Node, Device: -1, Health: e.Health, Cordon: e.Cordon, Drain: e.Drain})
+			})
+		}
+		for ; r.cancel < len(r.s.cancels) && r.s.cancels[r.cancel].At <= now; r.cancel++ {
+			id := r.s.cancels[r.cancel].Input.Job
+			r.send(func() { r.centre.Cancel(ctx, id) })
+		}
+		for ; r.job < len(r.s.jobs) && r.s.jobs[r.job].Submit <= now; r.job++ {
+			spec := r.s.spec(r.job)
+			r.send(func() { r.centre.Submit(ctx, spec) })
+		}
+	})
+}
+
+func (r *twinRun) deliver(reports []engine.Report) {
+	for _, x := range reports {
+		r.engine.reports <- x
+	}
+}
+
+// send makes a request of a goroutine of its own and returns when it waits for
+// its answer.
+func (r *twinRun) send(f func()) {
+	go f()
+	synctest.Wait()
+}
+
+// arrive holds the loop while f has things arrive, so that all of them are one
+// batch, as what arrives at one instant is in sim.
+func (r *twinRun) arrive(f func()) {
+	if err := r.centre.View(r.t.Context(), func(*control.State) { f() }); err != nil {
+		r.t.Fatal(err)
+	}
+	synctest.Wait()
+}

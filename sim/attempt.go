@@ -1,0 +1,54 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"tianfu/control"
+	"tianfu/unit"
+)
+
+// Attempt is how one try at a task goes when nothing interferes: how long it
+// runs, how it ends and what an engine would tell of that.
+type Attempt struct {
+	Run    time.Duration
+	Ending control.Ending
+	Exit   *control.Exit // nil = nothing is told
+}
+
+// Arriving is an input at a stated instant, besides the jobs of the workload and
+// the events of nodes.
+type Arriving struct {
+	At    unit.Instant
+	Input control.Input
+}
+
+// prepareInputs orders the inputs by time; those of one instant stay in order.
+func (t *Timed) prepareInputs() {
+	t.inputs = slices.Clone(t.p.Inputs)
+	slices.SortStableFunc(t.inputs, func(a, b Arriving) int { return int(min(max(a.At-b.At, -1), 1)) })
+}
+
+// attempt tells how the attempt that an order begins goes.
+func (t *Timed) attempt(o *control.Order) Attempt {
+	i := t.byID[o.Job]
+	if t.p.Attempt == nil {
+		return Attempt{Run: t.p.Workload.Jobs[i].Run}
+	}
+	return t.p.Attempt(int(i), o)
+}
+
+// exited is the report of an attempt that ran to its end.
+func (t *Timed) exited(e exit) control.Input {
+	a := t.attempt(&control.Order{Job: e.id, Task: e.task, Attempt: e.attempt})
+	return control.Input{Kind: control.Exited, Job: e.id, Task: e.task, Attempt: e.attempt, Ending: a.Ending, Exit: a.Exit}
+}
+
+// stopped is the report of an attempt that was told to leave.
+func (t *Timed) stopped(o *control.Order) control.Input {
+	ending := control.Evicted
+	if phase, _, _ := t.state.Phase(o.Job); phase == control.Cancelled {
+		ending = control.Stopped
+	}
+	return control.Input{Kind: control.Exited, Job: o.Job, Task: o.Task, Attempt: o.Attempt, Ending: ending, Exit: t.p.Stopped}
+}
