@@ -27,7 +27,7 @@ func (p *program) meter() *cobra.Command {
 	}
 	var world string
 	c.PersistentFlags().StringVar(&world, "world", "", "world file with meters (default: what this machine itself has)")
-	c.AddCommand(p.meterList(&world), p.meterRead(&world))
+	c.AddCommand(p.meterList(&world), p.meterRead(&world), p.meterWatch(&world))
 	return c
 }
 
@@ -118,32 +118,57 @@ the others were read.`,
 			if err := p.checkFormat(); err != nil {
 				return err
 			}
-			w, err := meterWorld(*world)
-			if err != nil {
-				return err
-			}
-			if len(args) == 1 {
-				w.Meters = slices.DeleteFunc(w.Meters, func(m fleet.Meter) bool { return m.Name != args[0] })
-				if len(w.Meters) == 0 {
-					return fault.New(fault.NotFound, "meter "+args[0], "is not declared", "see: tianfu meter list")
-				}
-			}
-			meters, bad := openMeters(w, "")
-			for _, err := range bad {
-				fmt.Fprintln(p.err, "warning:", err)
-			}
-			if len(meters) == 0 && len(bad) > 0 {
-				return bad[0]
-			}
-			if f.watch {
-				return p.watchMeters(c.Context(), meters, f)
-			}
-			return p.readMeters(c.Context(), meters, bad)
+			return p.runMeters(c.Context(), *world, args, f)
 		},
 	}
 	c.Flags().BoolVar(&f.watch, "watch", false, "read on, and print energies of intervals")
 	c.Flags().IntVar(&f.count, "count", 0, "with --watch: end after so many readings (0: never)")
 	return c
+}
+
+// meterWatch is read --watch by the name one looks for.
+func (p *program) meterWatch(world *string) *cobra.Command {
+	f := &meterFlags{watch: true}
+	c := &cobra.Command{
+		Use:     "watch [METER]",
+		Short:   "Read on, and print the energies of intervals: meter read --watch",
+		Example: "  tianfu meter watch --world world.yaml pdu-r1 --count 10",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			return p.runMeters(c.Context(), *world, args, f)
+		},
+	}
+	c.Flags().IntVar(&f.count, "count", 0, "end after so many readings (0: never)")
+	return c
+}
+
+// runMeters opens the meters of a world file, or the one that is named, and
+// reads them.
+func (p *program) runMeters(ctx context.Context, world string, args []string, f *meterFlags) error {
+	w, err := meterWorld(world)
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		w.Meters = slices.DeleteFunc(w.Meters, func(m fleet.Meter) bool { return m.Name != args[0] })
+		if len(w.Meters) == 0 {
+			return fault.New(fault.NotFound, "meter "+args[0], "is not declared", "see: tianfu meter list")
+		}
+	}
+	meters, bad := openMeters(w, "")
+	for _, err := range bad {
+		fmt.Fprintln(p.err, "warning:", err)
+	}
+	if len(meters) == 0 && len(bad) > 0 {
+		return bad[0]
+	}
+	if f.watch {
+		return p.watchMeters(ctx, meters, f)
+	}
+	return p.readMeters(ctx, meters, bad)
 }
 
 type sampleDocument struct {

@@ -2,49 +2,110 @@ package main
 
 import (
 	"cmp"
+	"os"
 	"slices"
+	"time"
 
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/sensor"
+	"tianfu/sensor/modbus"
+	"tianfu/sensor/mqtt"
+	"tianfu/sensor/nvml"
 	"tianfu/sensor/rapl"
+	"tianfu/sensor/redfish"
 	"tianfu/sensor/replay"
+	"tianfu/sensor/snmp"
 )
 
 // openSource makes the source of a declared meter. Nothing is connected yet:
 // what is wrong with the declaration is said at once, what is wrong with the
 // instrument when it is read.
 func openSource(m *fleet.Meter) (sensor.Source, error) {
-	open := map[string]func(*fleet.Meter, sensor.Covers) (sensor.Source, error){
-		"rapl": func(_ *fleet.Meter, c sensor.Covers) (sensor.Source, error) { return rapl.New("", c.Path), nil },
-		"csv":  openReplay,
-	}[m.Kind]
 	where := "meter " + m.Name
-	if open == nil {
-		return nil, fault.New(fault.Invalid, where, "the kind "+m.Kind+" cannot be read by this build", "")
+	d := declared{Meter: m, covers: sensor.Covers{Level: sensor.Level(m.Level()), Path: m.Covers}}
+	var err error
+	if d.channels, err = declaredChannels(m); err == nil {
+		d.secret, err = secretOf(m)
 	}
-	s, err := open(m, sensor.Covers{Level: sensor.Level(m.Level()), Path: m.Covers})
+	var s sensor.Source
+	if err == nil {
+		s, err = d.open()
+	}
 	if err != nil {
 		return nil, fault.Wrap(err, where, "declared on line "+count(m.Line()))
 	}
 	return s, nil
 }
 
-func openReplay(m *fleet.Meter, c sensor.Covers) (sensor.Source, error) {
-	o := replay.Options{Covers: c}
-	for i := range m.Channels {
-		d := &m.Channels[i]
-		scale, err := sensor.ParseScale(d.Unit)
-		if err != nil {
-			return nil, fault.Wrap(err, "channel "+d.Name, "unit")
-		}
-		wraps, err := sensor.ParseModulus(d.Wraps)
-		if err != nil {
-			return nil, fault.Wrap(err, "channel "+d.Name, "wraps")
-		}
-		o.Channels = append(o.Channels, replay.Channel{Name: d.Name, Column: cmp.Or(d.Address, d.Name), Part: cmp.Or(d.Part, d.Name), Scale: scale, Wraps: wraps})
+// declared is a meter with what its declaration means.
+type declared struct {
+	*fleet.Meter
+	covers   sensor.Covers
+	channels []sensor.Channel
+	secret   string
+}
+
+func (d *declared) open() (sensor.Source, error) {
+	switch d.Kind {
+	case "rapl":
+		return rapl.New("", d.covers.Path), nil
+	case "nvml":
+		return nvml.New(d.covers.Path), nil
+	case "csv":
+		return d.openReplay()
+	case "modbus":
+		return modbus.New(modbus.Options{Address: d.Address, UnitID: d.UnitID, Covers: d.covers, Channels: d.channels})
+	case "snmp":
+		return snmp.New(snmp.Options{Address: d.Address, User: d.User, Secret: d.secret, Covers: d.covers, Channels: d.channels})
+	case "mqtt":
+		return mqtt.New(mqtt.Options{Address: d.Address, User: d.User, Secret: d.secret, CA: d.CA, Fingerprint: d.Fingerprint, Covers: d.covers, Channels: d.channels, Stale: 10 * max(d.Every, 30*time.Second)})
+	case "redfish":
+		return redfish.New(redfish.Options{Address: d.Address, User: d.User, Secret: d.secret, CA: d.CA, Fingerprint: d.Fingerprint, Covers: d.covers, Channels: d.channels})
 	}
-	return replay.Open(m.Address, o)
+	return nil, fault.New(fault.Invalid, "", "the kind "+d.Kind+" cannot be read by this build", "")
+}
+
+// declaredChannels reads units and wraps.
+func declaredChannels(m *fleet.Meter) ([]sensor.Channel, error) {
+	var out []sensor.Channel
+	for i := range m.Channels {
+		c := &m.Channels[i]
+		scale, err := sensor.ParseScale(c.Unit)
+		if err != nil {
+			return nil, fault.Wrap(err, "channel "+c.Name, "unit")
+		}
+		wraps, err := sensor.ParseModulus(c.Wraps)
+		if err != nil {
+			return nil, fault.Wrap(err, "channel "+c.Name, "wraps")
+		}
+		out = append(out, sensor.Channel{Name: c.Name, Address: c.Address, Field: c.Field, Type: c.Type, Part: cmp.Or(c.Part, c.Name), Scale: scale, Wraps: wraps})
+	}
+	return out, nil
+}
+
+// secretOf reads the environment variable that a meter names. It is the only
+// place where secrets of meters are read.
+func secretOf(m *fleet.Meter) (string, error) {
+	if m.SecretEnv == "" {
+		return "", nil
+	}
+	secret := os.Getenv(m.SecretEnv)
+	if secret == "" {
+		return "", fault.New(fault.Invalid, "secret_env", "the environment variable "+m.SecretEnv+" is not set", "set it where the server is started")
+	}
+	if len(secret) > 4096 {
+		return "", fault.Invalidf("secret_env", "the environment variable %s is longer than 4096 characters", m.SecretEnv)
+	}
+	return secret, nil
+}
+
+func (d *declared) openReplay() (sensor.Source, error) {
+	o := replay.Options{Covers: d.covers}
+	for _, c := range d.channels {
+		o.Channels = append(o.Channels, replay.Channel{Name: c.Name, Column: cmp.Or(c.Address, c.Name), Part: c.Part, Scale: c.Scale, Wraps: c.Wraps})
+	}
+	return replay.Open(d.Address, o)
 }
 
 // ownMachine are the kinds that read the machine they run on.

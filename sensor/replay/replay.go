@@ -189,9 +189,9 @@ func (o *Options) read(row []string, columns []*Channel) ([]sensor.Sample, error
 		if c == nil || strings.TrimSpace(row[i]) == "" {
 			continue
 		}
-		s := sensor.Sample{Channel: c.Name, Covers: o.Covers, At: at, Modulus: c.Wraps}
-		s.Covers.Part = c.Part
-		if err := c.Scale.Decimal(row[i], &s); err != nil {
+		value := sensor.Channel{Name: c.Name, Part: c.Part, Scale: c.Scale, Wraps: c.Wraps}
+		s, err := value.Decimal(row[i], o.Covers, at)
+		if err != nil {
 			return nil, fault.Wrap(err, "", c.Column)
 		}
 		out = append(out, s)
