@@ -28,6 +28,8 @@ type Config struct {
 	Weights map[job.Tenant]int64 // fair-share weights; absent = 1
 	// Queueing has the declared tenants and queues; nil = none.
 	Queueing *job.Queueing
+	// Metering says how the ledger is kept.
+	Metering Metering
 }
 
 // State is a centre: its fleet, its jobs and who holds what. It is not safe
@@ -51,6 +53,7 @@ type State struct {
 	keys    map[submitKey]job.ID
 	windows windowList
 	hours   []siteTable // by name of the site
+	ledger  *ledger     // nil = none is kept
 
 	decider  sched.Decider
 	verifier sched.Verifier
@@ -160,6 +163,7 @@ func Open(cfg Config) (*State, error) {
 		}
 	}
 	slices.SortFunc(s.windows, windowEdge.compare)
+	s.ledger = newLedger(s)
 	return s, nil
 }
 
@@ -181,6 +185,9 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	if !s.opened {
 		s.opened = true
 		s.record(Record{Kind: Opened, Config: &s.cfg})
+	}
+	if s.ledger != nil && s.ledger.next <= now {
+		s.closeIntervals()
 	}
 	for i := range batch {
 		if err := s.accept(&batch[i]); err != nil {

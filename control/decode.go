@@ -67,6 +67,10 @@ func (d *reader) body(r *Record) {
 	case Moved:
 		d.task(r)
 		r.Node, r.Devices = d.int32(), uint16(d.max(math.MaxUint16))
+	case Metered:
+		r.Page = d.page()
+	case EnergyRead:
+		r.Node, r.Reading = d.rank(), d.reading()
 	default:
 		d.fail("record of unknown kind %d: it was written by a newer version", r.Kind)
 	}

@@ -63,6 +63,10 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = appendTask(b, r)
 		b = binary.AppendUvarint(b, uint64(r.Node))
 		return binary.AppendUvarint(b, uint64(r.Devices))
+	case Metered:
+		return appendPage(b, r.Page)
+	case EnergyRead:
+		return appendReading(binary.AppendVarint(b, int64(r.Node)), r.Reading)
 	}
 	panic("control: record of an unknown kind")
 }

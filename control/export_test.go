@@ -35,6 +35,9 @@ func (s *State) Describe() string {
 	for _, h := range s.hours {
 		fmt.Fprintf(&b, "site %q %+v\n", h.name, h.hours)
 	}
+	if l := s.ledger; l != nil {
+		fmt.Fprintf(&b, "ledger next %d %+v %+v %+v\n", l.next, l.sites, l.nodes, l.tenants)
+	}
 	due := slices.Clone(s.due)
 	due = slices.DeleteFunc(due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })

@@ -5,16 +5,20 @@ import (
 	"time"
 
 	"tianfu/job"
+	"tianfu/meter"
 	"tianfu/sched"
 )
 
 // fold applies one record to the state. It decides nothing: everything it
 // needs is in the record or already in the state.
 func (s *State) fold(r *Record) {
-	s.dirty = true
+	s.dirty = s.dirty || r.Kind != Metered && r.Kind != EnergyRead // which no cycle looks at
 	switch r.Kind {
 	case Opened:
 		s.opened = true
+		if s.ledger != nil {
+			s.openIntervals(r.At)
+		}
 	case Submitted:
 		s.foldSubmitted(r)
 	case Allocated:
@@ -38,12 +42,27 @@ func (s *State) fold(r *Record) {
 	case SiteHoursKnown:
 		s.foldSiteHours(r)
 	case Moved:
-		t := s.jobOf(r.Job).task(r.Task)
-		t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices)
-		s.moves++
+		s.foldMoved(r)
+	case Metered:
+		s.foldMetered(r)
+	case EnergyRead:
+		s.foldEnergyRead(r)
 	default:
 		panic("control: record of an unknown kind")
 	}
+}
+
+func (s *State) foldMoved(r *Record) {
+	t := s.jobOf(r.Job).task(r.Task)
+	s.moves++
+	if s.ledger == nil {
+		t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices)
+		return
+	}
+	s.leave(t.alloc, r.At, meter.Unknown)
+	h := s.ledger.held[t.alloc]
+	t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices)
+	s.ledger.begin(t.alloc, holding{since: r.At, told: h.told, closed: h.told})
 }
 
 func (s *State) foldSubmitted(r *Record) {
@@ -94,6 +113,9 @@ func (s *State) foldAllocated(r *Record) {
 		Preemptible: j.spec.Preemptible, Start: r.At, End: r.End,
 	})
 	s.tenants[n].Add(s.cap.Alloc(t.alloc), 1)
+	if s.ledger != nil {
+		s.ledger.begin(t.alloc, holding{since: r.At})
+	}
 	j.running++
 	j.phase = Running
 	j.started = true
@@ -130,6 +152,13 @@ func (s *State) foldEnded(r *Record) {
 	t := j.task(r.Task)
 	n := s.tenant(j.spec.Tenant)
 	s.tenants[n].Add(s.cap.Alloc(t.alloc), -1)
+	if s.ledger != nil {
+		used := int64(-1)
+		if r.Exit != nil && r.Exit.Usage.WallMicros > 0 {
+			used = r.Exit.Usage.CPUMicros
+		}
+		s.leave(t.alloc, r.At, used)
+	}
 	s.cap.Release(t.alloc)
 	t.running = false
 	if r.Exit != nil {

@@ -15,12 +15,14 @@ type InputKind uint8
 
 // The inputs.
 const (
-	Exited    InputKind = 1   // report: an attempt ended
-	NodeState InputKind = 2   // report or command: health, cordon or drain of a node or device
-	Submit    InputKind = 3   // command: a new job
-	Cancel    InputKind = 4   // command: end a job
-	SiteHours InputKind = 5   // report: what hours at a site cost, observed or forecast
-	Tick      InputKind = 255 // nothing but the time; the greatest of all
+	Exited         InputKind = 1   // report: an attempt ended
+	NodeState      InputKind = 2   // report or command: health, cordon or drain of a node or device
+	Submit         InputKind = 3   // command: a new job
+	Cancel         InputKind = 4   // command: end a job
+	SiteHours      InputKind = 5   // report: what hours at a site cost, observed or forecast
+	EnergyMeasured InputKind = 35  // report: what a meter and engines said of a span of time
+	CloseIntervals InputKind = 36  // command: close the open intervals of the ledger now
+	Tick           InputKind = 255 // nothing but the time; the greatest of all
 )
 
 // Ending says how an attempt ended.
@@ -51,6 +53,7 @@ type Input struct {
 	Exit    *Exit             // of an exited report; nil when nobody told
 	Site    string            // of a report of site hours
 	Hours   []energy.SiteHour // in order of time
+	Reading *EnergyReading    // of an energy report
 	Tag     int               // the driver's own; it comes back with what became of the input
 }
 
@@ -103,6 +106,11 @@ func (s *State) accept(in *Input) error {
 		return s.cancel(in)
 	case SiteHours:
 		return s.siteHours(in)
+	case EnergyMeasured:
+		return s.energyMeasured(in)
+	case CloseIntervals:
+		s.closeAll()
+		return nil
 	case Tick:
 		s.dirty = true
 		return nil

@@ -47,9 +47,10 @@ func (c *Config) weightOf(t job.Tenant) int64 {
 const (
 	partsEnd     = 0
 	partQueueing = 1
+	partMetering = 35
 )
 
-func (c *Config) hasParts() bool { return c.Queueing != nil }
+func (c *Config) hasParts() bool { return c.Queueing != nil || c.Metering.Every > 0 }
 
 func appendParts(b []byte, c *Config) []byte {
 	if !c.hasParts() {
@@ -57,6 +58,9 @@ func appendParts(b []byte, c *Config) []byte {
 	}
 	if c.Queueing != nil {
 		b = appendQueueing(append(b, partQueueing), c.Queueing)
+	}
+	if c.Metering.Every > 0 {
+		b = appendInts(append(b, partMetering), int64(c.Metering.Every), int64(c.Metering.Lag))
 	}
 	return append(b, partsEnd)
 }
@@ -77,6 +81,8 @@ func (d *reader) parts(c *Config) {
 		switch part {
 		case partQueueing:
 			c.Queueing = d.queueing()
+		case partMetering:
+			c.Metering = d.metering()
 		default:
 			d.fail("part %d of the configuration is not known: it was written by a newer version", part)
 		}

@@ -4,6 +4,7 @@ import (
 	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/meter"
 	"tianfu/sched"
 	"tianfu/unit"
 )
@@ -26,6 +27,8 @@ const (
 	Released     RecordKind = 11 // a job enters the line: its dependencies are met, or its backoff is over
 	// SiteHoursKnown: what hours at a site cost, observed or forecast.
 	SiteHoursKnown RecordKind = 12
+	Metered        RecordKind = 35 // an interval of a site is in the ledger
+	EnergyRead     RecordKind = 36 // what a meter said, not in the ledger yet
 )
 
 // EvictCause says why a task was told to leave.
@@ -78,6 +81,8 @@ type Record struct {
 	Config  *Config
 	Site    string
 	Hours   []energy.SiteHour
+	Page    *meter.Page
+	Reading *EnergyReading
 }
 
 // OrderKind says what the driver is asked to do.

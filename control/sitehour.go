@@ -55,6 +55,9 @@ func (s *State) foldSiteHours(r *Record) {
 		t = &s.hours[at]
 	}
 	t.hours = energy.MergeSiteHours(t.hours, r.Hours, r.At.Add(-keepSiteHours))
+	if s.ledger != nil {
+		s.meterNext()
+	}
 }
 
 func (t siteTable) compare(name string) int {

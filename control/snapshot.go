@@ -30,7 +30,7 @@ func (s *State) Freeze() *Frozen {
 		cfg: s.cfg, now: s.now, cap: s.cap.Clone(), waiting: s.waiting.Clone(), tenants: slices.Clone(s.tenants),
 		names: slices.Clone(s.names), jobs: slices.Clone(s.jobs), held: s.held, due: slices.Clone(s.due), later: slices.Clone(s.later),
 		waiters: maps.Clone(s.waiters), settle: slices.Clone(s.settle), windows: slices.Clone(s.windows),
-		dirty: s.dirty, opened: s.opened, moves: s.moves, hours: slices.Clone(s.hours),
+		dirty: s.dirty, opened: s.opened, moves: s.moves, hours: slices.Clone(s.hours), ledger: s.ledger.clone(),
 	}
 	for id, list := range f.waiters {
 		f.waiters[id] = slices.Clone(list)
@@ -138,6 +138,10 @@ func (s *State) code(x *sched.Coder) {
 		}
 		s.held.Code(x)
 	}
+	if s.ledger != nil {
+		x.Section("ledger")
+		s.ledger.code(x)
+	}
 	x.Section("end")
 }
 
@@ -206,6 +210,9 @@ func (t *taskState) code(x *sched.Coder) {
 
 // restore works out what follows from the parts that were read.
 func (s *State) restore() {
+	if s.ledger != nil && s.opened {
+		s.meterNext()
+	}
 	for i, t := range s.names {
 		s.numbers[t] = int16(i)
 	}

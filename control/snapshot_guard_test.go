@@ -16,13 +16,20 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "numbers": derived, "names": coded, "nodes": derived,
 			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded,
-			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded}},
+			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
 			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded}},
 		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "exit": coded}},
 		{Exit{}, map[string]string{"Code": coded, "Detail": coded, "Usage": coded}},
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},
+		{ledger{}, map[string]string{
+			"sites": coded, "nodes": coded, "siteOf": derived, "held": coded, "tenants": coded, "power": derived, "next": derived, "attribute": scratch}},
+		{siteLedger{}, map[string]string{"name": derived, "nodes": derived, "from": coded, "carry": coded, "gauge": coded, "lines": coded}},
+		{nodeLedger{}, map[string]string{"carry": coded, "gone": coded, "gauge": coded}},
+		{holding{}, map[string]string{"since": coded, "told": coded, "closed": coded, "fresh": coded}},
+		{gauge{}, map[string]string{"spans": coded, "covered": coded, "has": coded, "booked": coded, "late": coded}},
+		{energySpan{}, map[string]string{"from": coded, "to": coded, "energy": coded, "basis": coded, "devices": coded}},
 		{dueJob{}, map[string]string{"at": coded, "id": coded}},
 		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded}},
 		{siteTable{}, map[string]string{"name": coded, "hours": coded}},

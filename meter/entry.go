@@ -31,6 +31,7 @@ const (
 	Measured  Basis = 1 // a meter of the node or device
 	Estimated Basis = 2 // bridged between readings of a meter
 	Modelled  Basis = 3 // the node's power model
+	Unmetered Basis = 4 // no meter and no model: nothing is known of it, and its energy is zero
 )
 
 // Entry is one line of the ledger: what one holder used at one node from From

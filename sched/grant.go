@@ -42,6 +42,18 @@ func (c *Capacity) Running(n int32) []Alloc {
 	return out
 }
 
+// On lists what runs on a node. It is valid until the next change.
+func (c *Capacity) On(n int32) []AllocID { return c.onNode[n] }
+
+// Kinds lists the kinds of node; KindNumber is that of a node, Kind its kind.
+func (c *Capacity) Kinds() []Kind { return c.kinds }
+
+// KindNumber returns which of Kinds a node is.
+func (c *Capacity) KindNumber(n int32) int { return int(c.nodes[n].kind) }
+
+// Kind returns what a node has in common with those of its make.
+func (c *Capacity) Kind(n int32) *Kind { return &c.kinds[c.nodes[n].kind] }
+
 // DevicesOf returns the number of devices of a node.
 func (c *Capacity) DevicesOf(n int32) int { return int(c.nodes[n].devices) }
 

@@ -1,0 +1,317 @@
+package meter
+
+import (
+	"tianfu/energy"
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// MaxInterval bounds one interval of the ledger, so that its integers hold.
+const MaxInterval = unit.Instant(24 * 3600 * 1e9)
+
+// Unknown stands for a reading or a use of CPU that nobody told.
+const Unknown = -1
+
+// Hour is what a kilowatt-hour at a site causes and costs during an interval.
+// Every factor is energy.NoData where nobody knows; the figure that follows from
+// it is then zero and the interval says so.
+type Hour struct {
+	CarbonLocation int64 // mg CO2e per kWh at the site's meter
+	CarbonMarket   int64
+	Price          int64 // nano-yuan per kWh at the site's meter; may be below 0
+	PUE            int64 // millionths
+	Water          int64 // µL per kWh of IT energy
+	Forecast       bool  // expected: nothing observed had come when the interval was closed
+}
+
+// NoHour is an hour of which nothing is known.
+func NoHour() Hour {
+	return Hour{energy.NoData, energy.NoData, energy.NoData, energy.NoData, energy.NoData, false}
+}
+
+// HourOf takes from a site's hour what the ledger needs.
+func HourOf(h *energy.SiteHour) Hour {
+	return Hour{h.CarbonLocation, h.CarbonMarket, h.Price, h.PUE, h.Water, h.Forecast}
+}
+
+// Missing says which factors of an interval nobody knew.
+type Missing uint8
+
+// The factors, one bit each.
+const (
+	NoCarbonLocation Missing = 1 << iota
+	NoCarbonMarket
+	NoPrice
+	NoPUE
+	NoWater
+)
+
+// Missing returns which factors are not known.
+func (h *Hour) Missing() (m Missing) {
+	for i, v := range [...]int64{h.CarbonLocation, h.CarbonMarket, h.Price, h.PUE, h.Water} {
+		if v == energy.NoData {
+			m |= 1 << i
+		}
+	}
+	return m
+}
+
+// Holder is an attempt that held a part of a node for a part of an interval.
+type Holder struct {
+	Job      job.ID
+	Task     int32
+	Attempt  int32
+	From, To unit.Instant // of the holding; what lies outside the interval does not count
+	CPU      int32        // thousandths of a logical CPU
+	Memory   int32        // MiB
+	Devices  uint16       // set
+	Share    int16        // thousandths of each device
+	// Used is the CPU time of the attempt within the interval in µs, as its
+	// engine told; Unknown where it did not: it counts as using what it held.
+	Used int64
+}
+
+// Machine is what attribution needs of a node.
+type Machine struct {
+	CPU     int32 // thousandths
+	Memory  int32 // MiB
+	Devices int32
+	Power   Power
+}
+
+// MachineOf returns the machine of a node.
+func MachineOf(n *fleet.Node, m *energy.NodeModel) Machine {
+	out := Machine{CPU: int32(n.CPU), Memory: int32(n.Memory), Devices: int32(len(n.Devices))}
+	if m != nil {
+		out.Power = PowerOf(m)
+	}
+	return out
+}
+
+// Power is a node's power model in milliwatts. The zero value is no model.
+type Power struct {
+	Base                    int64 // of the node, whatever runs
+	DeviceIdle, DeviceFull  int64 // of one device
+	PackageIdle, PackageMax int64 // of one package, or of all where CoresPerPackage is 0
+	CoresPerPackage         int32 // above 0: a package with a busy core draws full power
+	Linear                  bool  // devices draw in proportion to the share in use
+}
+
+// PowerOf rounds a node's model to milliwatts.
+func PowerOf(m *energy.NodeModel) Power {
+	mw := func(w unit.Watts) int64 { return int64(float64(w)*1000 + 0.5) }
+	return Power{
+		Base: mw(m.Base), DeviceIdle: mw(m.DeviceIdle), DeviceFull: mw(m.DeviceFull), PackageIdle: mw(m.PackageIdle), PackageMax: mw(m.PackageFull),
+		CoresPerPackage: int32(m.CoresPerPackage), Linear: m.Linear,
+	}
+}
+
+// idle returns what the node draws with nothing in use, but for its devices.
+func (p *Power) idle(cpu int32) int64 {
+	if p.CoresPerPackage == 0 {
+		return p.Base + p.PackageIdle
+	}
+	return p.Base + packages(cores(cpu), p.CoresPerPackage)*p.PackageIdle + p.active(cpu, 0)*(p.PackageMax-p.PackageIdle)
+}
+
+func cores(cpu int32) int32 { return (cpu + 1999) / 2000 }
+
+func packages(cores, each int32) int64 { return int64((cores + each - 1) / each) }
+
+// busy returns what the CPUs draw beyond idle with some of them granted, where
+// whole packages count.
+func (p *Power) busy(cpu, granted int32) int64 {
+	return (p.active(cpu, granted) - p.active(cpu, 0)) * (p.PackageMax - p.PackageIdle)
+}
+
+// active counts packages with a busy core. As in energy.NodeModel, a core of
+// which half is missing is busy.
+func (p *Power) active(cpu, granted int32) int64 {
+	return packages(cores(cpu)-max(cpu-granted, 0)/2000, p.CoresPerPackage)
+}
+
+// Reading is what a node's meter said of an interval.
+type Reading struct {
+	Basis  Basis
+	Energy unit.Millijoules
+	// Devices are the energies of single devices within it, by index; nil where
+	// they are not known.
+	Devices []unit.Millijoules
+}
+
+// Carry is what is left over from the intervals of a node before: less than one
+// unit of each quantity, in fractions of it. It is handed from interval to
+// interval, so that nothing is lost to rounding however short they are.
+type Carry struct {
+	Energy         int64 // nJ, of a modelled interval
+	Facility       int64 // millionths of a mJ
+	CarbonLocation int64 // 1/3.6e6 of a µg
+	CarbonMarket   int64
+	Water          int64 // 1/3.6e9 of a µL
+	Cost           int64 // 1/3.6e9 of a nano-yuan
+	// Owed is energy booked beyond what the meter said once it was back, in mJ:
+	// coming idle and unexplained energy is lower by it.
+	Owed int64
+}
+
+// Interval is all that attribution needs to divide the energy of one node.
+type Interval struct {
+	From, To unit.Instant
+	Machine  Machine
+	Holders  []Holder
+	Reading  *Reading // nil: the model holds
+	// Late is energy that the meter counted in intervals before, beyond what was
+	// booked for them (below 0: less than that).
+	Late  unit.Millijoules
+	Hour  Hour
+	Carry Carry
+}
+
+// Check says why an interval cannot be attributed: a defect of whoever made it.
+func (n *Interval) Check() error {
+	switch {
+	case n.To <= n.From || n.To-n.From > MaxInterval:
+		return fault.Invalidf("interval", "is empty or longer than a day")
+	case n.Reading != nil && n.Reading.Energy < 0:
+		return fault.Invalidf("interval", "the meter went backwards")
+	}
+	return nil
+}
+
+// Part is one line of a node's interval.
+type Part struct {
+	Line    Line
+	Job     job.ID // of a task line
+	Task    int32
+	Attempt int32
+
+	CPUHeld      int64 // CPU time held, µs
+	CPUMicros    int64 // CPU time used, µs; Unknown where nobody told
+	MemorySecs   int64 // MiB-seconds held
+	DeviceMillis int64 // thousandths of a device, times seconds
+
+	Idle, Dynamic, Facility unit.Millijoules
+	CarbonLocation          unit.Micrograms
+	CarbonMarket            unit.Micrograms
+	Water                   unit.Microlitres
+	Cost, IdleCost          unit.NanoYuan
+}
+
+// Energy returns the IT energy of the part.
+func (p *Part) Energy() unit.Millijoules { return p.Idle + p.Dynamic }
+
+// NodePart is the interval of one node, divided.
+type NodePart struct {
+	Node    int32 // rank; -1 = the site as a whole
+	Basis   Basis
+	Reading unit.Millijoules // what a meter said, bridged where it was silent for a part; Unknown without one
+	Late    unit.Millijoules // what it said of intervals before, beyond what was booked
+	Carry   Carry            // what is left over after it
+	Parts   []Part
+}
+
+// IT returns the energy of the node.
+func (n *NodePart) IT() (sum unit.Millijoules) {
+	for i := range n.Parts {
+		sum += n.Parts[i].Energy()
+	}
+	return sum
+}
+
+// Page is one interval of a site in the ledger.
+type Page struct {
+	Site     string
+	From, To unit.Instant
+	Hour     Hour
+	Nodes    []NodePart
+}
+
+// Totals are sums of parts.
+type Totals struct {
+	CPUHeld, CPUMicros, MemorySecs, DeviceMillis int64
+
+	Idle, Dynamic, Facility unit.Millijoules
+	CarbonLocation          unit.Micrograms
+	CarbonMarket            unit.Micrograms
+	Water                   unit.Microlitres
+	Cost, IdleCost          unit.NanoYuan
+}
+
+// Add adds a part.
+func (t *Totals) Add(p *Part) {
+	t.CPUHeld += p.CPUHeld
+	t.CPUMicros += max(p.CPUMicros, 0)
+	t.MemorySecs += p.MemorySecs
+	t.DeviceMillis += p.DeviceMillis
+	t.Idle += p.Idle
+	t.Dynamic += p.Dynamic
+	t.Facility += p.Facility
+	t.CarbonLocation += p.CarbonLocation
+	t.CarbonMarket += p.CarbonMarket
+	t.Water += p.Water
+	t.Cost += p.Cost
+	t.IdleCost += p.IdleCost
+}
+
+// Sum adds other totals.
+func (t *Totals) Sum(o *Totals) {
+	t.CPUHeld += o.CPUHeld
+	t.CPUMicros += o.CPUMicros
+	t.MemorySecs += o.MemorySecs
+	t.DeviceMillis += o.DeviceMillis
+	t.Idle += o.Idle
+	t.Dynamic += o.Dynamic
+	t.Facility += o.Facility
+	t.CarbonLocation += o.CarbonLocation
+	t.CarbonMarket += o.CarbonMarket
+	t.Water += o.Water
+	t.Cost += o.Cost
+	t.IdleCost += o.IdleCost
+}
+
+// IT returns the energy at the nodes.
+func (t *Totals) IT() unit.Millijoules { return t.Idle + t.Dynamic }
+
+// Energy returns the energy at the site's meter.
+func (t *Totals) Energy() unit.Millijoules { return t.Idle + t.Dynamic + t.Facility }
+
+// Until returns the holder up to an instant: what it used is taken as spread
+// evenly over its time.
+func (h Holder) Until(at unit.Instant) Holder {
+	if h.To <= at || at <= h.From {
+		return h
+	}
+	if h.Used > 0 {
+		h.Used, _ = mulDiv(h.Used, int64(at-h.From), int64(h.To-h.From))
+	}
+	h.To = at
+	return h
+}
+
+// PartOf returns the part of an energy that part is of whole, rounded down.
+func PartOf(e unit.Millijoules, part, whole int64) unit.Millijoules {
+	if e < 0 {
+		return -PartOf(-e, part, whole)
+	}
+	q, _ := mulDiv(int64(e), part, whole)
+	return unit.Millijoules(q)
+}
+
+// Loss returns the line of a site's page that is left between what the site's
+// own meter counted and the sum of its nodes with their overhead. It is below
+// zero where the overhead was taken too high.
+func Loss(total, sum unit.Millijoules, basis Basis, h *Hour, carry Carry) NodePart {
+	p := Part{Line: LossLine, CPUMicros: Unknown, Facility: total - sum}
+	figure := func(factor int64, carry *int64, each int64) (q int64) {
+		if factor != energy.NoData {
+			q, *carry = carryDiv(int64(p.Facility), factor, *carry, each)
+		}
+		return q
+	}
+	p.CarbonLocation = unit.Micrograms(figure(h.CarbonLocation, &carry.CarbonLocation, 3_600_000))
+	p.CarbonMarket = unit.Micrograms(figure(h.CarbonMarket, &carry.CarbonMarket, 3_600_000))
+	p.Cost = unit.NanoYuan(figure(h.Price, &carry.Cost, unit.MillijoulesPerKWh))
+	return NodePart{Node: -1, Basis: basis, Reading: total, Carry: carry, Parts: []Part{p}}
+}
