@@ -217,6 +217,9 @@ func (s *State) backInLine(id job.ID, j *jobState) {
 		}
 		j.phase = Pending
 	}
+	if j.eligible <= s.now {
+		j.eligible = 0 // over, though no record said so: a recovered centre must not release it again
+	}
 	switch {
 	case j.eligible > s.now:
 		if j.queued {

@@ -120,7 +120,7 @@ func (s *State) accept(in *Input) error {
 
 // submit takes a job in, or refuses one that the fleet could not run even when
 // idle: it would wait for ever. With a latest start it does not, and is taken
-// in to end with its reason.
+// in to end with its reason; not so one of which a part could start.
 func (s *State) submit(in *Input) error {
 	if err := in.Spec.Check(); err != nil {
 		return err
@@ -140,7 +140,7 @@ func (s *State) submit(in *Input) error {
 	if err != nil {
 		return err
 	}
-	if spec.StartBy == 0 {
+	if spec.StartBy == 0 || len(spec.Groups) > 1 && !spec.Gang {
 		if err := s.cap.Possible(spec); err != nil {
 			return fault.Wrap(err, "job "+spec.Name, "submit")
 		}
