@@ -54,3 +54,28 @@ func (s *nodeSet) next(n int32) int32 {
 	}
 	return -1
 }
+
+// nextBut returns the lowest member at or above n that is not in but, or -1.
+func (s *nodeSet) nextBut(n int32, but []uint64) int32 {
+	w := int(n >> 6)
+	if w >= len(s.words) {
+		return -1
+	}
+	rest := s.words[w] &^ but[w] >> (n & 63) << (n & 63)
+	for rest == 0 {
+		if w++; w >= len(s.words) {
+			return -1
+		}
+		rest = s.words[w] &^ but[w]
+	}
+	return int32(w<<6 + bits.TrailingZeros64(rest))
+}
+
+// countIn returns how many members are in a set.
+func (s *nodeSet) countIn(set []uint64) int32 {
+	n := 0
+	for i, w := range s.words {
+		n += bits.OnesCount64(w & set[i])
+	}
+	return int32(n)
+}

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"math/bits"
+	"time"
 
 	"tianfu/energy"
 	"tianfu/fleet"
@@ -28,6 +29,11 @@ type Alloc struct {
 	Evicting    bool // told to leave, not gone yet
 	Start, End  unit.Instant
 	Shape       ShapeID
+	// Suspended work keeps what it holds and draws nothing, for the sake of the
+	// power of area For; Left is what it had left to run, below 0 = unknown.
+	Suspended bool
+	For       int32
+	Left      time.Duration
 }
 
 // Milli returns the accelerator capacity held.
@@ -88,6 +94,7 @@ type Capacity struct {
 	rooms                 map[roomKey]int32
 	windows               int // nodes with maintenance windows
 	preemptible           int // running allocations that may be preempted
+	power                 *powerTree // nil = power is not limited
 }
 
 // Totals are amounts of the three resources.
@@ -171,6 +178,8 @@ func (c *Capacity) refresh(n int32) {
 		nd.blocked = Unhealthy
 	case spec.Cordoned || spec.Drain || spec.Health != fleet.Healthy:
 		nd.blocked = Cordoned
+	case c.power != nil && c.power.nodes[n].state != Awake:
+		nd.blocked = NodeAsleep
 	}
 	for i, d := range spec.Devices {
 		nd.dev[i] = int16(unit.Whole)
@@ -185,6 +194,9 @@ func (c *Capacity) refresh(n int32) {
 	c.modelFree[nd.model] += int64(nd.sum) - before
 	c.freed++
 	c.changes.touch(n)
+	if c.power != nil {
+		c.updatePower(n)
+	}
 }
 
 func (nd *node) take(a *Alloc) {
@@ -253,12 +265,19 @@ func (c *Capacity) add(a Alloc) AllocID {
 	}
 	c.ends.add(a.End, id, &a)
 	c.changes.touch(a.Node)
+	if c.power != nil {
+		c.stands(id)
+		c.updatePower(a.Node)
+	}
 	return id
 }
 
 // remove takes an allocation back. The order of the others on the node stays.
 func (c *Capacity) remove(id AllocID) {
 	a := &c.allocs[id]
+	if c.power != nil {
+		c.moves(id)
+	}
 	list := c.onNode[a.Node]
 	for i := range list {
 		if list[i] == id {
@@ -291,6 +310,9 @@ func (c *Capacity) remove(id AllocID) {
 	c.unused = append(c.unused, id)
 	c.freed++
 	c.changes.touch(a.Node)
+	if c.power != nil {
+		c.updatePower(a.Node)
+	}
 }
 
 // partitioned reports whether device i of node n still holds a partition.

@@ -23,6 +23,7 @@ func (c *Capacity) Clone() *Capacity {
 	d.domains = [fleet.NumLevels]domainTable{}
 	d.changes = changeLog{last: make([]int, len(c.nodes))}
 	d.ends = c.ends.clone()
+	d.power = c.power.clone()
 	d.largest, d.rooms = map[shapeKey]int32{}, map[roomKey]int32{}
 	return &d
 }

@@ -87,6 +87,12 @@ type Decider struct {
 	isHeld  []int32 // index in held plus one, by node; kept zero between cycles
 	tasks   []task
 	slots   []slot
+	// closed are the nodes of large areas that have too little power left for the
+	// task at hand; nil = none.
+	closed []uint64
+	shut   []uint64 // room for closed
+	short  PowerShort
+	power  powerHold
 }
 
 // step is one change to the capacity that the cycle will take back.
@@ -106,6 +112,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	d.head, d.pending = 0, false
 	d.journal = d.journal[:0]
 	d.within = restriction{}
+	d.power.areas, d.power.log = d.power.areas[:0], d.power.log[:0]
 	if len(d.isHeld) < len(s.Capacity.nodes) {
 		d.isHeld = make([]int32, len(s.Capacity.nodes))
 	}

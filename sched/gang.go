@@ -91,6 +91,7 @@ func (d *Decider) rollback(mark, placements int) {
 	for _, p := range d.plan.Placements[placements:] {
 		d.giveHold(&p.Alloc)
 	}
+	d.givePower(placements)
 	d.plan.Placements = d.plan.Placements[:placements]
 	moves := len(d.plan.Moves)
 	for i := range d.journal[mark:] {

@@ -8,10 +8,21 @@ import (
 
 // Grant enters an allocation into the capacity; the fold of an allocated
 // record.
-func (c *Capacity) Grant(a Alloc) AllocID { return c.add(a) }
+func (c *Capacity) Grant(a Alloc) AllocID {
+	if c.power != nil {
+		c.power.busy(c, a.Node)
+	}
+	return c.add(a)
+}
 
-// Release takes an allocation back; the fold of an ended record.
-func (c *Capacity) Release(id AllocID) { c.remove(id) }
+// Release takes an allocation back at an instant; the fold of an ended record.
+func (c *Capacity) Release(id AllocID, now unit.Instant) {
+	n := c.allocs[id].Node
+	c.remove(id)
+	if c.power != nil {
+		c.power.idles(c, n, now)
+	}
+}
 
 // Alloc returns a running allocation.
 func (c *Capacity) Alloc(id AllocID) *Alloc { return &c.allocs[id] }
@@ -20,17 +31,23 @@ func (c *Capacity) Alloc(id AllocID) *Alloc { return &c.allocs[id] }
 func (c *Capacity) Evict(id AllocID, now unit.Instant) {
 	a := &c.allocs[id]
 	c.ends.remove(a.End, a)
+	if c.power != nil && !a.Suspended && !a.Evicting {
+		c.power.nodes[a.Node].still++
+	}
 	a.Evicting = true
 	a.End = now
 	c.ends.add(a.End, id, a)
+	if c.power != nil {
+		c.updatePower(a.Node)
+	}
 }
 
 // Move puts a running allocation on other devices and returns its new number.
-func (c *Capacity) Move(id AllocID, n int32, devices uint16) AllocID {
+func (c *Capacity) Move(id AllocID, n int32, devices uint16, now unit.Instant) AllocID {
 	a := c.allocs[id]
-	c.remove(id)
+	c.Release(id, now)
 	a.Node, a.Devices = n, devices
-	return c.add(a)
+	return c.Grant(a)
 }
 
 // Running returns a copy of what runs on a node.

@@ -102,7 +102,7 @@ func (d *Decider) vacate(p migrating, v *vacatable, s *Shape) bool {
 			break
 		}
 		a := c.allocs[id]
-		if a.Profile != 0 || a.Evicting || d.proposed(&a) {
+		if a.Profile != 0 || a.Evicting || a.Suspended || d.proposed(&a) {
 			return false
 		}
 		d.withdraw(id)

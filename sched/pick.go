@@ -21,6 +21,9 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 	si := x.sync(t.ask.Shape)
 	s := &d.Capacity.shapes[t.ask.Shape]
 	*why = Reason{}
+	if d.Capacity.power != nil {
+		d.closeAreas(s, t.priority)
+	}
 	var n int32
 	var devices uint16
 	switch p := x.policy.(type) {
@@ -45,6 +48,9 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 	for cause := Cordoned; cause < NumCauses; cause++ {
 		why.Excluded[cause] += si.buckets[cause].nodes.count
 	}
+	if d.Capacity.power != nil {
+		d.shortOf(si, why)
+	}
 	why.Considered = int32(len(si.bucket))
 	why.dominate()
 	return -1, 0, false
@@ -52,7 +58,7 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 
 // first returns the lowest rank of a set that nothing else rules out.
 func (d *Decider) first(set *nodeSet, t *task, spec *job.Spec, why *Reason) (int32, uint16) {
-	for n := set.next(0); n >= 0; n = set.next(n + 1) {
+	for n := d.nextOpen(set, 0); n >= 0; n = d.nextOpen(set, n+1) {
 		if devices, cause := d.admit(n, t, spec); cause == None {
 			return n, devices
 		} else {
@@ -60,6 +66,15 @@ func (d *Decider) first(set *nodeSet, t *task, spec *job.Spec, why *Reason) (int
 		}
 	}
 	return -1, 0
+}
+
+// nextOpen returns the lowest member of a set at or above n outside the areas that
+// are closed for want of power.
+func (d *Decider) nextOpen(set *nodeSet, n int32) int32 {
+	if d.closed == nil {
+		return set.next(n)
+	}
+	return set.nextBut(n, d.closed)
 }
 
 // admit checks what the buckets do not know and returns the devices to take.
@@ -76,7 +91,13 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 	}
 	devices := d.Index.policy.Devices(c, n, &c.shapes[t.ask.Shape])
 	if h := d.isHeld[n]; h != 0 && t.job != d.head {
-		return d.besideHold(&d.held[h-1], n, t, spec, devices)
+		var cause Cause
+		if devices, cause = d.besideHold(&d.held[h-1], n, t, spec, devices); cause != None {
+			return 0, cause
+		}
+	}
+	if c.power != nil {
+		return devices, d.powered(n, t, spec, devices)
 	}
 	return devices, None
 }
@@ -149,7 +170,7 @@ func (d *Decider) sample(p sampler, si *shapeIndex, t *task, spec *job.Spec, why
 	var fit int32
 	for _, b := range si.order {
 		set := &si.buckets[b].nodes
-		for n := set.next(0); n >= 0 && set.count > 0; n = set.next(n + 1) {
+		for n := d.nextOpen(set, 0); n >= 0 && set.count > 0; n = d.nextOpen(set, n+1) {
 			if _, cause := d.admit(n, t, spec); cause == None {
 				fit++
 			} else {
@@ -163,7 +184,7 @@ func (d *Decider) sample(p sampler, si *shapeIndex, t *task, spec *job.Spec, why
 	k := int32(p.draw(t) % uint64(fit))
 	for _, b := range si.order {
 		set := &si.buckets[b].nodes
-		for n := set.next(0); n >= 0 && set.count > 0; n = set.next(n + 1) {
+		for n := d.nextOpen(set, 0); n >= 0 && set.count > 0; n = d.nextOpen(set, n+1) {
 			if devices, cause := d.admit(n, t, spec); cause == None {
 				if k == 0 {
 					return n, devices

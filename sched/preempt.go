@@ -166,13 +166,14 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		}
 		return cmp.Compare(b.Start, a.Start) // the latest started loses least
 	})
+	fits := func(x *node) bool { return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority)) }
 	take := 0
-	for take < len(pool) && nd.slots(s, t.ask.Memory) < 1 {
+	for take < len(pool) && !fits(&nd) {
 		nd.release(&c.allocs[pool[take]])
 		nd.summarise()
 		take++
 	}
-	if nd.slots(s, t.ask.Memory) < 1 {
+	if !fits(&nd) {
 		return v, false
 	}
 	// Spare those that turn out not to be needed, the most important first.
@@ -180,7 +181,7 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		x := nd
 		x.take(&c.allocs[pool[k]])
 		x.summarise()
-		if x.slots(s, t.ask.Memory) >= 1 {
+		if fits(&x) {
 			nd = x
 			continue
 		}

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"tianfu/job"
@@ -27,6 +28,8 @@ const (
 	BehindHead        // queue order: an earlier job waits and backfill is off
 	Dependency        // a job it waits for has not ended
 	Backoff           // it failed, and its next try is due later
+	NodeAsleep          // the node sleeps, or wakes and is not ready yet
+	PowerCap          // an area around the node may not draw more
 	NumCauses
 )
 
@@ -35,6 +38,7 @@ var causeWords = [NumCauses]string{
 	"not enough CPU", "not enough memory", "maintenance window", "reserved for the job ahead",
 	"no topology domain large enough", "gang only fits in part", "waits behind the head of the queue",
 	"waits for another job to end", "failed and waits for its next try",
+	"node asleep", "power limit",
 }
 
 // String names the cause in words.
@@ -52,12 +56,27 @@ type Reason struct {
 	Considered int32            // nodes examined
 	Excluded   [NumCauses]int32 // nodes ruled out, by first cause
 	Ahead      job.ID           // the job whose reservation or turn blocks; 0 = none
+	Short      PowerShort       // where power is what lacks
+}
+
+// PowerShort says which area of the power tree has too little left for a task,
+// in milliwatts of IT power.
+type PowerShort struct {
+	Area   int32 // number of the area
+	Need   int64 // what the task adds, at the least
+	Draw   int64 // of the area now
+	Budget int64 // what it may draw
+	Behind bool  // there may be power, but suspended work goes first
 }
 
 // dominate sets the dominant cause: what rules out most of the nodes that are
 // of an accepted model and open, for that is what could change.
 func (r *Reason) dominate() {
 	best, n := None, int32(0)
+	if r.Excluded[PowerCap] > 0 {
+		r.Dominant = PowerCap // nothing else is in the way on these nodes
+		return
+	}
 	for c := NoDevices; c < NumCauses; c++ {
 		if r.Excluded[c] > n {
 			best, n = c, r.Excluded[c]
@@ -87,8 +106,16 @@ func (r *Reason) String() string {
 	if r.Considered > 0 {
 		fmt.Fprintf(&b, " (of %d nodes)", r.Considered)
 	}
+	if p := &r.Short; r.Excluded[PowerCap] > 0 && p.Behind {
+		fmt.Fprintf(&b, ", suspended work goes first")
+	} else if r.Excluded[PowerCap] > 0 {
+		fmt.Fprintf(&b, ", %s W more where %s of %s W are drawn", watts(p.Need), watts(p.Draw), watts(p.Budget))
+	}
 	if r.Ahead != 0 {
 		fmt.Fprintf(&b, " behind %s", r.Ahead)
 	}
 	return b.String()
 }
+
+// watts renders milliwatts as watts.
+func watts(milli int64) string { return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64) }

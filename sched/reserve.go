@@ -35,6 +35,9 @@ func (d *Decider) reserve(i int32) {
 	} else if r == nil {
 		r = d.sweepGang(e)
 	}
+	if d.Capacity.power != nil {
+		r = d.withPower(e, r)
+	}
 	if r == nil {
 		return
 	}
@@ -54,6 +57,9 @@ func (d *Decider) hold(e *entry, r *Reservation) {
 		}
 		d.held = append(d.held, hold{node: h.Node, at: r.At, extra: nd})
 		d.isHeld[h.Node] = int32(len(d.held))
+	}
+	if d.Capacity.power != nil {
+		d.holdPower(e, r)
 	}
 }
 
@@ -168,6 +174,9 @@ func (d *Decider) takeHold(a *Alloc) {
 		x.take(a)
 		x.summarise()
 	}
+	if len(d.power.areas) > 0 && a.Job != d.head && a.End > d.power.at {
+		d.takePower(a)
+	}
 }
 
 func (d *Decider) giveHold(a *Alloc) {
@@ -191,6 +200,11 @@ func (d *Decider) keepHeld(e *entry) *Reservation {
 			return nil
 		}
 		r.At = max(r.At, at)
+	}
+	if d.Capacity.power != nil {
+		if r = d.withPower(e, r); r == nil {
+			return nil
+		}
 	}
 	if r.At > d.Held.At {
 		return nil // the promise slipped: look again everywhere

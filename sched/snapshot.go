@@ -54,12 +54,18 @@ func (c *Capacity) Code(x *Coder) {
 			c.allocs[*id].code(x)
 		})
 	}
+	if c.power != nil {
+		c.power.code(x)
+	}
 	if x.Reading() && x.err == nil {
 		if c.allocs = c.allocs[:min(slots, uint64(len(c.allocs)))]; uint64(len(c.allocs)) < slots {
 			x.Fail("%d allocations, of %d", len(c.allocs), slots)
 			return
 		}
 		c.workOut()
+	}
+	if c.power != nil && x.Reading() && x.err == nil {
+		c.workOutPower()
 	}
 	x.Uvarint(&c.freed)
 }
@@ -111,6 +117,11 @@ func (a *Alloc) code(x *Coder) {
 	Int(x, &a.Start)
 	Int(x, &a.End)
 	Int(x, &a.Shape)
+	x.Bool(&a.Suspended)
+	if a.Suspended {
+		Int(x, &a.For)
+		Int(x, &a.Left)
+	}
 }
 
 // Code codes the line. spec returns a job of the state, whose capacity c is.
@@ -212,6 +223,13 @@ func (r *Reason) Code(x *Coder) {
 		Int(x, &r.Excluded[i])
 	}
 	Int(x, &r.Ahead)
+	if p := &r.Short; r.Excluded[PowerCap] > 0 {
+		Int(x, &p.Area)
+		Int(x, &p.Need)
+		Int(x, &p.Draw)
+		Int(x, &p.Budget)
+		x.Bool(&p.Behind)
+	}
 }
 
 func (e *entry) code(x *Coder, c *Capacity, spec func(job.ID) *job.Spec) {

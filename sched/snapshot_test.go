@@ -19,10 +19,11 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 			"nodes": derived, "kinds": derived, "specs": coded, "models": derived, "traits": derived, "modelIndex": derived, "shapeIDs": derived,
 			"shapes": coded, "profiles": derived, "allocs": coded, "unused": coded, "onNode": coded, "domains": derived, "total": derived, "used": derived,
 			"modelFree": derived, "modelTotal": derived, "devices": derived, "freed": coded, "changes": derived, "ends": derived, "largest": derived,
-			"rooms": derived, "windows": derived, "preemptible": derived}},
+			"rooms": derived, "windows": derived, "preemptible": derived, "power": coded}},
 		{Alloc{}, map[string]string{
 			"Job": coded, "Task": coded, "Attempt": coded, "Node": coded, "CPU": coded, "Memory": coded, "Devices": coded, "Share": coded, "Profile": coded,
-			"Tenant": coded, "Priority": coded, "Preemptible": coded, "Evicting": coded, "Start": coded, "End": coded, "Shape": coded}},
+			"Tenant": coded, "Priority": coded, "Preemptible": coded, "Evicting": coded, "Start": coded, "End": coded, "Shape": coded,
+			"Suspended": coded, "For": coded, "Left": coded}},
 		{Shape{}, map[string]string{"ID": derived, "CPU": coded, "Share": coded, "Count": coded, "Profile": coded, "Accept": coded}},
 		{Waiting{}, map[string]string{"entries": coded, "unused": coded, "groups": coded, "find": derived, "live": coded, "gangs": coded, "jobs": derived, "cycle": coded}},
 		{entry{}, map[string]string{"job": coded, "spec": derived, "seq": coded, "ask": derived, "asks": derived, "pending": coded, "next": derived, "prev": derived, "group": derived}},
@@ -30,7 +31,8 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{groupKey{}, map[string]string{"priority": coded, "tenant": coded, "sig": coded}},
 		{gangKey{}, map[string]string{"ask": coded, "count": coded, "gang": coded, "topology": coded, "alone": coded}},
 		{Ask{}, map[string]string{"Shape": coded, "Memory": coded}},
-		{Reason{}, map[string]string{"Dominant": coded, "Considered": coded, "Excluded": coded, "Ahead": coded}},
+		{Reason{}, map[string]string{"Dominant": coded, "Considered": coded, "Excluded": coded, "Ahead": coded, "Short": coded}},
+		{PowerShort{}, map[string]string{"Area": coded, "Need": coded, "Draw": coded, "Budget": coded, "Behind": coded}},
 		{Index{}, map[string]string{"cap": derived, "policy": coded, "shapes": derived, "keys": scratch, "scores": scratch, "picked": scratch}},
 		{tianfu{}, map[string]string{
 			"seen": coded, "total": coded, "next": coded, "named": coded, "milli": coded, "value": coded, "price": coded, "spare": coded, "scarce": coded,

@@ -17,6 +17,7 @@ type Verifier struct {
 	work    map[int32]*load
 	free    []*load
 	jobs    map[job.ID]int
+	power   powerCheck
 }
 
 // load is what a node holds, as the verifier counts it.
@@ -51,7 +52,7 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 		}
 		i = j
 	}
-	return nil
+	return v.checkPower(s, p)
 }
 
 func (v *Verifier) reset() {

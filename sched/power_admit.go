@@ -1,0 +1,383 @@
+package sched
+
+import (
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// This file is where a decision meets the power tree: what a task adds on a
+// node, whether every area around the node may draw that much more, and how a
+// reservation keeps power for the head of the line.
+
+// drawWith returns what node n draws with a task of a shape on devices.
+func (c *Capacity) drawWith(n int32, s *Shape, devices uint16) int64 {
+	t := c.power
+	l := c.drawnOf(&c.nodes[n])
+	if t.nodes[n].still > 0 {
+		c.without(&l, n, false)
+	}
+	l.add(s, devices)
+	return t.heldTo(c, n, &l)
+}
+
+func (l *drawn) add(s *Shape, devices uint16) {
+	l.cpu += s.CPU
+	if s.Profile != 0 {
+		l.parted |= devices
+		return
+	}
+	for i := range l.dev {
+		if devices>>i&1 != 0 {
+			l.dev[i] += s.Share
+		}
+	}
+}
+
+// leastOf returns a lower bound of what a task of a shape adds on any node.
+func (t *powerTree) leastOf(c *Capacity, s *Shape) int64 {
+	for int(s.ID) >= len(t.least) {
+		t.least = append(t.least, -1)
+	}
+	least := t.least[s.ID]
+	if least < 0 {
+		least = Unlimited
+		for i := range c.kinds {
+			k := &c.kinds[i]
+			if k.CPU < s.CPU || s.Count > 0 && (k.Devices < uint8(s.Count) || s.Accept>>k.Model&1 == 0) {
+				continue
+			}
+			least = min(least, k.leastAdded(s))
+		}
+		t.least[s.ID] = least
+	}
+	if t.capped > 0 {
+		return least * int64(CapLevels[len(CapLevels)-1]) / Uncapped
+	}
+	return least
+}
+
+// leastAdded is the lower bound on nodes of a kind; a few milliwatts are taken
+// off for rounding.
+func (k *Kind) leastAdded(s *Shape) int64 {
+	m := &k.Power
+	w := unit.Watts(0)
+	if m.CoresPerPackage == 0 {
+		w += m.CPUWatts(unit.MilliCPU(s.CPU)) - m.CPUWatts(0)
+	}
+	switch {
+	case s.Profile != 0 || s.Count == 0:
+	case s.Share == int16(unit.Whole):
+		w += unit.Watts(float64(s.Count) * float64(m.DeviceWatts(unit.Whole)-m.DeviceWatts(0)))
+	case m.Linear:
+		w += m.DeviceWatts(unit.Milli(s.Share)) - m.DeviceWatts(0)
+	}
+	return max(int64(float64(w)*1000)-4, 0)
+}
+
+// closeAreas finds the large areas that cannot take a task of the shape, so
+// that their nodes are passed over without a look at each.
+func (d *Decider) closeAreas(s *Shape, priority int32) {
+	t := d.Capacity.power
+	d.closed, d.short = nil, PowerShort{}
+	need := int64(-1)
+	for _, a := range t.big {
+		y := &t.areas[a]
+		if y.budget == Unlimited && y.suspended == 0 {
+			continue
+		}
+		if need < 0 {
+			need = t.leastOf(d.Capacity, s)
+		}
+		if y.draw+need <= y.budget && !y.behind(priority) {
+			continue
+		}
+		d.blame(a, need, priority)
+		if d.closed == nil {
+			if len(d.shut) < len(y.set) {
+				d.shut = make([]uint64, len(y.set))
+			}
+			clear(d.shut)
+			d.closed = d.shut
+		}
+		for i, w := range y.set {
+			d.closed[i] |= w
+		}
+	}
+}
+
+// behind tells whether suspended work of an area goes before new work of a
+// priority.
+func (y *areaNow) behind(priority int32) bool { return y.suspended > 0 && priority <= y.floor }
+
+// blame keeps the first area that power lacked in.
+func (d *Decider) blame(area int32, need int64, priority int32) {
+	if d.short == (PowerShort{}) {
+		y := &d.Capacity.power.areas[area]
+		d.short = PowerShort{Area: area, Need: need, Draw: y.draw, Budget: y.budget, Behind: y.behind(priority)}
+	}
+}
+
+// shortOf counts the nodes passed over and says which area lacks power.
+func (d *Decider) shortOf(si *shapeIndex, why *Reason) {
+	if d.closed != nil {
+		for _, b := range si.order {
+			if set := &si.buckets[b].nodes; set.count > 0 {
+				why.Excluded[PowerCap] += set.countIn(d.closed)
+			}
+		}
+	}
+	if why.Excluded[PowerCap] > 0 {
+		why.Short = d.short
+	}
+}
+
+// powered checks every area around a node for a task on devices of it.
+func (d *Decider) powered(n int32, t *task, spec *job.Spec, devices uint16) Cause {
+	c := d.Capacity
+	tree := c.power
+	if tree.leaf[n] < 0 {
+		return None
+	}
+	more := c.drawWith(n, &c.shapes[t.ask.Shape], devices) - tree.nodes[n].draw
+	for a := tree.leaf[n]; a >= 0; a = tree.areas[a].parent {
+		if y := &tree.areas[a]; y.draw+more > y.budget && more > 0 || y.behind(t.priority) {
+			d.blame(a, more, t.priority)
+			return PowerCap
+		}
+	}
+	if len(d.power.areas) > 0 && t.job != d.head && d.expectedEnd(spec, n) > d.power.at && !d.besidePower(n, more) {
+		return Reserved
+	}
+	return None
+}
+
+// poweredOn does the same for a copy of node n from which work was taken.
+func (d *Decider) poweredOn(n int32, nd *node, s *Shape, priority int32) bool {
+	c := d.Capacity
+	tree := c.power
+	x := *nd
+	x.placeOn(s, 0)
+	l := c.drawnOf(&x)
+	more := tree.heldTo(c, n, &l) - tree.nodes[n].draw
+	for a := tree.leaf[n]; a >= 0; a = tree.areas[a].parent {
+		if y := &tree.areas[a]; y.draw+more > y.budget && more > 0 || y.behind(priority) {
+			return false
+		}
+	}
+	return true
+}
+
+// powerHold is power kept for the head of the line from an instant on.
+type powerHold struct {
+	at    unit.Instant
+	areas []keptPower
+	log   []tookPower
+	// scratch of a look at expected ends, zero between uses
+	freed []int64 // by area
+	nodes []int32 // whose draw has fallen
+	draws []int64 // by node, of those
+	seen  []bool
+}
+
+// keptPower is what the head leaves over of an area.
+type keptPower struct {
+	area  int32
+	extra int64
+}
+
+// tookPower is what a proposal took of that, so that it can be given back.
+type tookPower struct {
+	placement, kept int32
+	milliwatts      int64
+}
+
+func (d *Decider) besidePower(n int32, more int64) bool {
+	for i := range d.power.areas {
+		if k := &d.power.areas[i]; more > k.extra && d.Capacity.Inside(n, k.area) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Decider) takePower(a *Alloc) {
+	c := d.Capacity
+	more := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices) - c.power.nodes[a.Node].draw
+	for i := range d.power.areas {
+		if k := &d.power.areas[i]; c.Inside(a.Node, k.area) {
+			k.extra -= more
+			d.power.log = append(d.power.log, tookPower{int32(len(d.plan.Placements)), int32(i), more})
+		}
+	}
+}
+
+// givePower takes back what proposals from a number on took of what is kept.
+func (d *Decider) givePower(placements int) {
+	log := d.power.log
+	for len(log) > 0 && int(log[len(log)-1].placement) >= placements {
+		x := &log[len(log)-1]
+		d.power.areas[x.kept].extra += x.milliwatts
+		log = log[:len(log)-1]
+	}
+	d.power.log = log
+}
+
+// withPower moves a reservation to when power allows it as well: the earliest
+// expected end from which on every area around its nodes could carry the head.
+// Where only power lacks there is no reservation yet, and the first node that
+// would do is taken. It returns nil when no expected end frees enough.
+func (d *Decider) withPower(e *entry, r *Reservation) *Reservation {
+	if r == nil || d.short != (PowerShort{}) && len(d.tasks) == 1 && r.At > d.now {
+		if n := d.anyNode(e); n >= 0 {
+			r = &Reservation{Job: e.job, At: d.now, Nodes: []HeldNode{{Node: n, Tasks: d.oneTask(e)}}}
+		}
+	}
+	if r == nil {
+		return nil
+	}
+	adds := d.addsOf(e, r)
+	found := d.fitsPower(r, adds)
+	if !found {
+		d.eachEnd(func(t unit.Instant, a *Alloc) bool {
+			d.ends(a, t)
+			if t < r.At || !d.fitsPower(r, adds) {
+				return true
+			}
+			found, r.At = true, t
+			return false
+		})
+	}
+	d.forget()
+	if !found {
+		return nil
+	}
+	return r
+}
+
+// anyNode returns the first node that could run the single task now but for
+// power.
+func (d *Decider) anyNode(e *entry) int32 {
+	c := d.Capacity
+	t := &d.tasks[0]
+	si := d.Index.sync(t.ask.Shape)
+	for _, b := range si.order {
+		for n := si.buckets[b].nodes.next(0); n >= 0 && si.buckets[b].nodes.count > 0; n = si.buckets[b].nodes.next(n + 1) {
+			if c.nodes[n].mem >= t.ask.Memory && (c.windows == 0 || !d.entersWindow(n, e.spec)) {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
+// addsOf returns what the head adds on each node of its reservation.
+func (d *Decider) addsOf(e *entry, r *Reservation) []int64 {
+	c := d.Capacity
+	out := make([]int64, len(r.Nodes))
+	for i := range r.Nodes {
+		h := &r.Nodes[i]
+		nd := d.nodeAt(h.Node, r.At)
+		before := c.drawnOf(&nd)
+		for g, count := range h.Tasks {
+			for range count {
+				nd.placeOn(d.shapeOf(e, g), d.askOf(e, g).Memory)
+			}
+		}
+		after := c.drawnOf(&nd)
+		out[i] = c.power.heldTo(c, h.Node, &after) - c.power.heldTo(c, h.Node, &before)
+	}
+	return out
+}
+
+// ends notes what the end of an allocation by t frees in every area around it.
+func (d *Decider) ends(a *Alloc, t unit.Instant) {
+	c, h := d.Capacity, &d.power
+	if len(h.draws) < len(c.nodes) || len(h.freed) < len(c.power.areas) {
+		h.draws, h.seen, h.freed = make([]int64, len(c.nodes)), make([]bool, len(c.nodes)), make([]int64, len(c.power.areas))
+	}
+	n := a.Node
+	if !h.seen[n] {
+		h.seen[n], h.draws[n] = true, c.power.nodes[n].draw
+		h.nodes = append(h.nodes, n)
+	}
+	nd := d.nodeAt(n, t)
+	l := c.drawnOf(&nd)
+	to := min(c.power.heldTo(c, n, &l), h.draws[n])
+	for k := c.power.leaf[n]; k >= 0; k = c.power.areas[k].parent {
+		h.freed[k] += h.draws[n] - to
+	}
+	h.draws[n] = to
+}
+
+// forget clears what ends has noted.
+func (d *Decider) forget() {
+	for _, n := range d.power.nodes {
+		d.power.seen[n] = false
+		for a := d.Capacity.power.leaf[n]; a >= 0; a = d.Capacity.power.areas[a].parent {
+			d.power.freed[a] = 0
+		}
+	}
+	d.power.nodes = d.power.nodes[:0]
+}
+
+// left returns what an area has left with what was noted as freed and without
+// what the head adds in it.
+func (d *Decider) left(area int32, r *Reservation, adds []int64) int64 {
+	y := &d.Capacity.power.areas[area]
+	if y.budget == Unlimited {
+		return Unlimited
+	}
+	left := y.budget - y.draw
+	if int(area) < len(d.power.freed) {
+		left += d.power.freed[area]
+	}
+	for i := range r.Nodes {
+		if d.Capacity.Inside(r.Nodes[i].Node, area) {
+			left -= adds[i]
+		}
+	}
+	return left
+}
+
+func (d *Decider) fitsPower(r *Reservation, adds []int64) bool {
+	t := d.Capacity.power
+	for i := range r.Nodes {
+		for a := t.leaf[r.Nodes[i].Node]; a >= 0; a = t.areas[a].parent {
+			if d.left(a, r, adds) < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// holdPower keeps power for the head from the instant of its reservation on.
+func (d *Decider) holdPower(e *entry, r *Reservation) {
+	t, h := d.Capacity.power, &d.power
+	h.at, h.areas, h.log = r.At, h.areas[:0], h.log[:0]
+	adds := d.addsOf(e, r)
+	d.eachEnd(func(at unit.Instant, a *Alloc) bool {
+		if at > r.At {
+			return false
+		}
+		d.ends(a, at)
+		return true
+	})
+	for i := range r.Nodes {
+		for a := t.leaf[r.Nodes[i].Node]; a >= 0; a = t.areas[a].parent {
+			if t.areas[a].budget != Unlimited && !h.keeps(a) {
+				h.areas = append(h.areas, keptPower{a, d.left(a, r, adds)})
+			}
+		}
+	}
+	d.forget()
+}
+
+func (h *powerHold) keeps(area int32) bool {
+	for i := range h.areas {
+		if h.areas[i].area == area {
+			return true
+		}
+	}
+	return false
+}
