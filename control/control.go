@@ -30,6 +30,8 @@ type Config struct {
 	Queueing *job.Queueing
 	// Metering says how the ledger is kept.
 	Metering Metering
+	// Tree is the power tree; nil = power is not limited. It needs models.
+	Tree *sched.Power
 }
 
 // State is a centre: its fleet, its jobs and who holds what. It is not safe
@@ -54,6 +56,7 @@ type State struct {
 	windows windowList
 	hours   []siteTable // by name of the site
 	ledger  *ledger     // nil = none is kept
+	power   powerState
 
 	decider  sched.Decider
 	verifier sched.Verifier
@@ -136,6 +139,7 @@ type Refusal struct {
 type Accepted struct {
 	Tag int // of the input
 	Job job.ID
+	Cap int32 // of a cap that was set
 }
 
 // Open returns the state of a new centre. Its first Step records it.
@@ -164,6 +168,7 @@ func Open(cfg Config) (*State, error) {
 	}
 	slices.SortFunc(s.windows, windowEdge.compare)
 	s.ledger = newLedger(s)
+	s.openPower()
 	return s, nil
 }
 
@@ -195,6 +200,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 		}
 	}
 	s.passWindows()
+	s.stepPower()
 	s.release()
 	if (s.dirty || len(s.due) > 0 && s.due[0].at <= now) && s.waiting.Len() > 0 {
 		s.cycle()
@@ -204,6 +210,9 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	expired := s.expire()
 	if s.settleAll() || expired && s.waiting.Len() > 0 {
 		s.cycle()
+	}
+	if s.cfg.Tree != nil {
+		s.stepSleep()
 	}
 	s.dirty = false
 	return o
@@ -224,6 +233,9 @@ func (s *State) NextWake() unit.Instant {
 	}
 	if len(s.later) > 0 {
 		at = min(at, s.later[0].at)
+	}
+	if s.cfg.Tree != nil {
+		at = min(at, s.nextPower())
 	}
 	return at
 }

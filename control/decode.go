@@ -64,6 +64,8 @@ func (d *reader) body(r *Record) {
 		d.flags(&r.Cordon, &r.Drain)
 	case SiteHoursKnown:
 		r.Site, r.Hours = d.string(), d.siteHours()
+	case PowerTold, BudgetSet, NodePowered, TaskPaused, PowerShed:
+		d.powerRecord(r)
 	case Moved:
 		d.task(r)
 		r.Node, r.Devices = d.int32(), uint16(d.max(math.MaxUint16))
@@ -192,6 +194,12 @@ func (d *reader) reason() sched.Reason {
 	for i := range more[:n] {
 		more[i] = d.int32()
 	}
+	if p := &r.Short; r.Excluded[sched.PowerCap] > 0 {
+		var area int64
+		d.ints(&area, &p.Need, &p.Draw, &p.Budget)
+		d.flags(&p.Behind)
+		p.Area = int32(area)
+	}
 	return r
 }
 
@@ -238,7 +246,7 @@ func (d *reader) siteHours() []energy.SiteHour {
 func (d *reader) spec() *job.Spec {
 	s := &job.Spec{Name: d.string(), Tenant: job.Tenant(d.string()), Queue: job.Queue(d.string()), Class: job.Class(d.byte())}
 	var hasDeadline bool
-	d.flags(&s.Gang, &s.Preemptible, &hasDeadline)
+	d.flags(&s.Gang, &s.Preemptible, &hasDeadline, &s.Suspendable)
 	s.Topology = job.Topology{Mode: job.TopologyMode(d.byte()), Level: fleet.Level(d.byte())}
 	s.Priority, s.ExpectedRun, s.StartBy = int32(d.varint()), time.Duration(d.varint()), unit.Instant(d.varint())
 	if hasDeadline {

@@ -59,6 +59,8 @@ func AppendRecord(b []byte, r *Record) []byte {
 		return append(b, byte(r.Health), flags(r.Cordon, r.Drain))
 	case SiteHoursKnown:
 		return appendSiteHours(appendString(b, r.Site), r.Hours)
+	case PowerTold, BudgetSet, NodePowered, TaskPaused, PowerShed:
+		return appendPowerRecord(b, r)
 	case Moved:
 		b = appendTask(b, r)
 		b = binary.AppendUvarint(b, uint64(r.Node))
@@ -132,6 +134,9 @@ func appendReason(b []byte, r *sched.Reason) []byte {
 	for _, n := range more {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
+	if p := &r.Short; r.Excluded[sched.PowerCap] > 0 {
+		b = append(appendInts(b, int64(p.Area), p.Need, p.Draw, p.Budget), flags(p.Behind))
+	}
 	return b
 }
 
@@ -184,7 +189,7 @@ func appendSpec(b []byte, s *job.Spec) []byte {
 	b = appendString(b, s.Name)
 	b = appendString(b, string(s.Tenant))
 	b = appendString(b, string(s.Queue))
-	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible, s.Deadline != 0), byte(s.Topology.Mode), byte(s.Topology.Level))
+	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible, s.Deadline != 0, s.Suspendable), byte(s.Topology.Mode), byte(s.Topology.Level))
 	b = binary.AppendVarint(b, int64(s.Priority))
 	b = binary.AppendVarint(b, int64(s.ExpectedRun))
 	b = binary.AppendVarint(b, int64(s.StartBy))

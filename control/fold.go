@@ -19,6 +19,9 @@ func (s *State) fold(r *Record) {
 		if s.ledger != nil {
 			s.openIntervals(r.At)
 		}
+		if s.cfg.Tree != nil {
+			s.cap.AllIdle(r.At)
+		}
 	case Submitted:
 		s.foldSubmitted(r)
 	case Allocated:
@@ -41,12 +44,23 @@ func (s *State) fold(r *Record) {
 		s.cap.SetHealth(r.Node, int(r.Device), r.Health, r.Cordon, r.Drain)
 	case SiteHoursKnown:
 		s.foldSiteHours(r)
+		s.power.stale = true
 	case Moved:
 		s.foldMoved(r)
 	case Metered:
 		s.foldMetered(r)
 	case EnergyRead:
 		s.foldEnergyRead(r)
+	case PowerTold:
+		s.foldTold(r)
+	case BudgetSet:
+		s.foldBudget(r)
+	case NodePowered:
+		s.foldNodePowered(r)
+	case TaskPaused:
+		s.foldPaused(r)
+	case PowerShed:
+		s.foldShed(r)
 	default:
 		panic("control: record of an unknown kind")
 	}
@@ -56,12 +70,12 @@ func (s *State) foldMoved(r *Record) {
 	t := s.jobOf(r.Job).task(r.Task)
 	s.moves++
 	if s.ledger == nil {
-		t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices)
+		t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices, r.At)
 		return
 	}
 	s.leave(t.alloc, r.At, meter.Unknown)
 	h := s.ledger.held[t.alloc]
-	t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices)
+	t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices, r.At)
 	s.ledger.begin(t.alloc, holding{since: r.At, told: h.told, closed: h.told})
 }
 
@@ -159,7 +173,7 @@ func (s *State) foldEnded(r *Record) {
 		}
 		s.leave(t.alloc, r.At, used)
 	}
-	s.cap.Release(t.alloc)
+	s.cap.Release(t.alloc, r.At)
 	t.running = false
 	if r.Exit != nil {
 		t.exit = r.Exit

@@ -19,7 +19,7 @@ func (s *State) Fork() (*State, error) {
 		numbers: maps.Clone(s.numbers), names: slices.Clone(s.names), nodes: s.nodes, jobs: slices.Clone(s.jobs), held: s.held,
 		due: slices.Clone(s.due), later: slices.Clone(s.later), waiters: map[job.ID][]job.ID{}, settle: slices.Clone(s.settle),
 		keys: map[submitKey]job.ID{}, windows: slices.Clone(s.windows), dirty: s.dirty, opened: s.opened, moves: s.moves,
-		hours: slices.Clone(s.hours),
+		hours: slices.Clone(s.hours), power: s.power.clone(),
 	}
 	for id, list := range s.waiters {
 		f.waiters[id] = slices.Clone(list)

@@ -7,6 +7,7 @@ import (
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -22,6 +23,9 @@ const (
 	SiteHours      InputKind = 5   // report: what hours at a site cost, observed or forecast
 	EnergyMeasured InputKind = 35  // report: what a meter and engines said of a span of time
 	CloseIntervals InputKind = 36  // command: close the open intervals of the ledger now
+	SetCap         InputKind = 25  // command: lower what an area may draw for a time
+	ClearCap       InputKind = 26  // command: end a cap
+	Solar          InputKind = 27  // report: what is made on a site
 	Tick           InputKind = 255 // nothing but the time; the greatest of all
 )
 
@@ -54,7 +58,10 @@ type Input struct {
 	Site    string            // of a report of site hours
 	Hours   []energy.SiteHour // in order of time
 	Reading *EnergyReading    // of an energy report
-	Tag     int               // the driver's own; it comes back with what became of the input
+	Cap     *sched.CapEvent
+	CapID   int32
+	Solar   []SolarHour // of a report of what a site makes, in order of time
+	Tag     int         // the driver's own; it comes back with what became of the input
 }
 
 // Exit is how an attempt ended and what it used, as its engine says.
@@ -78,7 +85,7 @@ func (k InputKind) turn() int {
 	switch k {
 	case Exited:
 		return 0
-	case SiteHours:
+	case SiteHours, Solar:
 		return 1
 	case Tick:
 		return 3
@@ -111,6 +118,12 @@ func (s *State) accept(in *Input) error {
 	case CloseIntervals:
 		s.closeAll()
 		return nil
+	case SetCap:
+		return s.setCap(in)
+	case ClearCap:
+		return s.clearCap(in)
+	case Solar:
+		return s.solarHours(in)
 	case Tick:
 		s.dirty = true
 		return nil
@@ -127,7 +140,7 @@ func (s *State) submit(in *Input) error {
 	}
 	if k := (submitKey{in.Spec.Tenant, in.Spec.Key}); k.key != "" {
 		if id, twice := s.keys[k]; twice {
-			s.out.Accepted = append(s.out.Accepted, Accepted{in.Tag, id})
+			s.out.Accepted = append(s.out.Accepted, Accepted{Tag: in.Tag, Job: id})
 			return nil
 		}
 	}
@@ -147,7 +160,7 @@ func (s *State) submit(in *Input) error {
 	}
 	id := job.ID(len(s.jobs) + 1)
 	s.record(Record{Kind: Submitted, Job: id, Spec: spec})
-	s.out.Accepted = append(s.out.Accepted, Accepted{in.Tag, id})
+	s.out.Accepted = append(s.out.Accepted, Accepted{Tag: in.Tag, Job: id})
 	if len(spec.After) > 0 {
 		switch met, failed := s.dependencies(spec); {
 		case failed != 0:

@@ -47,10 +47,11 @@ func (c *Config) weightOf(t job.Tenant) int64 {
 const (
 	partsEnd     = 0
 	partQueueing = 1
+	partPower    = 2
 	partMetering = 35
 )
 
-func (c *Config) hasParts() bool { return c.Queueing != nil || c.Metering.Every > 0 }
+func (c *Config) hasParts() bool { return c.Queueing != nil || c.Tree != nil || c.Metering.Every > 0 }
 
 func appendParts(b []byte, c *Config) []byte {
 	if !c.hasParts() {
@@ -58,6 +59,9 @@ func appendParts(b []byte, c *Config) []byte {
 	}
 	if c.Queueing != nil {
 		b = appendQueueing(append(b, partQueueing), c.Queueing)
+	}
+	if c.Tree != nil {
+		b = appendTree(append(b, partPower), c.Tree)
 	}
 	if c.Metering.Every > 0 {
 		b = appendInts(append(b, partMetering), int64(c.Metering.Every), int64(c.Metering.Lag))
@@ -83,6 +87,8 @@ func (d *reader) parts(c *Config) {
 			c.Queueing = d.queueing()
 		case partMetering:
 			c.Metering = d.metering()
+		case partPower:
+			c.Tree = d.tree()
 		default:
 			d.fail("part %d of the configuration is not known: it was written by a newer version", part)
 		}

@@ -29,6 +29,12 @@ const (
 	SiteHoursKnown RecordKind = 12
 	Metered        RecordKind = 35 // an interval of a site is in the ledger
 	EnergyRead     RecordKind = 36 // what a meter said, not in the ledger yet
+
+	PowerTold   RecordKind = 25 // a cap is set or cleared, or what a site makes is reported
+	BudgetSet   RecordKind = 26 // what an area may draw has changed
+	NodePowered RecordKind = 27 // a node is held to a level, sleeps or wakes
+	TaskPaused  RecordKind = 28 // a task stands still for power, or goes on
+	PowerShed   RecordKind = 29 // an area drew more than it may, and what was done
 )
 
 // EvictCause says why a task was told to leave.
@@ -41,6 +47,7 @@ const (
 	CauseCancel
 	CauseDrain
 	CauseMaintenance
+	CausePower
 )
 
 // CancelCause says why a job was cancelled.
@@ -83,6 +90,11 @@ type Record struct {
 	Hours   []energy.SiteHour
 	Page    *meter.Page
 	Reading *EnergyReading
+
+	CapEvent *sched.CapEvent // Device 1 = cleared
+	Solar    []SolarHour
+	Budget   *Budget
+	Shed     *Shed
 }
 
 // OrderKind says what the driver is asked to do.
@@ -90,10 +102,15 @@ type OrderKind uint8
 
 // The orders.
 const (
-	Start  OrderKind = iota // begin an attempt
-	Stop                    // end an attempt, with grace
-	Forget                  // an attempt is lost; do not wait for it
-	Shift                   // move an attempt to another node
+	Start   OrderKind = iota // begin an attempt
+	Stop                     // end an attempt, with grace
+	Forget                   // an attempt is lost; do not wait for it
+	Shift                    // move an attempt to another node
+	Suspend                  // an attempt stands still and keeps what it holds
+	Resume                   // it goes on
+	CapNode                  // a node is held to a level of its dynamic draw
+	SleepNode
+	WakeNode
 )
 
 // Order is an act requested of the outside. Job and Task are its key and
@@ -105,4 +122,5 @@ type Order struct {
 	Attempt int32
 	Node    int32 // rank
 	Devices uint16
+	Level   int16 // of CapNode, in thousandths; 1000 ends the cap
 }

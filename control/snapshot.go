@@ -30,7 +30,7 @@ func (s *State) Freeze() *Frozen {
 		cfg: s.cfg, now: s.now, cap: s.cap.Clone(), waiting: s.waiting.Clone(), tenants: slices.Clone(s.tenants),
 		names: slices.Clone(s.names), jobs: slices.Clone(s.jobs), held: s.held, due: slices.Clone(s.due), later: slices.Clone(s.later),
 		waiters: maps.Clone(s.waiters), settle: slices.Clone(s.settle), windows: slices.Clone(s.windows),
-		dirty: s.dirty, opened: s.opened, moves: s.moves, hours: slices.Clone(s.hours), ledger: s.ledger.clone(),
+		dirty: s.dirty, opened: s.opened, moves: s.moves, hours: slices.Clone(s.hours), ledger: s.ledger.clone(), power: s.power.clone(),
 	}
 	for id, list := range f.waiters {
 		f.waiters[id] = slices.Clone(list)
@@ -130,6 +130,9 @@ func (s *State) code(x *sched.Coder) {
 	})
 	s.windows = windows
 	sched.List(x, &s.hours, func(t *siteTable) { t.code(x) })
+	if s.cfg.Tree != nil {
+		s.power.code(x)
+	}
 	held := s.held != nil
 	x.Bool(&held)
 	if held {

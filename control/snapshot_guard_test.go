@@ -16,7 +16,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "numbers": derived, "names": coded, "nodes": derived,
 			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded,
-			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded}},
+			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
 			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded}},
@@ -33,6 +33,10 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{dueJob{}, map[string]string{"at": coded, "id": coded}},
 		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded}},
 		{siteTable{}, map[string]string{"name": coded, "hours": coded}},
+		{powerState{}, map[string]string{
+			"caps": coded, "lastCap": coded, "solar": coded, "batteries": coded, "sheds": coded, "edge": coded, "sleepy": coded, "waking": coded, "stale": coded}},
+		{battery{}, map[string]string{"at": coded, "charge": coded, "rate": coded, "charged": coded}},
+		{Shed{}, map[string]string{"Area": coded, "At": coded, "Over": coded, "ByCap": coded, "Capped": coded, "Suspended": coded, "Evicted": coded, "Short": coded, "By": coded}},
 		{submitKey{}, map[string]string{"tenant": derived, "key": derived}},
 	} {
 		typ := reflect.TypeOf(c.of)

@@ -85,6 +85,9 @@ type Spec struct {
 	Gang        bool // all tasks start together or not at all
 	Topology    Topology
 	Preemptible bool
+	// Suspendable work may be made to stand still for a while, where it is and
+	// with what it holds: when power is short, or until a better hour.
+	Suspendable bool
 	// ExpectedRun is the run time that planning may assume; 0 = unknown.
 	ExpectedRun time.Duration
 	// ExpectedRunOn overrides ExpectedRun on named accelerator models.

@@ -92,8 +92,8 @@ type Capacity struct {
 	ends                  endOrder
 	largest               map[shapeKey]int32
 	rooms                 map[roomKey]int32
-	windows               int // nodes with maintenance windows
-	preemptible           int // running allocations that may be preempted
+	windows               int        // nodes with maintenance windows
+	preemptible           int        // running allocations that may be preempted
 	power                 *powerTree // nil = power is not limited
 }
 

@@ -179,8 +179,8 @@ func (c *Capacity) AllIdle(now unit.Instant) {
 
 // AreaState is an area as it stands, for people and for the rules of control.
 type AreaState struct {
-	*PowerArea
-	PowerFacts
+	Declared        *PowerArea
+	Facts           PowerFacts
 	Budget, Bound   int64
 	Draw, Settled   int64 // IT power
 	Capped, Stopped int32 // nodes capped and tasks suspended for its sake
@@ -192,7 +192,7 @@ type AreaState struct {
 func (c *Capacity) Area(i int32) AreaState {
 	t := c.power
 	y := &t.areas[i]
-	return AreaState{PowerArea: &t.p.Areas[i], PowerFacts: y.facts, Budget: y.budget, Bound: y.bound, Draw: y.draw, Settled: y.settled,
+	return AreaState{Declared: &t.p.Areas[i], Facts: y.facts, Budget: y.budget, Bound: y.bound, Draw: y.draw, Settled: y.settled,
 		Capped: y.capped, Stopped: y.suspended, Nodes: y.nodes, Tried: y.settled <= y.shedDraw && y.bound == y.shedBound}
 }
 

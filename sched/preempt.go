@@ -166,7 +166,9 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		}
 		return cmp.Compare(b.Start, a.Start) // the latest started loses least
 	})
-	fits := func(x *node) bool { return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority)) }
+	fits := func(x *node) bool {
+		return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority))
+	}
 	take := 0
 	for take < len(pool) && !fits(&nd) {
 		nd.release(&c.allocs[pool[take]])

@@ -28,7 +28,7 @@ const (
 	BehindHead        // queue order: an earlier job waits and backfill is off
 	Dependency        // a job it waits for has not ended
 	Backoff           // it failed, and its next try is due later
-	NodeAsleep          // the node sleeps, or wakes and is not ready yet
+	NodeAsleep        // the node sleeps, or wakes and is not ready yet
 	PowerCap          // an area around the node may not draw more
 	NumCauses
 )

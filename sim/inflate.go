@@ -214,7 +214,7 @@ func (m *meter) move(id sched.AllocID, n int32, devices uint16) sched.AllocID {
 	if n != from {
 		before(n)
 	}
-	id = m.cap.Move(id, n, devices)
+	id = m.cap.Move(id, n, devices, 0)
 	after(from)
 	if n != from {
 		after(n)
