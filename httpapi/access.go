@@ -108,6 +108,7 @@ var access = map[string]rule{
 	"GET /openapi-3.0.json": public,
 	"GET /openapi-3.0.yaml": public,
 
+	"GET /v1/login":              public,
 	"GET /v1/whoami":             {anybody, ""},
 	"POST /v1/jobs":              {workers, JobsWrite},
 	"GET /v1/jobs":               {readers, JobsRead},

@@ -7,6 +7,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,8 @@ type Options struct {
 	Version string
 	Logger  *slog.Logger // nil = requests are not logged
 	Audit   *audit.Log   // nil = nothing is recorded
+	// Provider lets people of an identity provider in; nil = there is none.
+	Provider *Provider
 	// ChangeTokens changes the tokens where they are kept, alone, and takes the
 	// change over; nil = they cannot be changed through the API.
 	ChangeTokens func(change func(*Tokens) error) error
@@ -66,6 +69,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeNodes()
 	s.routeTokens()
 	s.routeAudit()
+	s.routeLogin()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)
 	s.mux.HandleFunc("GET /v1/events", s.streamEvents)
 	s.mux.HandleFunc("GET /{$}", s.docs)
@@ -86,8 +90,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if to, known := access[x.pattern]; !known || len(to.roles) > 0 {
 		who, err := s.identify(r)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeProblem(x, http.StatusUnauthorized, err)
+			writeProblem(x, unidentified(w, err), err)
 			return
 		}
 		x.who = who
@@ -110,7 +113,25 @@ func (s *Server) identify(r *http.Request) (Caller, error) {
 	if !ok {
 		return Caller{}, errNoToken
 	}
+	if s.o.Provider != nil && looksLikeJWT(secret) {
+		return s.o.Provider.identify(r.Context(), secret, time.Now())
+	}
 	return s.o.Tokens.identify(secret, time.Now())
+}
+
+// unidentified returns the status for somebody who was not let in: 401 without a
+// valid token, 403 for one who is known and has no role here, 503 while the
+// provider cannot be asked.
+func unidentified(w http.ResponseWriter, err error) int {
+	var stranger *strangerError
+	switch {
+	case errors.As(err, &stranger):
+		return http.StatusForbidden
+	case fault.KindOf(err) == fault.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	return http.StatusUnauthorized
 }
 
 // problem turns an error into a problem document with the status of its kind.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,10 +17,10 @@ type remote struct{ server, tokenFile string }
 
 func (r *remote) register(c *cobra.Command) {
 	c.PersistentFlags().StringVar(&r.server, "server", "http://127.0.0.1:8420", "address of the centre")
-	c.PersistentFlags().StringVar(&r.tokenFile, "token-file", "", "file with the token (default: the variable TIANFU_TOKEN, then tianfu/token in your configuration directory)")
+	c.PersistentFlags().StringVar(&r.tokenFile, "token-file", "", "file with the token (default: the variable TIANFU_TOKEN, then your login, then tianfu/token in your configuration directory)")
 }
 
-// client finds the token: a flag, the environment, then the user's file.
+// client finds the token: a flag, the environment, a login, then the user's file.
 func (r *remote) client() (*httpapi.Client, error) {
 	c := &httpapi.Client{Base: r.server}
 	if r.tokenFile == "" {
@@ -30,9 +31,12 @@ func (r *remote) client() (*httpapi.Client, error) {
 		if err != nil {
 			return c, nil
 		}
+		if c.Token, err = loginToken(context.Background(), r.server); err != nil || c.Token != "" {
+			return c, err
+		}
 		file := filepath.Join(dir, "tianfu", "token")
 		if _, err := os.Stat(file); err != nil {
-			return nil, fault.New(fault.Denied, "token", "none was found", "set TIANFU_TOKEN to the token that tianfu serve printed, or write it to "+file)
+			return nil, fault.New(fault.Denied, "token", "none was found", "log in with tianfu login, set TIANFU_TOKEN to the token that tianfu serve printed, or write it to "+file)
 		}
 		r.tokenFile = file
 	}

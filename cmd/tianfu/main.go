@@ -104,6 +104,8 @@ func (p *program) subcommands() []*cobra.Command {
 		p.fleet(),
 		p.job(),
 		p.green(),
+		p.login(),
+		p.logout(),
 		p.meter(),
 		p.node(),
 		p.replay(),

@@ -45,6 +45,7 @@ type serveFlags struct {
 	require             string
 	snapshotEvery       uint64
 	keepRecords         time.Duration
+	oidc                oidcFlags
 }
 
 func (p *program) serve() *cobra.Command {
@@ -69,6 +70,7 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.StringVar(&f.require, "require-isolation", "", "refuse tasks below this level: process, landlock or sandbox")
 	fl.Uint64Var(&f.snapshotEvery, "snapshot-every", live.DefaultSnapshotEvery, "records between two snapshots of the state")
 	fl.DurationVar(&f.keepRecords, "keep-records", 0, "how long to keep records, such as 2160h; older ones are forgotten once two snapshots hold them (0 = for ever)")
+	f.oidc.register(c)
 	c.MarkFlagRequired("data")
 	return c
 }
@@ -76,6 +78,10 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if f.keepRecords < 0 {
 		return fault.New(fault.Invalid, "--keep-records", f.keepRecords.String()+" is below zero", "give a time such as 2160h, or 0 for ever")
+	}
+	provider, err := f.oidc.provider()
+	if err != nil {
+		return err
 	}
 	listener, err := f.listener()
 	if err != nil {
@@ -125,7 +131,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	go followTokens(ctx, f.data, tokens, trail, logger)
-	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, Audit: trail,
+	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, Audit: trail, Provider: provider,
 		ChangeTokens: func(change func(*httpapi.Tokens) error) error {
 			fresh, err := changeTokens(f.data, change)
 			if err == nil {
