@@ -46,7 +46,7 @@ type State struct {
 	numbers map[job.Tenant]int16
 	names   []job.Tenant
 	nodes   map[fleet.NodeID]int32
-	jobs    []jobState // by ID, from 1
+	jobs    jobTable // by ID, from 1
 	held    *sched.Reservation
 	due     dueHeap             // pending jobs with a latest start
 	later   dueHeap             // jobs in backoff, by the instant they enter the line again

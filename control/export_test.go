@@ -11,8 +11,8 @@ import (
 func (s *State) Describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "opened %v moves %d used %+v\n", s.opened, s.moves, s.cap.Used())
-	for i := range s.jobs {
-		j := &s.jobs[i]
+	for i := range s.jobs.len() {
+		j := s.jobs.at(i)
 		fmt.Fprintf(&b, "job %d %s submitted %d phase %d queued %v running %d open %d failures %d holds %d eligible %d\n", i+1, j.spec.Name, j.submitted, j.phase, j.queued, j.running, j.open, j.failures, j.holds, j.eligible)
 		for k := range int32(j.spec.Tasks()) {
 			t := j.task(k)

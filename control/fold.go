@@ -81,8 +81,7 @@ func (s *State) foldMoved(r *Record) {
 
 func (s *State) foldSubmitted(r *Record) {
 	tasks := r.Spec.Tasks()
-	s.jobs = append(s.jobs, jobState{spec: r.Spec, submitted: r.At, open: int32(tasks)})
-	j := &s.jobs[len(s.jobs)-1]
+	j := s.jobs.add(jobState{spec: r.Spec, submitted: r.At, open: int32(tasks)})
 	if tasks > 1 {
 		j.more = make([]taskState, tasks)
 	}

@@ -158,7 +158,7 @@ func (s *State) submit(in *Input) error {
 			return fault.Wrap(err, "job "+spec.Name, "submit")
 		}
 	}
-	id := job.ID(len(s.jobs) + 1)
+	id := job.ID(s.jobs.len() + 1)
 	s.record(Record{Kind: Submitted, Job: id, Spec: spec})
 	s.out.Accepted = append(s.out.Accepted, Accepted{Tag: in.Tag, Job: id})
 	if len(spec.After) > 0 {
@@ -255,13 +255,6 @@ func (s *State) nodeState(in *Input) error {
 		}
 	}
 	return nil
-}
-
-func (s *State) jobOf(id job.ID) *jobState {
-	if id == 0 || uint64(id) > uint64(len(s.jobs)) {
-		return nil
-	}
-	return &s.jobs[id-1]
 }
 
 // windowEdge is the opening or the end of a maintenance window.

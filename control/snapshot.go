@@ -3,8 +3,6 @@ package control
 import (
 	"bufio"
 	"io"
-	"maps"
-	"slices"
 
 	"tianfu/fault"
 	"tianfu/job"
@@ -24,25 +22,21 @@ const SnapshotVersion = 1
 type Frozen struct{ s *State }
 
 // Freeze copies what changes. It is to be called between two steps and costs
-// time in proportion to the jobs, for a copy of memory and no more.
+// time in proportion to the jobs that have not ended, for a copy of memory and
+// no more.
 func (s *State) Freeze() *Frozen {
-	f := &State{
-		cfg: s.cfg, now: s.now, cap: s.cap.Clone(), waiting: s.waiting.Clone(), tenants: slices.Clone(s.tenants),
-		names: slices.Clone(s.names), jobs: slices.Clone(s.jobs), held: s.held, due: slices.Clone(s.due), later: slices.Clone(s.later),
-		waiters: maps.Clone(s.waiters), settle: slices.Clone(s.settle), windows: slices.Clone(s.windows),
-		dirty: s.dirty, opened: s.opened, moves: s.moves, hours: slices.Clone(s.hours), ledger: s.ledger.clone(), power: s.power.clone(),
-	}
-	for id, list := range f.waiters {
-		f.waiters[id] = slices.Clone(list)
-	}
-	for i := range f.jobs {
-		if j := &f.jobs[i]; j.more != nil && (j.phase <= Running || j.running > 0) {
-			j.more = slices.Clone(j.more)
-		}
-	}
-	f.index = s.index.Clone(f.cap)
+	s.jobs.settle()
+	f := s.copy()
+	f.ledger = s.ledger.clone()
 	return &Frozen{f}
 }
+
+// Fork returns a state that goes on from the frozen one, alone. Forks may be
+// taken side by side.
+func (f *Frozen) Fork() *State { return f.s.copy() }
+
+// State returns the frozen state, to be looked at and never stepped.
+func (f *Frozen) State() *State { return f.s }
 
 // Now returns the instant of the state.
 func (f *Frozen) Now() unit.Instant { return f.s.now }
@@ -110,7 +104,7 @@ func (s *State) code(x *sched.Coder) {
 	sched.List(x, &s.names, func(t *job.Tenant) { sched.Text(x, t) })
 	sched.List(x, &s.tenants, func(u *sched.Usage) { u.Code(x) })
 	x.Section("jobs")
-	sched.List(x, &s.jobs, func(j *jobState) { j.code(x) })
+	s.jobs.code(x)
 	s.waiting.Code(x, s.cap, func(id job.ID) *job.Spec {
 		if j := s.jobOf(id); j != nil {
 			return j.spec
@@ -219,8 +213,8 @@ func (s *State) restore() {
 	for i, t := range s.names {
 		s.numbers[t] = int16(i)
 	}
-	for i := range s.jobs {
-		if k := (submitKey{s.jobs[i].spec.Tenant, s.jobs[i].spec.Key}); k.key != "" {
+	for i := range s.jobs.len() {
+		if k := (submitKey{s.jobs.at(i).spec.Tenant, s.jobs.at(i).spec.Key}); k.key != "" {
 			s.keys[k] = job.ID(i + 1)
 		}
 	}

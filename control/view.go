@@ -1,6 +1,8 @@
 package control
 
 import (
+	"slices"
+
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -15,6 +17,22 @@ func (s *State) Pending() int { return s.waiting.Len() }
 
 // Delayed returns the number of jobs that a backoff keeps out of the line.
 func (s *State) Delayed() int { return len(s.later) }
+
+// Unstarted lists the jobs that have a task to start: those in the line, those
+// in a backoff and those that wait for another, by ID.
+func (s *State) Unstarted() []job.ID {
+	out := s.waiting.Jobs()
+	for _, d := range s.later {
+		if j := s.jobOf(d.id); j.eligible == d.at && j.phase <= Running && !j.queued {
+			out = append(out, d.id)
+		}
+	}
+	for _, list := range s.waiters {
+		out = append(out, list...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
 
 // Moves returns how many running tasks were moved so far.
 func (s *State) Moves() int64 { return s.moves }
@@ -96,7 +114,7 @@ type (
 )
 
 // Jobs returns the number of jobs ever accepted; their IDs count from 1.
-func (s *State) Jobs() int { return len(s.jobs) }
+func (s *State) Jobs() int { return s.jobs.len() }
 
 // Summary returns a job without its tasks; false when there is none.
 func (s *State) Summary(id job.ID) (Job, bool) {

@@ -128,6 +128,15 @@ func (s *Spec) Tasks() int {
 	return n
 }
 
+// ExpectedOn returns the run time that planning may assume on an accelerator
+// model; 0 = unknown.
+func (s *Spec) ExpectedOn(m fleet.Model) time.Duration {
+	if d, ok := s.ExpectedRunOn[m]; ok {
+		return d
+	}
+	return s.ExpectedRun
+}
+
 // Request returns what a task of the job asks of a node; nil when the job has
 // no such task.
 func (s *Spec) Request(task int32) *Request {

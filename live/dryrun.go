@@ -30,10 +30,7 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 }
 
 func dryRun(st *control.State, s *job.Spec, c *Centre) (*DryRunResult, error) {
-	fork, err := st.Fork()
-	if err != nil {
-		return nil, err
-	}
+	fork := st.Fork()
 	o := fork.Step(max(c.o.Now(), fork.Now()), []control.Input{{Kind: control.Submit, Spec: s}})
 	if len(o.Refusals) > 0 {
 		return nil, o.Refusals[0].Err

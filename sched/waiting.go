@@ -66,6 +66,17 @@ func NewWaiting() *Waiting {
 // Len returns the number of pending jobs.
 func (w *Waiting) Len() int { return w.jobs }
 
+// Jobs lists the pending jobs, in no order that means anything.
+func (w *Waiting) Jobs() []job.ID {
+	out := make([]job.ID, 0, w.jobs)
+	for i := range w.entries {
+		if w.entries[i].spec != nil {
+			out = append(out, w.entries[i].job)
+		}
+	}
+	return out
+}
+
 // Handle locates a pending job in the line.
 type Handle int32
 

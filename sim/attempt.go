@@ -37,18 +37,3 @@ func (t *Timed) attempt(o *control.Order) Attempt {
 	}
 	return t.p.Attempt(int(i), o)
 }
-
-// exited is the report of an attempt that ran to its end.
-func (t *Timed) exited(e exit) control.Input {
-	a := t.attempt(&control.Order{Job: e.id, Task: e.task, Attempt: e.attempt})
-	return control.Input{Kind: control.Exited, Job: e.id, Task: e.task, Attempt: e.attempt, Ending: a.Ending, Exit: a.Exit}
-}
-
-// stopped is the report of an attempt that was told to leave.
-func (t *Timed) stopped(o *control.Order) control.Input {
-	ending := control.Evicted
-	if phase, _, _ := t.state.Phase(o.Job); phase == control.Cancelled {
-		ending = control.Stopped
-	}
-	return control.Input{Kind: control.Exited, Job: o.Job, Task: o.Task, Attempt: o.Attempt, Ending: ending, Exit: t.p.Stopped}
-}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tianfu/fault"
@@ -12,8 +13,11 @@ import (
 // DrawLoad returns a workload of tasks drawn from w with replacement, arriving
 // at exponential gaps over a span of time, so that the accelerator time asked
 // for is load times what the fleet has. Durations are the file's; rows without
-// one are left out and counted.
-func DrawLoad(w *Workload, f *fleet.Fleet, load float64, span time.Duration, seed uint64) (*Workload, error) {
+// one are left out and counted. A warm draw begins with what such a load would
+// have running by then, if all of it had started at once: without it a trace of
+// long tasks takes months to fill a fleet.
+func DrawLoad(w *Workload, f *fleet.Fleet, o LoadOptions) (*Workload, error) {
+	load, span := o.Load, o.Span
 	out := &Workload{Name: w.Name, Path: w.Path, Timed: true, Skipped: map[string]int{}}
 	var pool []int32
 	var asked float64 // milli-seconds of device time a draw asks on average
@@ -34,7 +38,10 @@ func DrawLoad(w *Workload, f *fleet.Fleet, load float64, span time.Duration, see
 	if n := span.Seconds() / gap; n > maxRows {
 		return nil, fault.New(fault.Invalid, "--load", "draws more than 20 million tasks", "ask for fewer days")
 	}
-	rng := rand.New(rand.NewPCG(seed, 0x6c6f6164))
+	rng := rand.New(rand.NewPCG(o.Seed, 0x6c6f6164))
+	if o.Warm {
+		out.Jobs = present(w, pool, gap, rng)
+	}
 	at := 0.0
 	for {
 		at += float64(exponential(rng) * gap)
@@ -46,6 +53,42 @@ func DrawLoad(w *Workload, f *fleet.Fleet, load float64, span time.Duration, see
 		a.Number = int64(len(out.Jobs) + 1)
 		out.Jobs = append(out.Jobs, a)
 	}
+}
+
+// present draws the tasks that are under way at the beginning: with arrivals
+// every gap seconds, a task of run time S is there with a chance of S over gap
+// for each row of the pool, and somewhere in its run, evenly.
+func present(w *Workload, pool []int32, gap float64, rng *rand.Rand) []Arrival {
+	var total float64
+	sums := make([]float64, len(pool))
+	for k, i := range pool {
+		total += w.Jobs[i].Run.Seconds()
+		sums[k] = total
+	}
+	var out []Arrival
+	mean := total / float64(len(pool)) / gap // tasks under way
+	for at := exponential(rng); at < mean; at += exponential(rng) {
+		k, _ := slices.BinarySearch(sums, float64(rng.Float64()*total))
+		a := w.Jobs[pool[min(k, len(pool)-1)]]
+		a.Run = time.Duration(float64(a.Run) * rng.Float64())
+		a.Number = int64(len(out) + 1)
+		out = append(out, a)
+		if len(out) >= maxRows {
+			break
+		}
+	}
+	for i := range out {
+		out[i].Submit = 0
+	}
+	return out
+}
+
+// LoadOptions say what DrawLoad draws.
+type LoadOptions struct {
+	Load float64 // accelerator time asked for over what there is
+	Span time.Duration
+	Seed uint64
+	Warm bool // begin with a fleet in use
 }
 
 // deviceMilli returns the accelerator capacity a job holds, in thousandths.

@@ -94,7 +94,7 @@ type Timed struct {
 	specs     []job.Spec // with estimates; empty when the workload's own serve
 	byID      []int32    // arrival of a job ID, from 1
 	Results   []TaskResult
-	exits     exitHeap
+	hands     hands
 	batch     []control.Input
 	now       unit.Instant
 	started   bool
@@ -147,7 +147,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Timed{p: p, state: state, Refused: map[string]int{}, attempts: map[attemptKey]unit.Instant{}}
+	t := &Timed{p: p, state: state, hands: hands{told: p.Stopped}, Refused: map[string]int{}, attempts: map[attemptKey]unit.Instant{}}
 	t.Totals.PFLOPSHours = map[string]float64{}
 	jobs := p.Workload.Jobs
 	for i := range jobs {
@@ -251,9 +251,7 @@ func (t *Timed) nextInstant() unit.Instant {
 	if t.next < len(t.order) {
 		at = t.p.Workload.Jobs[t.order[t.next]].Submit
 	}
-	if len(t.exits) > 0 {
-		at = min(at, t.exits[0].at)
-	}
+	at = min(at, t.hands.next())
 	if len(t.inputs) > 0 {
 		at = min(at, t.inputs[0].At)
 	}
@@ -299,10 +297,7 @@ func (t *Timed) integrate(at unit.Instant) {
 
 // collect gathers everything that arrives by an instant.
 func (t *Timed) collect(at unit.Instant) {
-	t.batch = t.batch[:0]
-	for len(t.exits) > 0 && t.exits[0].at <= at {
-		t.batch = append(t.batch, t.exited(t.exits.pop()))
-	}
+	t.batch = t.hands.due(at, t.batch[:0])
 	for len(t.faults) > 0 && t.faults[0].event.At <= at {
 		t.batch = append(t.batch, t.nodeInput())
 	}
@@ -330,16 +325,7 @@ func (t *Timed) step() {
 			t.refuse(out.Refusals[i])
 		}
 		t.follow(out)
-		t.batch = t.batch[:0]
-		for i := range out.Orders {
-			o := &out.Orders[i]
-			switch o.Kind {
-			case control.Start:
-				t.begin(o)
-			case control.Stop:
-				t.batch = append(t.batch, t.stopped(o))
-			}
-		}
+		t.batch = t.hands.obey(t.state, out, t.batch[:0], t.begin)
 		t.Totals.PeakPending = max(t.Totals.PeakPending, t.state.Pending())
 	}
 }
@@ -359,15 +345,15 @@ func (t *Timed) refuse(r control.Refusal) {
 	}
 }
 
-// begin runs an attempt: it will exit when its run time is over.
-func (t *Timed) begin(o *control.Order) {
+// begin runs an attempt and says how long it will.
+func (t *Timed) begin(o *control.Order) Attempt {
 	i := t.byID[o.Job]
 	r := &t.Results[i]
 	if r.First < 0 {
 		r.First = t.now
 	}
 	r.Start = t.now
-	t.exits.push(exit{at: t.now.Add(t.attempt(o).Run), id: o.Job, task: o.Task, attempt: o.Attempt})
+	return t.attempt(o)
 }
 
 // faultHeap orders node events to come.

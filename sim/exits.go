@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"tianfu/control"
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -12,6 +13,8 @@ type exit struct {
 	id      job.ID
 	task    int32
 	attempt int32
+	ending  control.Ending
+	told    *control.Exit
 }
 
 func (a *exit) before(b *exit) bool {

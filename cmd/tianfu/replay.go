@@ -37,9 +37,14 @@ type replayFlags struct {
 	load    float64
 	days    float64
 	seed    uint64
+	warm    bool
 	preempt bool
 	mtbf    time.Duration
 	mttr    time.Duration
+
+	calibrate bool
+	every     time.Duration
+	draws     int
 
 	html    string
 	parquet string
@@ -58,7 +63,8 @@ func (p *program) replay() *cobra.Command {
   --protocol time      submit and run times from the file, queues, departures, failures`,
 		Example: `  tianfu replay --protocol inflate --nodes nodes.csv --tasks tasks.csv --policy tianfu,fgd --seeds 42-51
   tianfu replay --protocol backfill --jobs log.swf --processors 256 --estimates x1to5
-  tianfu replay --nodes nodes.csv --tasks tasks.csv --load 0.95 --days 7 --html report.html`,
+  tianfu replay --nodes nodes.csv --tasks tasks.csv --load 0.95 --days 7 --html report.html
+  tianfu replay --nodes nodes.csv --tasks tasks.csv --load 0.95 --warm --estimates x1to5 --calibrate-start`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.runReplay(c.Context(), f) },
 	}
@@ -83,10 +89,14 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.backfill, "backfill", "easy", "none or easy")
 	fl.Float64Var(&f.load, "load", 0, "offered accelerator load to draw tasks to, such as 0.95 (time); 0 = as recorded")
 	fl.Float64Var(&f.days, "days", 7, "days to draw (time, with --load)")
+	fl.BoolVar(&f.warm, "warm", false, "begin with a fleet in use, as such a load would have left it (time, with --load)")
 	fl.Uint64Var(&f.seed, "seed", 42, "seed of drawn arrivals and failures (time)")
 	fl.BoolVar(&f.preempt, "preempt", true, "let higher priorities preempt (time)")
 	fl.DurationVar(&f.mtbf, "mtbf", 0, "mean time between failures of a node, such as 720h (time); 0 = no failures")
 	fl.DurationVar(&f.mttr, "mttr", 4*time.Hour, "mean time to repair a node (time)")
+	fl.BoolVar(&f.calibrate, "calibrate-start", false, "estimate the start of waiting jobs on the way and say how often it came within the stated interval (time)")
+	fl.DurationVar(&f.every, "calibrate-every", 0, "virtual time between two moments of estimates (default: 48 of them)")
+	fl.IntVar(&f.draws, "calibrate-draws", sim.FullDraws, "runs forward of each estimate")
 	fl.StringVar(&f.html, "html", "", "write a report to this file")
 	fl.StringVar(&f.parquet, "parquet", "", "write per-task and per-interval results into this directory (time)")
 }

@@ -64,6 +64,9 @@ type timedRun struct {
 }
 
 func (p *program) replayTime(ctx context.Context, f *replayFlags) error {
+	if f.calibrate {
+		return p.calibrateStart(ctx, f)
+	}
 	var runs []timedRun
 	for name := range strings.SplitSeq(f.policies, ",") {
 		r, err := p.timedRun(ctx, f, name)
@@ -116,7 +119,7 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 		return nil, "", fault.New(fault.Invalid, "--mtbf", "is too short", "at least 1m, and --mttr not negative")
 	}
 	if f.load > 0 {
-		if w, err = sim.DrawLoad(w, fl, f.load, time.Duration(f.days*24*float64(time.Hour)), f.seed); err != nil {
+		if w, err = sim.DrawLoad(w, fl, sim.LoadOptions{Load: f.load, Span: time.Duration(f.days * 24 * float64(time.Hour)), Seed: f.seed, Warm: f.warm}); err != nil {
 			return nil, "", err
 		}
 	} else {

@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"time"
+
+	"tianfu/control"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// RunTime says how long an attempt runs from start to end: one that begins now,
+// or one that has run for a while and is known to run longer than that. expected
+// is what planning was told of it; 0 = nothing.
+type RunTime func(id job.ID, spec *job.Spec, expected, elapsed time.Duration) time.Duration
+
+// Forward runs a centre on from where it stands, in virtual time: the cycle is
+// control.Step's, hands stand in for the engine, and what runs ends when its
+// run time says. Estimates, tried changes and what-if are all made of it.
+type Forward struct {
+	State    *control.State // a fork; the run owns it
+	Run      RunTime
+	Arrivals *Arrivals // what will be submitted; nil = nothing
+	// Seen is called with every record that the run makes; nil = nobody looks.
+	Seen func(*control.Record)
+	// Steps counts the steps made, so that a caller can bound them.
+	Steps int
+
+	hands hands
+	batch []control.Input
+	now   unit.Instant
+}
+
+// NewForward begins a run forward at an instant, not before the state's. What
+// runs is given its run time; what was told to leave leaves at once.
+func NewForward(s *control.State, now unit.Instant, run RunTime) *Forward {
+	f := &Forward{State: s, Run: run, now: max(now, s.Now())}
+	c := s.Capacity()
+	for n := range int32(c.Nodes()) {
+		for _, a := range c.Running(n) {
+			e := exit{at: f.now, id: a.Job, task: a.Task, attempt: a.Attempt, ending: control.Evicted}
+			if !a.Evicting {
+				j, _ := s.Summary(a.Job)
+				expected := time.Duration(0)
+				if a.End != unit.Never {
+					expected = a.End.Sub(a.Start)
+				}
+				e.at, e.ending = a.Start.Add(run(a.Job, j.Spec, expected, f.now.Sub(a.Start))), control.Succeeded
+				e.at = max(e.at, f.now+1)
+			}
+			f.hands.exits.push(e)
+		}
+	}
+	return f
+}
+
+// Now returns how far the run has come.
+func (f *Forward) Now() unit.Instant { return f.now }
+
+// Step hands inputs to the core at the present instant and carries out what it
+// orders, until it orders nothing more at this instant. It returns the first
+// refusal.
+func (f *Forward) Step(batch []control.Input) (refused error) {
+	for len(batch) > 0 {
+		out := f.State.Step(f.now, batch)
+		f.Steps++
+		if len(out.Refusals) > 0 && refused == nil {
+			refused = out.Refusals[0].Err
+		}
+		if f.Seen != nil {
+			for i := range out.Records {
+				f.Seen(&out.Records[i])
+			}
+		}
+		f.batch = f.hands.obey(f.State, out, f.batch[:0], f.begin)
+		batch = f.batch
+	}
+	return refused
+}
+
+func (f *Forward) begin(o *control.Order) Attempt {
+	j, _ := f.State.Summary(o.Job)
+	c := f.State.Capacity()
+	return Attempt{Run: max(f.Run(o.Job, j.Spec, j.Spec.ExpectedOn(c.Node(o.Node).Model), 0), 1)}
+}
+
+// Next moves on to the next instant at which anything happens and makes its
+// step; false when that would be after until, or never.
+func (f *Forward) Next(until unit.Instant) bool {
+	at := min(f.hands.next(), f.State.NextWake())
+	if f.Arrivals != nil {
+		at = min(at, f.Arrivals.next())
+	}
+	if at > until || at == unit.Never {
+		return false
+	}
+	f.now = max(at, f.now)
+	f.batch = f.hands.due(f.now, f.batch[:0])
+	if f.Arrivals != nil {
+		f.batch = f.Arrivals.due(f.now, f.batch)
+	}
+	if len(f.batch) == 0 {
+		f.batch = append(f.batch, control.Input{Kind: control.Tick})
+	}
+	f.Step(f.batch)
+	return true
+}

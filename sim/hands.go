@@ -1,0 +1,52 @@
+package sim
+
+import (
+	"tianfu/control"
+	"tianfu/unit"
+)
+
+// hands stand in for an engine in virtual time, for replays and for runs
+// forward alike: they carry out orders at once and report the end of an attempt
+// when its run time is over.
+type hands struct {
+	exits exitHeap
+	told  *control.Exit // of an attempt that was made to leave
+}
+
+// next returns when they have something to report; Never when nothing runs.
+func (h *hands) next() unit.Instant {
+	if len(h.exits) == 0 {
+		return unit.Never
+	}
+	return h.exits[0].at
+}
+
+// due adds the reports of what ended by an instant to a batch.
+func (h *hands) due(at unit.Instant, batch []control.Input) []control.Input {
+	for len(h.exits) > 0 && h.exits[0].at <= at {
+		e := h.exits.pop()
+		batch = append(batch, control.Input{Kind: control.Exited, Job: e.id, Task: e.task, Attempt: e.attempt, Ending: e.ending, Exit: e.told})
+	}
+	return batch
+}
+
+// obey carries out the orders of a step: what starts will exit after its run
+// time, and what is told to leave leaves at once, which is added to the batch
+// of a further step at the same instant.
+func (h *hands) obey(s *control.State, out *control.Outcome, batch []control.Input, run func(*control.Order) Attempt) []control.Input {
+	for i := range out.Orders {
+		o := &out.Orders[i]
+		switch o.Kind {
+		case control.Start:
+			a := run(o)
+			h.exits.push(exit{at: s.Now().Add(a.Run), id: o.Job, task: o.Task, attempt: o.Attempt, ending: a.Ending, told: a.Exit})
+		case control.Stop:
+			ending := control.Evicted
+			if phase, _, _ := s.Phase(o.Job); phase == control.Cancelled {
+				ending = control.Stopped
+			}
+			batch = append(batch, control.Input{Kind: control.Exited, Job: o.Job, Task: o.Task, Attempt: o.Attempt, Ending: ending, Exit: h.told})
+		}
+	}
+	return batch
+}

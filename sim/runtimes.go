@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"math/bits"
+	"time"
+
+	"tianfu/control"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// RunTimes remembers the attempts that ended in a centre: from them, and from
+// those that still run, an Outlook draws how long work takes. It learns from
+// records.
+type RunTimes struct {
+	ratios map[ratioKey]*attempts
+	runs   map[runKey]*attempts
+	open   map[attemptKey]granted
+	since  unit.Instant // of the first record seen; -1 = none
+	Seen   int          // attempts learned from
+}
+
+type granted struct{ from, end unit.Instant }
+
+// ratioKey names attempts whose true run times are compared with the expected
+// ones.
+type ratioKey struct {
+	tenant    job.Tenant
+	magnitude int // of the expected time; -1 = any
+}
+
+// runKey names attempts of which nothing was expected.
+type runKey struct {
+	tenant  job.Tenant
+	any     bool // whatever was asked
+	devices int
+	share   unit.Milli
+	cpu     unit.MilliCPU
+}
+
+// enough is how many ended attempts make a narrow comparison worth more than a
+// wider one.
+const enough = 20
+
+// Bounds of what is kept.
+const (
+	keptAttempts = 1024
+	maxPools     = 4096
+	maxOpen      = 1 << 20
+)
+
+// attempts are the latest that ended of a kind.
+type attempts struct {
+	ring []lifetime
+	next int
+}
+
+// lifetime is one attempt. Its scale is what planning expected, or one second.
+type lifetime struct {
+	start, end unit.Instant // end is Never while it runs
+	scale      time.Duration
+}
+
+func (a *attempts) add(l lifetime) {
+	if len(a.ring) < keptAttempts {
+		a.ring = append(a.ring, l)
+		return
+	}
+	a.ring[a.next] = l
+	a.next = (a.next + 1) % keptAttempts
+}
+
+// NewRunTimes returns a history that knows nothing yet.
+func NewRunTimes() *RunTimes {
+	return &RunTimes{ratios: map[ratioKey]*attempts{}, runs: map[runKey]*attempts{}, open: map[attemptKey]granted{}, since: -1}
+}
+
+// See learns from a record; spec tells of a job that the record is about.
+func (h *RunTimes) See(r *control.Record, spec func(job.ID) *job.Spec) {
+	if h.since < 0 {
+		h.since = r.At
+	}
+	key := attemptKey{r.Job, r.Task}
+	switch r.Kind {
+	case control.Allocated:
+		if len(h.open) < maxOpen {
+			h.open[key] = granted{r.At, r.End}
+		}
+	case control.Ended:
+		s, known := h.open[key]
+		delete(h.open, key)
+		if !known || r.Ending != control.Succeeded && r.Ending != control.TaskFailed {
+			return
+		}
+		if sp := spec(r.Job); sp != nil {
+			h.learn(sp, sp.Request(r.Task), s, r.At)
+		}
+	}
+}
+
+func (h *RunTimes) learn(spec *job.Spec, q *job.Request, s granted, end unit.Instant) {
+	h.Seen++
+	for _, k := range runKeys(spec.Tenant, q) {
+		into(h.runs, k, lifetime{s.from, end, time.Second})
+	}
+	if s.end == unit.Never || s.end <= s.from {
+		return
+	}
+	expected := s.end.Sub(s.from)
+	for _, k := range ratioKeys(spec.Tenant, expected) {
+		into(h.ratios, k, lifetime{s.from, end, expected})
+	}
+}
+
+// into adds an attempt to a kind; beyond the bound only the wider kinds learn.
+func into[K comparable](kinds map[K]*attempts, k K, l lifetime) {
+	a := kinds[k]
+	if a == nil {
+		if len(kinds) >= maxPools {
+			return
+		}
+		a = &attempts{}
+		kinds[k] = a
+	}
+	a.add(l)
+}
+
+// ratioKeys lists the kinds that an attempt belongs to, the narrowest first.
+func ratioKeys(t job.Tenant, expected time.Duration) [4]ratioKey {
+	m := bits.Len64(uint64(max(expected/time.Second, 0)))
+	return [4]ratioKey{{t, m}, {"", m}, {t, -1}, {"", -1}}
+}
+
+func runKeys(t job.Tenant, q *job.Request) [3]runKey {
+	return [3]runKey{{tenant: t, devices: q.Accelerators, share: q.Share, cpu: q.CPU}, {tenant: t, any: true}, {any: true}}
+}
