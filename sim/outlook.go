@@ -28,31 +28,38 @@ import (
 // 1 hour and 8 hours. What outlives all that is known goes on for as long again
 // as it has run, half of the time, and at most ten times.
 type Outlook struct {
-	times      *RunTimes
-	now        unit.Instant
-	runRatios  map[ratioKey][]lifetime
-	runRuns    map[runKey][]lifetime
-	ratioCurve map[ratioKey]*curve
-	runCurve   map[runKey]*curve
+	since  unit.Instant // what ended before is not known
+	now    unit.Instant
+	ratios kinds[ratioKey]
+	runs   kinds[runKey]
+}
+
+// kinds are attempts by kind, and the curves made of them so far.
+type kinds[K comparable] struct {
+	ended   map[K]*attempts
+	running map[K][]lifetime
+	curves  map[K]*curve
+	prior   []float64
 }
 
 // NewOutlook looks at a state with what was learned.
 func NewOutlook(times *RunTimes, s *control.State, now unit.Instant) *Outlook {
-	o := &Outlook{times: times, now: now, runRatios: map[ratioKey][]lifetime{}, runRuns: map[runKey][]lifetime{},
-		ratioCurve: map[ratioKey]*curve{}, runCurve: map[runKey]*curve{}}
+	o := &Outlook{since: max(times.since, 0), now: now,
+		ratios: kinds[ratioKey]{times.ratios, map[ratioKey][]lifetime{}, map[ratioKey]*curve{}, priorRatios},
+		runs:   kinds[runKey]{times.runs, map[runKey][]lifetime{}, map[runKey]*curve{}, priorRuns}}
 	c := s.Capacity()
 	for n := range int32(c.Nodes()) {
 		for _, a := range c.Running(n) {
 			j, _ := s.Summary(a.Job)
 			for _, k := range runKeys(j.Spec.Tenant, j.Spec.Request(a.Task)) {
-				o.runRuns[k] = append(o.runRuns[k], lifetime{a.Start, unit.Never, time.Second})
+				o.runs.running[k] = append(o.runs.running[k], lifetime{a.Start, unit.Never, time.Second})
 			}
 			if a.End == unit.Never || a.End <= a.Start {
 				continue
 			}
 			expected := a.End.Sub(a.Start)
 			for _, k := range ratioKeys(j.Spec.Tenant, expected) {
-				o.runRatios[k] = append(o.runRatios[k], lifetime{a.Start, unit.Never, expected})
+				o.ratios.running[k] = append(o.ratios.running[k], lifetime{a.Start, unit.Never, expected})
 			}
 		}
 	}
@@ -69,7 +76,7 @@ var (
 func (o *Outlook) Draw(spec *job.Spec, expected, elapsed time.Duration, u float64) time.Duration {
 	if expected <= 0 {
 		keys := runKeys(spec.Tenant, &spec.Groups[0].Request)
-		c := curveOf(o, o.runCurve, o.times.runs, o.runRuns, keys[:], priorRuns)
+		c := curveOf(o, &o.runs, keys[:])
 		e := elapsed.Seconds()
 		v, known := c.beyond(e, u)
 		if !known {
@@ -78,7 +85,7 @@ func (o *Outlook) Draw(spec *job.Spec, expected, elapsed time.Duration, u float6
 		return max(time.Duration(v*float64(time.Second)), elapsed+1)
 	}
 	keys := ratioKeys(spec.Tenant, expected)
-	c := curveOf(o, o.ratioCurve, o.times.ratios, o.runRatios, keys[:], priorRatios)
+	c := curveOf(o, &o.ratios, keys[:])
 	e := float64(elapsed) / float64(expected)
 	v, known := c.beyond(e, u)
 	switch {
@@ -93,19 +100,19 @@ func (o *Outlook) Draw(spec *job.Spec, expected, elapsed time.Duration, u float6
 
 // curveOf returns the curve of the narrowest kind that has enough ended
 // attempts; the last serves in any case.
-func curveOf[K comparable](o *Outlook, made map[K]*curve, ended map[K]*attempts, running map[K][]lifetime, keys []K, prior []float64) *curve {
+func curveOf[K comparable](o *Outlook, of *kinds[K], keys []K) *curve {
 	for i, k := range keys {
-		a := ended[k]
+		a := of.ended[k]
 		if i < len(keys)-1 && (a == nil || len(a.ring) < enough) {
 			continue
 		}
-		c := made[k]
+		c := of.curves[k]
 		if c == nil {
 			if a == nil {
 				a = &attempts{}
 			}
-			c = o.newCurve(a, running[k], prior)
-			made[k] = c
+			c = o.newCurve(a, of.running[k], of.prior)
+			of.curves[k] = c
 		}
 		return c
 	}
@@ -117,7 +124,7 @@ type curve struct{ at, left []float64 }
 
 // newCurve works out the product-limit estimate.
 func (o *Outlook) newCurve(ended *attempts, running []lifetime, prior []float64) *curve {
-	since := max(o.times.since, 0)
+	since := o.since
 	if len(ended.ring) == keptAttempts {
 		since = ended.ring[ended.next].end // what ended before is forgotten
 	}
