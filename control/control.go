@@ -43,6 +43,7 @@ type State struct {
 	index   *sched.Index
 	waiting *sched.Waiting
 	tenants []sched.Usage
+	quotas  *sched.Quotas // of the declared queues; nil = none
 	numbers map[job.Tenant]int16
 	names   []job.Tenant
 	nodes   map[fleet.NodeID]int32
@@ -152,6 +153,7 @@ func Open(cfg Config) (*State, error) {
 		return nil, err
 	}
 	s.index = sched.NewIndex(s.cap, p)
+	s.quotas = sched.NewQuotas(cfg.Queueing, s.cap)
 	for i := range cfg.Fleet.Nodes {
 		r := int32(i)
 		if cfg.Rank != nil {

@@ -11,7 +11,7 @@ import (
 // cycle is snapshot, decide, verify, record.
 func (s *State) cycle() {
 	snap := sched.Snapshot{
-		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants,
+		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants, Quotas: s.quotas,
 		Rules: s.cfg.Rules, Held: s.held, Moved: s.moves,
 	}
 	plan := s.decider.Decide(&snap, s.now)

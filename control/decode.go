@@ -200,6 +200,7 @@ func (d *reader) reason() sched.Reason {
 		d.flags(&p.Behind)
 		p.Area = int32(area)
 	}
+	r.Quota = sched.QuotaUse{Resource: d.string(), Asked: d.varint(), Used: d.varint(), Guaranteed: d.varint(), Borrowable: d.varint()}
 	return r
 }
 

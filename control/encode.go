@@ -126,7 +126,8 @@ func appendReason(b []byte, r *sched.Reason) []byte {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	b = binary.AppendUvarint(b, uint64(r.Ahead))
-	if len(more) == 0 {
+	q := &r.Quota
+	if len(more) == 0 && q.Resource == "" {
 		return b
 	}
 	b[at] |= moreReason
@@ -136,6 +137,10 @@ func appendReason(b []byte, r *sched.Reason) []byte {
 	}
 	if p := &r.Short; r.Excluded[sched.PowerCap] > 0 {
 		b = append(appendInts(b, int64(p.Area), p.Need, p.Draw, p.Budget), flags(p.Behind))
+	}
+	b = appendString(b, q.Resource)
+	for _, v := range []int64{q.Asked, q.Used, q.Guaranteed, q.Borrowable} {
+		b = binary.AppendVarint(b, v)
 	}
 	return b
 }

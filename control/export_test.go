@@ -28,6 +28,7 @@ func (s *State) Describe() string {
 	for i, u := range s.tenants {
 		fmt.Fprintf(&b, "tenant %s %+v\n", s.names[i], u)
 	}
+	b.WriteString(s.quotas.Describe())
 	for n := range int32(s.cap.Nodes()) {
 		spec := s.cap.Node(n)
 		fmt.Fprintf(&b, "node %s %v %v %v %+v left %+v\n", spec.ID, spec.Health, spec.Cordoned, spec.Drain, spec.Devices, s.cap.Left(n))

@@ -69,6 +69,8 @@ func (s *State) fold(r *Record) {
 func (s *State) foldMoved(r *Record) {
 	t := s.jobOf(r.Job).task(r.Task)
 	s.moves++
+	s.charge(t.alloc, -1)
+	defer func() { s.charge(t.alloc, 1) }()
 	if s.ledger == nil {
 		t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices, r.At)
 		return
@@ -111,7 +113,7 @@ func (s *State) foldSubmitted(r *Record) {
 
 // enqueue puts a job, or the tasks of it that lost their place, into the line.
 func (s *State) enqueue(id job.ID, j *jobState, pending []int32) {
-	j.handle = s.waiting.Add(s.cap, id, j.spec, uint64(id), s.tenant(j.spec.Tenant), pending)
+	j.handle = s.waiting.Add(s.cap, id, j.spec, s.owner(j.spec), pending)
 	j.queued = true
 }
 
@@ -119,16 +121,18 @@ func (s *State) foldAllocated(r *Record) {
 	j := s.jobOf(r.Job)
 	t := j.task(r.Task)
 	t.attempt, t.running = r.Attempt, true
-	n := s.tenant(j.spec.Tenant)
+	own := s.owner(j.spec)
+	n := own.Tenant
 	t.alloc = s.cap.Grant(sched.Alloc{
 		Job: r.Job, Task: r.Task, Attempt: r.Attempt, Node: r.Node, CPU: r.CPU, Memory: r.Memory, Devices: r.Devices,
 		Share: r.Share, Profile: r.Profile, Shape: s.waiting.Ask(j.handle, r.Task).Shape, Tenant: n, Priority: j.spec.Priority,
-		Preemptible: j.spec.Preemptible, Start: r.At, End: r.End,
+		Preemptible: j.spec.Preemptible, Gang: j.spec.Gang, Queue: own.Queue, Start: r.At, End: r.End,
 	})
 	s.tenants[n].Add(s.cap.Alloc(t.alloc), 1)
 	if s.ledger != nil {
 		s.ledger.begin(t.alloc, holding{since: r.At})
 	}
+	s.charge(t.alloc, 1)
 	j.running++
 	j.phase = Running
 	j.started = true
@@ -172,6 +176,7 @@ func (s *State) foldEnded(r *Record) {
 		}
 		s.leave(t.alloc, r.At, used)
 	}
+	s.charge(t.alloc, -1)
 	s.cap.Release(t.alloc, r.At)
 	t.running = false
 	if r.Exit != nil {

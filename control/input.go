@@ -157,6 +157,9 @@ func (s *State) submit(in *Input) error {
 		if err := s.cap.Possible(spec); err != nil {
 			return fault.Wrap(err, "job "+spec.Name, "submit")
 		}
+		if err := s.quotas.Possible(s.cap, s.quotas.Number(spec.Queue), spec); err != nil {
+			return fault.Wrap(err, "job "+spec.Name, "submit")
+		}
 	}
 	id := job.ID(s.jobs.len() + 1)
 	s.record(Record{Kind: Submitted, Job: id, Spec: spec})

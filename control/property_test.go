@@ -122,6 +122,9 @@ func newScenario(seed uint64) (*scenario, error) {
 		Rules: sched.Rules{Preempt: rng.IntN(2) == 0, Backfill: sched.Backfill(rng.IntN(2))}, Params: sched.Config{Seed: seed},
 		Weights: map[job.Tenant]int64{"tenant1": 3},
 	}
+	if seed%2 == 1 {
+		c.cfg.Queueing = randomQueueing(rng, c.cfg.Fleet)
+	}
 	var err error
 	c.state, err = control.Open(c.cfg)
 	return c, err
@@ -342,6 +345,9 @@ func TestRandomCentresKeepTheirPromises(t *testing.T) {
 			if err := c.check(); err != nil {
 				t.Fatalf("seed %d step %d policy %s: %v", seed, step, c.cfg.Policy, err)
 			}
+			if err := c.checkQuotas(); err != nil {
+				t.Fatalf("seed %d step %d policy %s: %v", seed, step, c.cfg.Policy, err)
+			}
 			if err := c.checkGangs(o); err != nil {
 				t.Fatalf("seed %d step %d policy %s: %v", seed, step, c.cfg.Policy, err)
 			}
@@ -364,10 +370,16 @@ func checkReasons(t *testing.T, c *scenario, p *sched.Plan, at string) {
 		if !waits {
 			continue
 		}
-		if why.Dominant == sched.None || why.Considered == 0 && why.Ahead == 0 {
+		if why.Dominant == sched.None || why.Considered == 0 && why.Ahead == 0 && why.Quota.Resource == "" {
 			t.Fatalf("%s: %s waits without a reason: %+v", at, u.Job, why)
 		}
 		spec := c.specOf(u.Job)
+		if q := &why.Quota; q.Resource != "" {
+			if q.Asked <= q.Borrowable {
+				t.Fatalf("%s: %s waits for a quota that has room: %s", at, u.Job, why.String())
+			}
+			continue
+		}
 		if spec.Tasks() != 1 || c.cfg.Rules.Backfill == sched.Strict && why.Ahead != 0 {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 
 	"tianfu/fault"
 	"tianfu/job"
+	"tianfu/sched"
 )
 
 // route finds the queue of a submission. With queues declared it must be one
@@ -26,6 +27,20 @@ func (s *State) route(spec *job.Spec) (*job.Spec, error) {
 		spec = &named
 	}
 	return spec, nil
+}
+
+// owner returns the numbers of a job's tenant and queue.
+func (s *State) owner(spec *job.Spec) sched.Owner {
+	return sched.Owner{Tenant: s.tenant(spec.Tenant), Queue: s.quotas.Number(spec.Queue)}
+}
+
+// charge enters a running allocation into the use of its queue (sign 1), or
+// takes it out (-1).
+func (s *State) charge(id sched.AllocID, sign int64) {
+	if s.quotas != nil {
+		a := s.cap.Alloc(id)
+		s.quotas.Add(a, s.cap.ModelOf(a.Node), sign)
+	}
 }
 
 // weightOf returns the weight of a tenant's fair share.

@@ -210,6 +210,7 @@ func (s *State) restore() {
 	if s.ledger != nil && s.opened {
 		s.meterNext()
 	}
+	s.cap.EachRunning(func(id sched.AllocID) { s.charge(id, 1) })
 	for i, t := range s.names {
 		s.numbers[t] = int16(i)
 	}

@@ -61,7 +61,7 @@ func newRound(b *testing.B, f *fleet.Fleet, w *sim.Workload, policy string) *rou
 
 func (r *round) arrive(s *job.Spec, id job.ID) {
 	c := r.snap.Capacity
-	h := r.snap.Waiting.Add(c, id, s, uint64(id), 0, nil)
+	h := r.snap.Waiting.Add(c, id, s, sched.Owner{}, nil)
 	r.snap.Index.Observe(&s.Groups[0].Request, 1)
 	plan := r.decider.Decide(&r.snap, unit.Instant(id))
 	for i := range plan.Placements {

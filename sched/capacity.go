@@ -26,7 +26,9 @@ type Alloc struct {
 	Tenant      int16
 	Priority    int32
 	Preemptible bool
-	Evicting    bool // told to leave, not gone yet
+	Gang        bool  // its job leaves whole
+	Queue       int16 // number of its queue; 0 = none
+	Evicting    bool  // told to leave, not gone yet
 	Start, End  unit.Instant
 	Shape       ShapeID
 	// Suspended work keeps what it holds and draws nothing, for the sake of the

@@ -83,6 +83,7 @@ type Decider struct {
 	pending bool
 	head    job.ID
 	within  restriction
+	barred  uint64 // models of which the queue of the task being placed may not use more
 	held    []hold
 	isHeld  []int32 // index in held plus one, by node; kept zero between cycles
 	tasks   []task
@@ -157,8 +158,13 @@ func (d *Decider) visit(o *groupCursor) bool {
 }
 
 // block notes why a job waits; the first one becomes the head and holds a
-// reservation. It returns false when nothing may pass the head.
+// reservation. It returns false when nothing may pass the head. A job that its
+// queue's quota stops is no head: others may use what it may not.
 func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
+	if why.stopped() {
+		d.note(o, e, why)
+		return true
+	}
 	if d.head == 0 {
 		d.head = e.job
 		if d.Rules.Preempt && d.Capacity.preemptible > 0 && !d.evicting(e) {
@@ -189,7 +195,7 @@ func (d *Decider) note(o *groupCursor, e *entry, why Reason) {
 func (d *Decider) start(i int32, why *Reason) bool {
 	e := &d.Waiting.entries[i]
 	if e.asks == nil && e.spec.Groups[0].Count == 1 {
-		t := task{job: e.job, ask: e.ask, tenant: d.tenant(e), priority: e.spec.Priority, preempt: e.spec.Preemptible}
+		t := task{job: e.job, ask: e.ask, tenant: d.tenant(e), queue: d.queue(e), priority: e.spec.Priority, preempt: e.spec.Preemptible, gang: e.spec.Gang}
 		return d.place(&t, i, why)
 	}
 	return d.startMany(i, why)
@@ -197,9 +203,14 @@ func (d *Decider) start(i int32, why *Reason) bool {
 
 func (d *Decider) tenant(e *entry) int16 { return d.Waiting.groups[e.group].key.tenant }
 
+func (d *Decider) queue(e *entry) int16 { return d.Waiting.groups[e.group].key.queue }
+
 // place proposes a node and devices for one task.
 func (d *Decider) place(t *task, i int32, why *Reason) bool {
 	d.apply()
+	if d.Quotas != nil && !d.affords(t, why) {
+		return false
+	}
 	n, devices, ok := d.pick(t, d.Waiting.entries[i].spec, why)
 	if !ok {
 		p, may := d.Index.policy.(migrating)
@@ -215,7 +226,7 @@ func (d *Decider) propose(t *task, i int32, n int32, devices uint16) {
 	a := Alloc{
 		Job: t.job, Task: t.index, Node: n, CPU: s.CPU, Memory: t.ask.Memory,
 		Devices: devices, Share: s.Share, Profile: s.Profile, Tenant: t.tenant,
-		Priority: t.priority, Preemptible: t.preempt, Shape: s.ID,
+		Priority: t.priority, Preemptible: t.preempt, Gang: t.gang, Queue: t.queue, Shape: s.ID,
 		Start: d.now, End: d.expectedEnd(spec, n),
 	}
 	d.takeHold(&a)
@@ -250,6 +261,7 @@ func (d *Decider) apply() {
 	d.pending = false
 	id := d.Capacity.add(d.next)
 	d.Tenants[d.next.Tenant].add(&d.next, 1)
+	d.charge(&d.next, 1)
 	d.journal = append(d.journal, step{id: id, alloc: d.next})
 }
 
@@ -260,6 +272,7 @@ func (d *Decider) withdraw(id AllocID) {
 	freed := d.Capacity.freed
 	d.Capacity.remove(id)
 	d.Capacity.freed = freed
+	d.charge(&a, -1)
 }
 
 // undo takes back the cycle's changes down to a mark in the journal.
@@ -270,12 +283,14 @@ func (d *Decider) undo(mark int) {
 		st := &d.journal[i]
 		if st.removed {
 			d.Capacity.restore(st.id, st.alloc)
+			d.charge(&st.alloc, 1)
 			continue
 		}
 		if !st.moved {
 			d.Tenants[st.alloc.Tenant].add(&st.alloc, -1)
 		}
 		d.Capacity.remove(st.id)
+		d.charge(&st.alloc, -1)
 	}
 	d.journal = d.journal[:mark]
 	d.Capacity.freed = freed

@@ -24,6 +24,9 @@ func (d *Decider) startMany(i int32, why *Reason) bool {
 	if !e.spec.Gang {
 		return d.startLoose(i, why)
 	}
+	if d.Quotas != nil && !d.affordsGang(e, why) {
+		return false
+	}
 	mark, kept := len(d.journal), len(d.plan.Placements)
 	if d.startInDomain(i, why) {
 		return true
@@ -60,7 +63,7 @@ func (d *Decider) listTasks(e *entry) {
 				at++
 			}
 			if wanted {
-				d.tasks = append(d.tasks, task{job: e.job, index: index, ask: ask, tenant: d.tenant(e), priority: e.spec.Priority, preempt: e.spec.Preemptible})
+				d.tasks = append(d.tasks, task{job: e.job, index: index, ask: ask, tenant: d.tenant(e), queue: d.queue(e), priority: e.spec.Priority, preempt: e.spec.Preemptible, gang: e.spec.Gang})
 			}
 			index++
 		}

@@ -71,6 +71,18 @@ func (c *Capacity) KindNumber(n int32) int { return int(c.nodes[n].kind) }
 // Kind returns what a node has in common with those of its make.
 func (c *Capacity) Kind(n int32) *Kind { return &c.kinds[c.nodes[n].kind] }
 
+// EachRunning visits the running allocations, by node.
+func (c *Capacity) EachRunning(visit func(AllocID)) {
+	for n := range c.onNode {
+		for _, id := range c.onNode[n] {
+			visit(id)
+		}
+	}
+}
+
+// ModelOf returns the index of the accelerator model of a node.
+func (c *Capacity) ModelOf(n int32) uint8 { return c.nodes[n].model }
+
 // DevicesOf returns the number of devices of a node.
 func (c *Capacity) DevicesOf(n int32) int { return int(c.nodes[n].devices) }
 

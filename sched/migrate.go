@@ -113,6 +113,7 @@ func (d *Decider) vacate(p migrating, v *vacatable, s *Shape) bool {
 		to := a
 		to.Node, to.Devices = n, devices
 		d.journal = append(d.journal, step{id: c.add(to), alloc: to, moved: true})
+		d.charge(&to, 1)
 		d.plan.Moves = append(d.plan.Moves, Move{Alloc: id, Job: a.Job, Task: a.Task, Node: n, Devices: devices})
 	}
 	return c.nodes[v.node].usable(device) >= s.Share
@@ -134,12 +135,15 @@ func (d *Decider) elsewhere(a *Alloc, from int32) (int32, uint16, bool) {
 	if a.End != unit.Never {
 		spec.ExpectedRun = max(a.End.Sub(d.now), 1)
 	}
+	barred := d.barred
+	d.barred = 0 // of the task that waits, not of this one
+	defer func() { d.barred = barred }()
 	var why Reason
 	best, set, least := int32(-1), uint16(0), int64(0)
 	for _, b := range si.order {
 		for n := si.buckets[b].nodes.next(0); n >= 0 && si.buckets[b].nodes.count > 0; n = si.buckets[b].nodes.next(n + 1) {
 			devices, cause := d.admit(n, &t, spec)
-			if cause != None || n == from {
+			if cause != None || n == from || d.Quotas != nil && d.Capacity.nodes[n].model != d.Capacity.nodes[from].model {
 				why.Excluded[cause]++
 				continue
 			}

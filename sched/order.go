@@ -1,9 +1,10 @@
 package sched
 
-// groupOrder hands out groups of pending jobs in queue order: priority first,
-// then the tenant with the smallest share, then the earliest arrival. Shares
-// only grow within a cycle, so a cursor whose tenant was served since it was
-// queued is put back with its new share.
+// groupOrder hands out groups of pending jobs in queue order: what stays inside
+// the guarantee of its queue before what borrows, then priority, then the queue
+// and in it the tenant with the smallest share, then the earliest arrival. All
+// of these only grow within a cycle, so a cursor whose queue or tenant was
+// served since it was queued is put back with its new standing.
 type groupOrder struct {
 	heap []groupCursor
 	at   groupCursor // the one handed out last
@@ -13,14 +14,26 @@ type groupCursor struct {
 	priority int32
 	group    int32
 	entry    int32
-	tenant   int16
-	share    int64
-	seq      uint64
+	standing
+	seq uint64
+}
+
+// standing is how a job's queue and tenant stand in the order of the line.
+type standing struct {
+	borrows bool
+	queue   int64 // share of the queue; 0 when none is declared
+	share   int64 // share of the tenant
 }
 
 func (a *groupCursor) before(b *groupCursor) bool {
+	if a.borrows != b.borrows {
+		return b.borrows
+	}
 	if a.priority != b.priority {
 		return a.priority > b.priority
+	}
+	if a.queue != b.queue {
+		return a.queue < b.queue
 	}
 	if a.share != b.share {
 		return a.share < b.share
@@ -41,12 +54,23 @@ func (o *groupOrder) fill(d *Decider) {
 
 func (o *groupOrder) cursor(d *Decider, gi, entry int32) groupCursor {
 	g := &d.Waiting.groups[gi]
-	c := groupCursor{priority: g.key.priority, group: gi, entry: entry, tenant: g.key.tenant, seq: d.Waiting.entries[entry].seq}
+	c := groupCursor{priority: g.key.priority, group: gi, entry: entry, seq: d.Waiting.entries[entry].seq}
 	if len(d.Waiting.live) > 1 {
 		d.apply()
-		c.share = d.Tenants[c.tenant].share(&d.Capacity.total)
+		c.standing = o.standing(d, gi, entry)
 	}
 	return c
+}
+
+func (o *groupOrder) standing(d *Decider, gi, entry int32) standing {
+	k := &d.Waiting.groups[gi].key
+	s := standing{share: d.Tenants[k.tenant].share(&d.Capacity.total)}
+	if k.queue != 0 {
+		q := &d.Quotas.queues[k.queue]
+		s.queue = q.held.share(&d.Capacity.total)
+		s.borrows = d.borrows(q, &d.Waiting.entries[entry])
+	}
+	return s
 }
 
 // pop returns the next group in order.
@@ -55,8 +79,8 @@ func (o *groupOrder) pop(d *Decider) (*groupCursor, bool) {
 		o.at = o.heap[0]
 		if len(o.heap) > 1 {
 			d.apply()
-			if now := d.Tenants[o.at.tenant].share(&d.Capacity.total); now != o.at.share {
-				o.heap[0].share = now
+			if now := o.standing(d, o.at.group, o.at.entry); now != o.at.standing {
+				o.heap[0].standing = now
 				o.down(0)
 				continue
 			}

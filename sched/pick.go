@@ -89,6 +89,9 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 	if c.windows > 0 && d.entersWindow(n, spec) {
 		return 0, Maintenance
 	}
+	if d.barred>>c.nodes[n].model&1 != 0 {
+		return 0, OverQuota
+	}
 	devices := d.Index.policy.Devices(c, n, &c.shapes[t.ask.Shape])
 	if h := d.isHeld[n]; h != 0 && t.job != d.head {
 		var cause Cause

@@ -152,7 +152,7 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 	}
 	var pool []AllocID
 	for _, id := range c.onNode[n] {
-		if a := &c.allocs[id]; a.Preemptible && !a.Evicting && a.Priority < t.priority {
+		if a := &c.allocs[id]; a.Preemptible && !a.Evicting && a.Attempt > 0 && a.Priority < t.priority {
 			pool = append(pool, id)
 		}
 	}

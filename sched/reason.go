@@ -30,6 +30,9 @@ const (
 	Backoff           // it failed, and its next try is due later
 	NodeAsleep        // the node sleeps, or wakes and is not ready yet
 	PowerCap          // an area around the node may not draw more
+	OverQuota         // its queue has used its guarantee, and too little is left to borrow
+	BorrowLimit       // its queue may not borrow as much
+	Reclaiming        // other queues hold what its queue is guaranteed, until it is taken back
 	NumCauses
 )
 
@@ -39,6 +42,8 @@ var causeWords = [NumCauses]string{
 	"no topology domain large enough", "gang only fits in part", "waits behind the head of the queue",
 	"waits for another job to end", "failed and waits for its next try",
 	"node asleep", "power limit",
+	"queue over its quota", "queue at its borrowing limit",
+	"waits for what others borrowed from its queue",
 }
 
 // String names the cause in words.
@@ -57,6 +62,7 @@ type Reason struct {
 	Excluded   [NumCauses]int32 // nodes ruled out, by first cause
 	Ahead      job.ID           // the job whose reservation or turn blocks; 0 = none
 	Short      PowerShort       // where power is what lacks
+	Quota      QuotaUse         // how its queue stands, when quota is in the way
 }
 
 // PowerShort says which area of the power tree has too little left for a task,
@@ -110,6 +116,9 @@ func (r *Reason) String() string {
 		fmt.Fprintf(&b, ", suspended work goes first")
 	} else if r.Excluded[PowerCap] > 0 {
 		fmt.Fprintf(&b, ", %s W more where %s of %s W are drawn", watts(p.Need), watts(p.Draw), watts(p.Budget))
+	}
+	if r.Quota.Resource != "" {
+		fmt.Fprintf(&b, "%s%s", sep, r.Quota.String())
 	}
 	if r.Ahead != 0 {
 		fmt.Fprintf(&b, " behind %s", r.Ahead)

@@ -40,6 +40,7 @@ type Snapshot struct {
 	Index    *Index
 	Waiting  *Waiting
 	Tenants  []Usage // by tenant number
+	Quotas   *Quotas // of the declared queues; nil = none
 	Rules    Rules
 	Held     *Reservation // made in an earlier cycle; nil = none
 	Moved    int64        // tasks moved so far, for a policy with a budget

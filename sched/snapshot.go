@@ -113,6 +113,8 @@ func (a *Alloc) code(x *Coder) {
 	Int(x, &a.Tenant)
 	Int(x, &a.Priority)
 	x.Bool(&a.Preemptible)
+	x.Bool(&a.Gang)
+	Int(x, &a.Queue)
 	x.Bool(&a.Evicting)
 	Int(x, &a.Start)
 	Int(x, &a.End)
@@ -206,6 +208,7 @@ func (w *Waiting) chain(g *group, gi, i int32) {
 func (g *group) code(x *Coder) {
 	Int(x, &g.key.priority)
 	Int(x, &g.key.tenant)
+	Int(x, &g.key.queue)
 	Int(x, &g.key.sig)
 	x.Uvarint(&g.tried)
 	g.reason.Code(x)
@@ -229,6 +232,10 @@ func (r *Reason) Code(x *Coder) {
 		Int(x, &p.Draw)
 		Int(x, &p.Budget)
 		x.Bool(&p.Behind)
+	}
+	Text(x, &r.Quota.Resource)
+	for _, v := range []*int64{&r.Quota.Asked, &r.Quota.Used, &r.Quota.Guaranteed, &r.Quota.Borrowable} {
+		Int(x, v)
 	}
 }
 

@@ -18,6 +18,7 @@ type Verifier struct {
 	free    []*load
 	jobs    map[job.ID]int
 	power   powerCheck
+	cycles  uint64 // with work of queues
 }
 
 // load is what a node holds, as the verifier counts it.
@@ -51,6 +52,9 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 			return err
 		}
 		i = j
+	}
+	if err := v.quotas(s, p); err != nil {
+		return err
 	}
 	return v.checkPower(s, p)
 }

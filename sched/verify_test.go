@@ -49,7 +49,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) wait(s job.Spec) {
 	b.next++
 	s.Name, s.Tenant, s.ExpectedRun = "j", "t", time.Minute
-	b.snap.Waiting.Add(b.snap.Capacity, b.next, &s, uint64(b.next), 0, nil)
+	b.snap.Waiting.Add(b.snap.Capacity, b.next, &s, sched.Owner{}, nil)
 }
 
 // run grants a running task of priority 5.

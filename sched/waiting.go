@@ -35,6 +35,7 @@ type entry struct {
 type groupKey struct {
 	priority int32
 	tenant   int16
+	queue    int16 // number of the declared queue; 0 = none
 	sig      int32 // shape of a single task, or a gang signature below zero
 }
 
@@ -80,10 +81,14 @@ func (w *Waiting) Jobs() []job.ID {
 // Handle locates a pending job in the line.
 type Handle int32
 
-// Add puts a job at the end of its group. tenant is the caller's number for
-// the tenant; pending lists the tasks still to place, nil meaning all.
-func (w *Waiting) Add(c *Capacity, id job.ID, spec *job.Spec, seq uint64, tenant int16, pending []int32) Handle {
-	e := entry{job: id, spec: spec, seq: seq, pending: pending, next: -1, prev: -1}
+// Owner is who a job belongs to: the numbers of its tenant and of its queue, 0
+// when no queue is declared.
+type Owner struct{ Tenant, Queue int16 }
+
+// Add puts a job at the end of its group. pending lists the tasks still to
+// place, nil meaning all.
+func (w *Waiting) Add(c *Capacity, id job.ID, spec *job.Spec, owner Owner, pending []int32) Handle {
+	e := entry{job: id, spec: spec, seq: uint64(id), pending: pending, next: -1, prev: -1}
 	e.ask = c.Ask(&spec.Groups[0].Request)
 	sig := int32(e.ask.Shape)
 	if len(spec.Groups) > 1 || spec.Groups[0].Count > 1 {
@@ -104,7 +109,7 @@ func (w *Waiting) Add(c *Capacity, id job.ID, spec *job.Spec, seq uint64, tenant
 	} else {
 		w.entries = append(w.entries, e)
 	}
-	w.link(i, groupKey{priority: spec.Priority, tenant: tenant, sig: sig})
+	w.link(i, groupKey{priority: spec.Priority, tenant: owner.Tenant, queue: owner.Queue, sig: sig})
 	w.jobs++
 	return Handle(i)
 }
@@ -217,8 +222,10 @@ type task struct {
 	index    int32
 	ask      Ask
 	tenant   int16
+	queue    int16
 	priority int32
 	preempt  bool // may be preempted
+	gang     bool
 }
 
 // at returns the entry behind a handle, or nil.
