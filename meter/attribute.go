@@ -19,6 +19,7 @@ type Attributor struct {
 	weights []int64 // idle of each holder, dynamic of each, idle of nobody; nJ
 	parts   []int64
 	lines   []int64
+	total   int64 // energy of the model, nJ
 	most    int64 // dynamic energy at full use of what was held, nJ
 }
 
@@ -56,10 +57,7 @@ func (a *Attributor) Attribute(n *Interval) NodePart {
 		clear(a.parts)
 	default:
 		out.Basis = Modelled
-		sum := n.Carry.Energy
-		for _, w := range a.weights {
-			sum += w
-		}
+		sum := a.total + n.Carry.Energy
 		carry.Energy = sum % 1e6
 		a.split(sum/1e6, a.weights, a.parts)
 	}
@@ -98,7 +96,7 @@ func micros(t unit.Instant) int64 { return int64(t) / 1000 }
 func (a *Attributor) prepare(n *Interval) {
 	k := len(n.Holders)
 	a.rate, a.held, a.weights = grow(a.rate, k), grow(a.held, k), grow(a.weights, 2*k+1)
-	a.most = 0
+	a.most, a.total = 0, 0
 	from, to := micros(n.From), micros(n.To)
 	a.cuts = append(a.cuts[:0], from, to)
 	for i := range n.Holders {
@@ -159,6 +157,7 @@ func (a *Attributor) base(n *Interval, dt int64) {
 		draw = 1000
 	}
 	total, sum := draw*dt, int64(0)
+	a.total += total
 	for _, i := range a.active {
 		sum += reserved(m, &n.Holders[i])
 	}
@@ -199,15 +198,18 @@ func (a *Attributor) processors(n *Interval, dt int64) {
 			part, _ := mulDiv(span*dt, a.rate[i], int64(m.CPU))
 			a.weights[k+int(i)] += part
 		}
+		used, _ := mulDiv(span*dt, rate, int64(m.CPU))
+		a.total += used
 		full, _ := mulDiv(span*dt, min(max(rate, int64(granted)), int64(m.CPU)), int64(m.CPU))
 		a.most += full
 		return
 	}
 	total := m.Power.busy(m.CPU, granted) * dt
-	a.most += total
 	if total <= 0 {
 		return
 	}
+	a.total += total
+	a.most += total
 	left := total
 	for at, i := range a.active {
 		part := left
@@ -231,11 +233,22 @@ func (a *Attributor) devices(n *Interval, dt int64) {
 	}
 	idle, span := m.Power.DeviceIdle*dt, m.Power.DeviceFull-m.Power.DeviceIdle
 	nobody := idle * int64(m.Devices)
+	a.total += nobody
 	var inUse [16]int64 // thousandths of each device
 	for _, i := range a.active {
 		h := &n.Holders[i]
 		for d := h.Devices; d != 0; d &= d - 1 {
 			inUse[bits.TrailingZeros16(d)] += int64(h.Share)
+		}
+	}
+	for _, used := range inUse {
+		if used > 0 && span > 0 {
+			part := span * dt
+			if m.Power.Linear {
+				part, _ = mulDiv(part, min(used, 1000), 1000)
+			}
+			a.total += part
+			a.most += part
 		}
 	}
 	for _, i := range a.active {
@@ -257,7 +270,6 @@ func (a *Attributor) devices(n *Interval, dt int64) {
 			}
 			part, _ = mulDiv(span*dt, int64(h.Share), over)
 			a.weights[k+int(i)] += part
-			a.most += part
 		}
 	}
 	a.weights[2*k] += nobody

@@ -48,6 +48,9 @@ type TimedParams struct {
 	Opening unit.Instant          // when the centre is opened; 0 = with what comes first
 	Record  func(*control.Record) // sees every record; nil = nobody does
 	Hash    bool                  // hash the record log
+	// Metering keeps a ledger; Hours is what hours at the sites cost.
+	Metering control.Metering
+	Hours    map[string][]energy.SiteHour
 	// Every calls Sample at this interval of virtual time; 0 = never.
 	Every   time.Duration
 	Sample  func(at unit.Instant, s *control.State)
@@ -101,6 +104,9 @@ type Timed struct {
 	attempts  map[attemptKey]unit.Instant // start of every running task
 	gangNodes map[job.ID][]int32          // nodes of gangs being placed
 	Totals    Integrals
+	Ledger    *Ledger // nil = the replay is not metered
+	feed      *siteFeed
+	metering  bool // the step to come is due to the ledger alone
 	watts     []float64
 	power     float64
 	hash      hash.Hash
@@ -142,7 +148,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 		return nil, fault.New(fault.Invalid, p.Workload.Name, "has no times to replay", "use --protocol inflate, or a file with submit and run times")
 	}
 	state, err := control.Open(control.Config{
-		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules,
+		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules, Metering: p.Metering,
 	})
 	if err != nil {
 		return nil, err
@@ -179,7 +185,14 @@ func NewTimed(p TimedParams) (*Timed, error) {
 			t.watts[n] = float64(state.Capacity().Watts(int32(n)))
 			t.power += t.watts[n]
 		}
+		for i := range p.Power { // which no placement changes
+			t.power += float64(p.Power[i].Base)
+		}
 	}
+	if p.Metering.Every > 0 {
+		t.Ledger = newLedger()
+	}
+	t.feed = newSiteFeed(p.Hours)
 	t.prepareEstimates()
 	t.prepareFaults()
 	t.prepareInputs()
@@ -229,6 +242,13 @@ func (t *Timed) Run() {
 		t.advance(at)
 		t.collect(at)
 		t.step()
+		if t.Ledger != nil && t.Totals.Window != nil && t.Ledger.Window == nil {
+			t.Ledger.Window = t.Ledger.books()
+		}
+	}
+	if t.Ledger != nil && t.started {
+		t.batch = append(t.batch[:0], control.Input{Kind: control.CloseIntervals})
+		t.step()
 	}
 	if t.hash != nil {
 		t.hash.Write(t.buffer)
@@ -261,7 +281,14 @@ func (t *Timed) nextInstant() unit.Instant {
 	if len(t.faults) > 0 {
 		at = min(at, t.faults[0].event.At)
 	}
-	return max(min(at, t.state.NextWake()), t.now)
+	at = min(at, t.state.NextWake())
+	wake := t.state.MeterWake()
+	// The ledger alone does not keep a replay alive.
+	t.metering = at != unit.Never && wake < at
+	if t.metering {
+		at = wake
+	}
+	return max(at, t.now)
 }
 
 // advance moves the clock and integrates what is held.
@@ -297,7 +324,12 @@ func (t *Timed) integrate(at unit.Instant) {
 
 // collect gathers everything that arrives by an instant.
 func (t *Timed) collect(at unit.Instant) {
-	t.batch = t.hands.due(at, t.batch[:0])
+	t.batch = t.feed.due(at, t.batch[:0])
+	hours := len(t.batch)
+	if t.metering && hours == 0 {
+		return // no tick either: a ledger changes no decision
+	}
+	t.batch = t.hands.due(at, t.batch)
 	for len(t.faults) > 0 && t.faults[0].event.At <= at {
 		t.batch = append(t.batch, t.nodeInput())
 	}
@@ -310,15 +342,19 @@ func (t *Timed) collect(at unit.Instant) {
 		t.byID = append(t.byID, t.order[t.next])
 		t.next++
 	}
-	if len(t.batch) == 0 {
+	if len(t.batch) == hours {
 		t.batch = append(t.batch, control.Input{Kind: control.Tick})
+	}
+	if t.Ledger != nil && t.Totals.Window != nil && t.Ledger.Window == nil {
+		t.batch = append(t.batch, control.Input{Kind: control.CloseIntervals})
 	}
 }
 
 // step hands the batch to the core and carries out its orders; evictions are
 // reported at once, which makes a further step at the same instant.
 func (t *Timed) step() {
-	for len(t.batch) > 0 {
+	for len(t.batch) > 0 || t.metering {
+		t.metering = false
 		out := t.state.Step(t.now, t.batch)
 		t.Totals.Steps++
 		for i := len(out.Refusals) - 1; i >= 0; i-- {

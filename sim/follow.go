@@ -36,6 +36,8 @@ func (t *Timed) follow(out *control.Outcome) {
 			if r.Cause == control.CausePreempted {
 				t.Totals.Preemptions++
 			}
+		case control.Metered:
+			t.Ledger.see(t, r.Page)
 		case control.NodeChanged:
 			t.meterNode(r.Node)
 		}

@@ -134,7 +134,7 @@ type InflateResult struct {
 
 // Measure computes the metrics from the recorded grants on a fleet of its own.
 func (r *Inflate) Measure() *InflateResult {
-	m := newMeter(r)
+	m := newTally(r)
 	res := &InflateResult{Arrivals: len(r.specs), Moves: len(r.moves)}
 	var count [InflateColumns]float64
 	ids := make([]sched.AllocID, len(r.specs))
@@ -173,8 +173,8 @@ func (r *Inflate) Measure() *InflateResult {
 	return res
 }
 
-// meter follows the metrics as grants come in.
-type meter struct {
+// tally follows the metrics as grants come in.
+type tally struct {
 	cap       *sched.Capacity
 	frag      *sched.Fragmentation
 	arrived   int64 // milli
@@ -184,8 +184,8 @@ type meter struct {
 	watts     float64
 }
 
-func newMeter(r *Inflate) *meter {
-	m := &meter{cap: sched.NewCapacity(r.fleet, r.rank, r.power)}
+func newTally(r *Inflate) *tally {
+	m := &tally{cap: sched.NewCapacity(r.fleet, r.rank, r.power)}
 	m.frag = sched.NewFragmentation(m.cap, r.typical)
 	m.capacity = m.cap.Total().Milli
 	for n := range int32(m.cap.Nodes()) {
@@ -195,7 +195,7 @@ func newMeter(r *Inflate) *meter {
 	return m
 }
 
-func (m *meter) place(req *job.Request, g grant) sched.AllocID {
+func (m *tally) place(req *job.Request, g grant) sched.AllocID {
 	f, w := m.frag.Node(m.cap, g.node), m.cap.Watts(g.node)
 	id := m.cap.Grant(sched.Alloc{
 		Job: 1, Node: g.node, CPU: int32(req.CPU), Memory: int32(req.Memory),
@@ -206,7 +206,7 @@ func (m *meter) place(req *job.Request, g grant) sched.AllocID {
 	return id
 }
 
-func (m *meter) move(id sched.AllocID, n int32, devices uint16) sched.AllocID {
+func (m *tally) move(id sched.AllocID, n int32, devices uint16) sched.AllocID {
 	from := m.cap.Alloc(id).Node
 	before := func(at int32) { m.fragments -= m.frag.Node(m.cap, at); m.watts -= float64(m.cap.Watts(at)) }
 	after := func(at int32) { m.fragments += m.frag.Node(m.cap, at); m.watts += float64(m.cap.Watts(at)) }
@@ -223,7 +223,7 @@ func (m *meter) move(id sched.AllocID, n int32, devices uint16) sched.AllocID {
 }
 
 // watch draws the fleet as the load passes 50, 90 and 100 percent.
-func (res *InflateResult) watch(m *meter, i int, r *Inflate) {
+func (res *InflateResult) watch(m *tally, i int, r *Inflate) {
 	for m.drawn < len(heatLoads) && m.arrived*100 >= int64(heatLoads[m.drawn])*m.capacity {
 		res.Heat = append(res.Heat, HeatOf(m.cap, fmt.Sprintf("%d %% arrived", heatLoads[m.drawn])))
 		if heatLoads[m.drawn] == 100 {

@@ -48,6 +48,8 @@ type replayFlags struct {
 
 	html    string
 	parquet string
+
+	site siteFlags
 }
 
 func (p *program) replay() *cobra.Command {
@@ -64,7 +66,8 @@ func (p *program) replay() *cobra.Command {
 		Example: `  tianfu replay --protocol inflate --nodes nodes.csv --tasks tasks.csv --policy tianfu,fgd --seeds 42-51
   tianfu replay --protocol backfill --jobs log.swf --processors 256 --estimates x1to5
   tianfu replay --nodes nodes.csv --tasks tasks.csv --load 0.95 --days 7 --html report.html
-  tianfu replay --nodes nodes.csv --tasks tasks.csv --load 0.95 --warm --estimates x1to5 --calibrate-start`,
+  tianfu replay --nodes nodes.csv --tasks tasks.csv --load 0.95 --warm --estimates x1to5 --calibrate-start
+  tianfu replay --world site.yaml --jobs jobs.csv --carbon grid.csv:ci_direct_g_per_kwh --weather site.epw --tariff sichuan-2025`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.runReplay(c.Context(), f) },
 	}
@@ -97,6 +100,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.BoolVar(&f.calibrate, "calibrate-start", false, "estimate the start of waiting jobs on the way and say how often it came within the stated interval (time)")
 	fl.DurationVar(&f.every, "calibrate-every", 0, "virtual time between two moments of estimates (default: 48 of them)")
 	fl.IntVar(&f.draws, "calibrate-draws", sim.FullDraws, "runs forward of each estimate")
+	f.site.register(c)
 	fl.StringVar(&f.html, "html", "", "write a report to this file")
 	fl.StringVar(&f.parquet, "parquet", "", "write per-task and per-interval results into this directory (time)")
 }

@@ -56,6 +56,7 @@ type timedRun struct {
 	Steps               int                `json:"steps"`
 	Seconds             float64            `json:"seconds"`
 	Hash                string             `json:"record_log_sha256"`
+	Ledger              *ledgerSummary     `json:"ledger,omitempty"`
 
 	timed     *sim.Timed
 	intervals []sim.Interval
@@ -142,6 +143,14 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	if f.backfill == "none" {
 		params.Rules.Backfill = sched.Strict
 	}
+	if f.site.on() {
+		if params.Hours, err = f.site.hours(fl, w); err == nil {
+			params.Metering, err = f.site.metering()
+		}
+		if err != nil {
+			return nil, "", err
+		}
+	}
 	return params, model, nil
 }
 
@@ -205,10 +214,15 @@ func (r *timedRun) fill(took time.Duration) {
 	}
 	sum := r.timed.Sum()
 	r.Hash = hex.EncodeToString(sum[:])
+	r.Ledger = summariseLedger(r.timed)
 }
 
 func timedTable(runs []timedRun) *table {
 	t := &table{header: []string{"POLICY", "JOBS", "FINISHED", "SKIPPED", "MEAN WAIT", "P90", "P99", "SLOWDOWN", "GPU USE", "IT ENERGY", "PREEMPTED", "LOST GPU-H", "SEGMENTS", "JAIN", "SECONDS"}}
+	metered := len(runs) > 0 && runs[0].Ledger != nil
+	if metered {
+		t.header = append(t.header, ledgerHeader...)
+	}
 	for i := range runs {
 		r := &runs[i]
 		skipped := 0
@@ -218,6 +232,9 @@ func timedTable(runs []timedRun) *table {
 		t.add(r.Policy, strconv.Itoa(r.Jobs), strconv.Itoa(r.Finished), strconv.Itoa(skipped), fmt.Sprintf("%.1fs", r.MeanWait), fmt.Sprintf("%.0fs", r.P90),
 			fmt.Sprintf("%.0fs", r.P99), fmt.Sprintf("%.2f", r.MeanBoundedSlowdown), fmt.Sprintf("%.1f%%", r.Utilisation), fmt.Sprintf("%.0fkWh", r.KWh),
 			strconv.Itoa(r.Preemptions), fmt.Sprintf("%.1f", r.LostGPUHours), fmt.Sprintf("%.2f", r.MeanSegments), fmt.Sprintf("%.4f", r.Jain), fmt.Sprintf("%.2f", r.Seconds))
+		if metered {
+			t.rows[i] = append(t.rows[i], r.Ledger.cells()...)
+		}
 	}
 	return t
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"tianfu/meter"
+	"tianfu/sim"
+)
+
+// ledgerSummary is what a replay's ledger says of the run at the site's meter,
+// from the first arrival to the last.
+type ledgerSummary struct {
+	Intervals   int64   `json:"intervals"`
+	Exact       bool    `json:"exact"` // every interval sums to its meter, every figure to its factor
+	Fault       string  `json:"fault,omitempty"`
+	SiteKWh     float64 `json:"site_kwh"`
+	ITKWh       float64 `json:"it_kwh"`
+	IdleKWh     float64 `json:"idle_it_kwh"` // of nodes and parts of them that nobody held
+	Unexplained float64 `json:"unexplained_it_kwh"`
+	PUE         float64 `json:"pue"`
+	KgCO2e      float64 `json:"kgco2e_location"`
+	KgMarket    float64 `json:"kgco2e_market"`
+	Litres      float64 `json:"litres"`
+	Yuan        float64 `json:"yuan"`
+	WholeKWh    float64 `json:"whole_run_site_kwh"`
+	WholeKg     float64 `json:"whole_run_kgco2e_location"`
+	Intensity   float64 `json:"g_per_kwh"`
+	Basis       string  `json:"basis"`
+	// WithoutData is the IT energy, in kWh, of hours in which a factor was not
+	// known: the figure that follows from it is zero there.
+	WithoutData map[string]float64 `json:"it_kwh_without_data"`
+}
+
+var ledgerHeader = []string{"SITE ENERGY", "PUE", "KGCO2E", "G/KWH", "LITRES", "YUAN", "IDLE"}
+
+func summariseLedger(t *sim.Timed) *ledgerSummary {
+	all := t.Ledger
+	if all == nil {
+		return nil
+	}
+	l := &all.Books
+	if all.Window != nil {
+		l = all.Window
+	}
+	s := &ledgerSummary{
+		Intervals: all.Checker.Pages, Exact: all.Err == nil, WholeKWh: round(float64(all.Total.Energy().KWh()), 6), WholeKg: round(all.Total.CarbonLocation.Kilograms(), 6),
+		SiteKWh: round(float64(l.Total.Energy().KWh()), 6), ITKWh: round(float64(l.Total.IT().KWh()), 6),
+		IdleKWh: round(float64(l.Lines[meter.IdleLine].IT().KWh()), 6), Unexplained: round(float64(l.Lines[meter.UnexplainedLine].IT().KWh()), 6),
+		PUE: round(l.PUE(), 5), KgCO2e: round(l.Total.CarbonLocation.Kilograms(), 6), KgMarket: round(l.Total.CarbonMarket.Kilograms(), 6),
+		Litres: round(l.Total.Water.Litres(), 3), Yuan: round(float64(l.Total.Cost.Yuan()), 4), Intensity: round(l.Intensity(), 3), WithoutData: map[string]float64{},
+	}
+	if all.Err != nil {
+		s.Fault = all.Err.Error()
+	}
+	for b, e := range l.Bases {
+		if e > 0 {
+			if s.Basis != "" {
+				s.Basis += ", "
+			}
+			s.Basis += meter.Basis(b).String()
+		}
+	}
+	for i, e := range l.Unknown {
+		if e > 0 {
+			s.WithoutData[meter.Missing(1<<i).String()] = round(float64(e.KWh()), 3)
+		}
+	}
+	return s
+}
+
+func (s *ledgerSummary) cells() []string {
+	return []string{strconv.FormatFloat(s.SiteKWh, 'f', 0, 64) + "kWh", fixed(s.PUE, 3), fmt.Sprintf("%.0f", s.KgCO2e), fixed(s.Intensity, 1),
+		fmt.Sprintf("%.0f", s.Litres), fmt.Sprintf("%.0f", s.Yuan), fmt.Sprintf("%.1f%%", 100*s.IdleKWh/max(s.ITKWh, 1e-9))}
+}
