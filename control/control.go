@@ -32,6 +32,8 @@ type Config struct {
 	Metering Metering
 	// Tree is the power tree; nil = power is not limited. It needs models.
 	Tree *sched.Power
+	// Deferring says how long jobs without a deadline may wait for a better hour.
+	Deferring Deferring
 }
 
 // State is a centre: its fleet, its jobs and who holds what. It is not safe
@@ -55,6 +57,8 @@ type State struct {
 	settle  []job.ID            // jobs whose dependency has ended, to be looked at
 	keys    map[submitKey]job.ID
 	windows windowList
+	pauses  dueHeap     // running jobs with a plan that has them pause
+	judged  dueHeap     // jobs with a deadline, at their last start and at the deadline
 	hours   []siteTable // by name of the site
 	ledger  *ledger     // nil = none is kept
 	power   powerState
@@ -82,7 +86,8 @@ type jobState struct {
 	more      []taskState  // of a job of several tasks
 	failures  int32        // tries of its tasks that failed and were allowed another
 	holds     int32        // dependencies not yet met
-	eligible  unit.Instant // backoff holds it until then
+	eligible  unit.Instant // a backoff or a plan holds it until then
+	shift     *shiftState  // of a job with a deadline or a wish
 }
 
 // submitKey is what makes a submission idempotent.
@@ -204,6 +209,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	s.passWindows()
 	s.stepPower()
 	s.release()
+	s.pause()
 	if (s.dirty || len(s.due) > 0 && s.due[0].at <= now) && s.waiting.Len() > 0 {
 		s.cycle()
 	}
@@ -217,6 +223,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 		s.stepSleep()
 	}
 	s.dirty = false
+	s.judge()
 	return o
 }
 
@@ -233,8 +240,10 @@ func (s *State) NextWake() unit.Instant {
 	if len(s.windows) > 0 {
 		at = min(at, s.windows[0].at)
 	}
-	if len(s.later) > 0 {
-		at = min(at, s.later[0].at)
+	for _, h := range [...]dueHeap{s.later, s.pauses, s.judged} {
+		if len(h) > 0 {
+			at = min(at, h[0].at)
+		}
 	}
 	if s.cfg.Tree != nil {
 		at = min(at, s.nextPower())

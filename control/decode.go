@@ -62,6 +62,10 @@ func (d *reader) body(r *Record) {
 	case NodeChanged:
 		r.Node, r.Device, r.Health = d.int32(), int32(d.varint()), fleet.Health(d.byte())
 		d.flags(&r.Cordon, &r.Drain)
+	case ShiftPlanned:
+		r.Deferrals = d.deferrals()
+	case DeadlineAtRisk, DeadlineMissed:
+		r.Job, r.Reason = job.ID(d.uvarint()), d.reason()
 	case SiteHoursKnown:
 		r.Site, r.Hours = d.string(), d.siteHours()
 	case PowerTold, BudgetSet, NodePowered, TaskPaused, PowerShed:
@@ -246,12 +250,17 @@ func (d *reader) siteHours() []energy.SiteHour {
 
 func (d *reader) spec() *job.Spec {
 	s := &job.Spec{Name: d.string(), Tenant: job.Tenant(d.string()), Queue: job.Queue(d.string()), Class: job.Class(d.byte())}
-	var hasDeadline bool
-	d.flags(&s.Gang, &s.Preemptible, &hasDeadline, &s.Suspendable)
+	var hasDeadline, shifts bool
+	d.flags(&s.Gang, &s.Preemptible, &hasDeadline, &s.Suspendable, &shifts)
 	s.Topology = job.Topology{Mode: job.TopologyMode(d.byte()), Level: fleet.Level(d.byte())}
 	s.Priority, s.ExpectedRun, s.StartBy = int32(d.varint()), time.Duration(d.varint()), unit.Instant(d.varint())
 	if hasDeadline {
 		s.Deadline = unit.Instant(d.varint())
+	}
+	if shifts {
+		s.Wish = job.Wish(d.byte())
+		d.flags(&s.Pausable)
+		s.CarbonPrice = d.int32()
 	}
 	for range d.count() {
 		if s.ExpectedRunOn == nil {

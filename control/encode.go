@@ -57,6 +57,10 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = binary.AppendUvarint(b, uint64(r.Node))
 		b = binary.AppendVarint(b, int64(r.Device))
 		return append(b, byte(r.Health), flags(r.Cordon, r.Drain))
+	case ShiftPlanned:
+		return appendDeferrals(b, r.Deferrals)
+	case DeadlineAtRisk, DeadlineMissed:
+		return appendReason(binary.AppendUvarint(b, uint64(r.Job)), &r.Reason)
 	case SiteHoursKnown:
 		return appendSiteHours(appendString(b, r.Site), r.Hours)
 	case PowerTold, BudgetSet, NodePowered, TaskPaused, PowerShed:
@@ -194,12 +198,15 @@ func appendSpec(b []byte, s *job.Spec) []byte {
 	b = appendString(b, s.Name)
 	b = appendString(b, string(s.Tenant))
 	b = appendString(b, string(s.Queue))
-	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible, s.Deadline != 0, s.Suspendable), byte(s.Topology.Mode), byte(s.Topology.Level))
+	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible, s.Deadline != 0, s.Suspendable, s.Wish != job.NoWish || s.Pausable), byte(s.Topology.Mode), byte(s.Topology.Level))
 	b = binary.AppendVarint(b, int64(s.Priority))
 	b = binary.AppendVarint(b, int64(s.ExpectedRun))
 	b = binary.AppendVarint(b, int64(s.StartBy))
 	if s.Deadline != 0 { // behind a flag, so that logs without it keep their bytes
 		b = binary.AppendVarint(b, int64(s.Deadline))
+	}
+	if s.Wish != job.NoWish || s.Pausable { // likewise
+		b = binary.AppendUvarint(append(b, byte(s.Wish), flags(s.Pausable)), uint64(s.CarbonPrice))
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.ExpectedRunOn)))
 	if len(s.ExpectedRunOn) > 0 {

@@ -14,6 +14,9 @@ func (s *State) Describe() string {
 	for i := range s.jobs.len() {
 		j := s.jobs.at(i)
 		fmt.Fprintf(&b, "job %d %s submitted %d phase %d queued %v running %d open %d failures %d holds %d eligible %d\n", i+1, j.spec.Name, j.submitted, j.phase, j.queued, j.running, j.open, j.failures, j.holds, j.eligible)
+		if sh := j.shift; sh != nil {
+			fmt.Fprintf(&b, "  due %d plan %+v %v latest %d pausing %v begun %d done %d risk %v %v missed %v\n", sh.due, sh.plan, sh.planned, sh.latest, sh.pausing, sh.begun, sh.done, sh.atRisk, sh.risk, sh.missed)
+		}
 		for k := range int32(j.spec.Tasks()) {
 			t := j.task(k)
 			fmt.Fprintf(&b, "  task %d attempt %d running %v done %v", k, t.attempt, t.running, t.done)

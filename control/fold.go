@@ -27,7 +27,7 @@ func (s *State) fold(r *Record) {
 	case Allocated:
 		s.foldAllocated(r)
 	case Evicting:
-		s.cap.Evict(s.jobOf(r.Job).task(r.Task).alloc, r.At)
+		s.foldEvicting(r)
 	case Ended:
 		s.foldEnded(r)
 	case JobExpired:
@@ -35,9 +35,7 @@ func (s *State) fold(r *Record) {
 	case JobCancelled:
 		s.close(r.Job, Cancelled)
 	case Released:
-		j := s.jobOf(r.Job)
-		j.eligible, j.holds = 0, 0
-		s.enqueue(r.Job, j, s.pendingOf(j))
+		s.foldReleased(r)
 	case Reserved:
 		s.held = r.Held
 	case NodeChanged:
@@ -47,6 +45,10 @@ func (s *State) fold(r *Record) {
 		s.power.stale = true
 	case Moved:
 		s.foldMoved(r)
+	case ShiftPlanned:
+		s.foldShiftPlanned(r)
+	case DeadlineAtRisk, DeadlineMissed:
+		s.foldJudged(r)
 	case Metered:
 		s.foldMetered(r)
 	case EnergyRead:
@@ -96,8 +98,9 @@ func (s *State) foldSubmitted(r *Record) {
 			j.holds++
 		}
 	}
+	s.foldShifting(r.Job, j)
 	if j.holds == 0 {
-		s.enqueue(r.Job, j, nil)
+		s.enter(r.Job, j)
 	}
 	for g := range r.Spec.Groups {
 		s.index.Observe(&r.Spec.Groups[g].Request, r.Spec.Groups[g].Count)
@@ -113,7 +116,7 @@ func (s *State) foldSubmitted(r *Record) {
 
 // enqueue puts a job, or the tasks of it that lost their place, into the line.
 func (s *State) enqueue(id job.ID, j *jobState, pending []int32) {
-	j.handle = s.waiting.Add(s.cap, id, j.spec, s.owner(j.spec), pending)
+	j.handle = s.waiting.Add(s.cap, id, s.lineSpec(j), s.owner(j.spec), pending)
 	j.queued = true
 }
 
@@ -136,6 +139,9 @@ func (s *State) foldAllocated(r *Record) {
 	j.running++
 	j.phase = Running
 	j.started = true
+	if j.shift != nil {
+		s.foldBegun(r.Job, j, r.At)
+	}
 	if j.more == nil {
 		s.waiting.Remove(j.handle)
 		j.queued = false
@@ -183,6 +189,9 @@ func (s *State) foldEnded(r *Record) {
 		t.exit = r.Exit
 	}
 	j.running--
+	if j.shift != nil {
+		s.foldLeft(j, r)
+	}
 	over := j.phase > Running || j.spec.Gang && j.failed
 	again := !over && (r.Ending == Evicted || r.Ending == NodeLost)
 	if r.Ending == TaskFailed && !over && int(j.failures) < j.spec.Retries {

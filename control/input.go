@@ -20,6 +20,7 @@ const (
 	NodeState      InputKind = 2   // report or command: health, cordon or drain of a node or device
 	Submit         InputKind = 3   // command: a new job
 	Cancel         InputKind = 4   // command: end a job
+	Planned        InputKind = 30  // command: a plan in time, made on a snapshot
 	SiteHours      InputKind = 5   // report: what hours at a site cost, observed or forecast
 	EnergyMeasured InputKind = 35  // report: what a meter and engines said of a span of time
 	CloseIntervals InputKind = 36  // command: close the open intervals of the ledger now
@@ -61,7 +62,9 @@ type Input struct {
 	Cap     *sched.CapEvent
 	CapID   int32
 	Solar   []SolarHour // of a report of what a site makes, in order of time
-	Tag     int         // the driver's own; it comes back with what became of the input
+	// Deferrals are a plan in time.
+	Deferrals []sched.Deferral
+	Tag       int // the driver's own; it comes back with what became of the input
 }
 
 // Exit is how an attempt ended and what it used, as its engine says.
@@ -113,6 +116,8 @@ func (s *State) accept(in *Input) error {
 		return s.cancel(in)
 	case SiteHours:
 		return s.siteHours(in)
+	case Planned:
+		return s.planned(in)
 	case EnergyMeasured:
 		return s.energyMeasured(in)
 	case CloseIntervals:

@@ -68,13 +68,29 @@ func (t *jobTable) clone() jobTable {
 		}
 		page := *out.pages[p]
 		for i := range page {
-			if j := &page[i]; j.more != nil && j.alive() {
+			if j := &page[i]; j.alive() {
 				j.more = slices.Clone(j.more)
+				j.cloneShift()
 			}
 		}
 		out.pages[p] = &page
 	}
 	return out
+}
+
+// living calls f with every job that has not ended for good, in order of ID, and
+// perhaps with others.
+func (t *jobTable) living(f func(job.ID, *jobState)) {
+	for p, page := range t.pages {
+		if t.over[p] {
+			continue
+		}
+		for i := range min(len(page), t.n-p<<pageBits) {
+			if page[i].alive() {
+				f(job.ID(p<<pageBits+i+1), &page[i])
+			}
+		}
+	}
 }
 
 // code codes the jobs as a list.

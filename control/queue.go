@@ -60,13 +60,16 @@ func (c *Config) weightOf(t job.Tenant) int64 {
 // some follow; each stands behind its number and is left out when it says
 // nothing, so that logs without it keep their bytes. Never reuse a number.
 const (
-	partsEnd     = 0
-	partQueueing = 1
-	partPower    = 2
-	partMetering = 35
+	partsEnd      = 0
+	partQueueing  = 1
+	partPower     = 2
+	partDeferring = 30
+	partMetering  = 35
 )
 
-func (c *Config) hasParts() bool { return c.Queueing != nil || c.Tree != nil || c.Metering.Every > 0 }
+func (c *Config) hasParts() bool {
+	return c.Queueing != nil || c.Tree != nil || c.Deferring != Deferring{} || c.Metering.Every > 0
+}
 
 func appendParts(b []byte, c *Config) []byte {
 	if !c.hasParts() {
@@ -77,6 +80,9 @@ func appendParts(b []byte, c *Config) []byte {
 	}
 	if c.Tree != nil {
 		b = appendTree(append(b, partPower), c.Tree)
+	}
+	if c.Deferring != (Deferring{}) {
+		b = appendDeferring(append(b, partDeferring), &c.Deferring)
 	}
 	if c.Metering.Every > 0 {
 		b = appendInts(append(b, partMetering), int64(c.Metering.Every), int64(c.Metering.Lag))
@@ -100,6 +106,8 @@ func (d *reader) parts(c *Config) {
 		switch part {
 		case partQueueing:
 			c.Queueing = d.queueing()
+		case partDeferring:
+			c.Deferring = d.deferring()
 		case partMetering:
 			c.Metering = d.metering()
 		case partPower:

@@ -37,6 +37,13 @@ const (
 	PowerShed   RecordKind = 29 // an area drew more than it may, and what was done
 )
 
+// The records of deferral.
+const (
+	ShiftPlanned   RecordKind = 30 // when jobs run, where, and when they pause
+	DeadlineAtRisk RecordKind = 31 // a job has not started when it had to
+	DeadlineMissed RecordKind = 32
+)
+
 // EvictCause says why a task was told to leave.
 type EvictCause uint8
 
@@ -48,6 +55,7 @@ const (
 	CauseDrain
 	CauseMaintenance
 	CausePower
+	CausePaused // its plan has it run again later
 )
 
 // CancelCause says why a job was cancelled.
@@ -95,6 +103,8 @@ type Record struct {
 	Solar    []SolarHour
 	Budget   *Budget
 	Shed     *Shed
+	// Deferrals are a plan in time.
+	Deferrals []sched.Deferral
 }
 
 // OrderKind says what the driver is asked to do.

@@ -50,6 +50,7 @@ func (v *Recovery) State() (*State, error) {
 	heap.Init(&s.due)
 	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return s.jobOf(d.id).eligible != d.at })
 	heap.Init(&s.later)
+	s.tidyDeferrals()
 	return s, nil
 }
 

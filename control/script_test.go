@@ -30,6 +30,9 @@ import (
 //	       retries=2 backoff=10 after=j-1 after-any=j-2 key=k
 //	       gang must=segment prefer=rack priority=1 preemptible run=60 start-by=100
 //	exit j-1[/task] [failed|evicted|lost|stopped]
+//	       deadline=1000 wish=carbon|price|weights pausable
+//	hours SITE 0-3600=400 3600-7200=100:300 ...         (g/kWh, and a price)
+//	defer j-1 3600-4000 5000-5400 site=s1 model=A100    (the plan of a driver)
 //	node NAME [device=0] healthy|suspect|failed|cordon|drain
 //	cancel j-1
 func TestScripts(t *testing.T) {
@@ -76,6 +79,10 @@ func openScript(d *datadriven.TestData) (*scriptCentre, error) {
 				return nil, err
 			}
 			cfg.Queueing = &job.Queueing{HalfLife: time.Duration(n) * time.Second}
+		case "allowance":
+			if err := setAllowance(&cfg, a.Vals[0]); err != nil {
+				return nil, err
+			}
 		case "weights":
 			for _, w := range a.Vals {
 				name, n, _ := strings.Cut(w, ":")
@@ -126,6 +133,8 @@ func setNode(n *fleet.Node, kv string) (err error) {
 		n.Devices = make([]fleet.Device, g)
 	case "model":
 		n.Model = fleet.Model(v)
+	case "site":
+		n.Place.Site = v
 	case "rack":
 		n.Place.Rack = v
 	case "segment":
@@ -213,6 +222,7 @@ func (c *scriptCentre) step(t *testing.T, d *datadriven.TestData) string {
 		}
 		batch = append(batch, in)
 	}
+	batch = joinDeferrals(batch)
 	o := c.state.Step(unit.At(at), batch)
 	var b strings.Builder
 	for _, r := range o.Refusals {
@@ -231,6 +241,7 @@ func (c *scriptCentre) step(t *testing.T, d *datadriven.TestData) string {
 			fmt.Fprintf(&b, "waiting %s: %s\n", c.name(u.Job), u.Reason.String())
 		}
 	}
+	c.held(&b)
 	checkRecovery(t, c.state, c.records)
 	return b.String()
 }
@@ -256,7 +267,7 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		}
 		fmt.Fprintln(b)
 	case control.Evicting:
-		fmt.Fprintf(b, "evicting %s/%d: %s", c.name(r.Job), r.Task, [...]string{"preempted", "gang", "cancelled", "drain", "maintenance"}[r.Cause])
+		fmt.Fprintf(b, "evicting %s/%d: %s", c.name(r.Job), r.Task, [...]string{"preempted", "gang", "cancelled", "drain", "maintenance", "power", "paused"}[r.Cause])
 		if r.For != 0 {
 			fmt.Fprintf(b, " for %s", c.name(r.For))
 		}
@@ -285,6 +296,8 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		fmt.Fprintln(b)
 	case control.NodeChanged:
 		fmt.Fprintf(b, "node %s device %d: %s cordon=%v drain=%v\n", node(), r.Device, r.Health, r.Cordon, r.Drain)
+	case control.ShiftPlanned, control.DeadlineAtRisk, control.DeadlineMissed, control.SiteHoursKnown:
+		c.describeDeferral(b, r)
 	case control.Moved:
 		fmt.Fprintf(b, "moved %s/%d to %s\n", c.name(r.Job), r.Task, node())
 	}
@@ -336,6 +349,10 @@ func (c *scriptCentre) input(w []string) (control.Input, error) {
 			}
 		}
 		return in, nil
+	case "hours":
+		return scriptHours(w[1:])
+	case "defer":
+		return scriptDeferral(w[1:])
 	case "submit":
 		spec, err := parseSubmit(w[1:])
 		return control.Input{Kind: control.Submit, Spec: spec}, err
@@ -414,7 +431,7 @@ func parseSubmit(w []string) (*job.Spec, error) {
 			n, e := strconv.Atoi(v)
 			s.StartBy, err = unit.At(int64(n)), e
 		default:
-			err = fmt.Errorf("unknown key %s", k)
+			err = setShift(s, k, v)
 		}
 		if err != nil {
 			return nil, err

@@ -107,13 +107,15 @@ func (s *State) code(x *sched.Coder) {
 	s.jobs.code(x)
 	s.waiting.Code(x, s.cap, func(id job.ID) *job.Spec {
 		if j := s.jobOf(id); j != nil {
-			return j.spec
+			return s.lineSpec(j)
 		}
 		return nil
 	})
 	x.Section("calendar")
 	codeDue(x, &s.due)
 	codeDue(x, &s.later)
+	codeDue(x, &s.pauses)
+	codeDue(x, &s.judged)
 	sched.Map(x, s.waiters, func(id *job.ID, list *[]job.ID) { sched.Int(x, id); codeIDs(x, list) })
 	codeIDs(x, &s.settle)
 	windows := []windowEdge(s.windows)
@@ -169,6 +171,7 @@ func (j *jobState) code(x *sched.Coder) {
 	sched.Int(x, &j.failures)
 	sched.Int(x, &j.holds)
 	sched.Int(x, &j.eligible)
+	j.codeShift(x)
 }
 
 func (j *jobState) codeSpec(x *sched.Coder) {

@@ -15,11 +15,13 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 	}{
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "quotas": derived, "numbers": derived, "names": coded, "nodes": derived,
-			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded,
+			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded, "pauses": coded, "judged": coded,
 			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
-			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded}},
+			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded, "shift": coded}},
+		{shiftState{}, map[string]string{
+			"due": coded, "plan": coded, "planned": coded, "latest": coded, "pausing": coded, "begun": coded, "done": coded, "risk": coded, "atRisk": coded, "missed": coded, "lineSpec": derived}},
 		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "exit": coded}},
 		{Exit{}, map[string]string{"Code": coded, "Detail": coded, "Usage": coded}},
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},

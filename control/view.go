@@ -69,6 +69,9 @@ func (s *State) whyOf(j *jobState) sched.Reason {
 		}
 		return r
 	}
+	if j.shift != nil && j.shift.latest != 0 {
+		return sched.Reason{Dominant: sched.Deferred}
+	}
 	return sched.Reason{Dominant: sched.Backoff}
 }
 

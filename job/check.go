@@ -60,6 +60,12 @@ func (s *Spec) Check() error {
 		return bad("deadline", "must be an instant")
 	case s.Deadline != 0 && s.StartBy >= s.Deadline:
 		return bad("start_by", "is not before the deadline")
+	case s.Wish > WishWeights:
+		return bad("wish", "is not none, carbon, price or weights")
+	case s.CarbonPrice < 0 || s.CarbonPrice > MaxCarbonPrice:
+		return bad("carbon_price", "must be 0 to 1,000,000 yuan a tonne")
+	case s.CarbonPrice != 0 && s.Wish != WishWeights:
+		return bad("carbon_price", "is of the wish weights alone")
 	case s.Topology.Mode > Must:
 		return bad("topology.mode", "is not anywhere, prefer or must")
 	case s.Topology.Mode != Anywhere && !s.Gang:

@@ -98,6 +98,14 @@ type Spec struct {
 	// Deadline is when the work should have ended; planning may move the start
 	// within it. 0 = none. A job that misses it runs on.
 	Deadline unit.Instant
+	// Wish says what planning may wait for within the deadline, or within the
+	// allowance of the class; CarbonPrice is what WishWeights takes a tonne of
+	// CO2e to cost, in yuan.
+	Wish        Wish
+	CarbonPrice int32
+	// Pausable promises that work done before an eviction is not lost: the job
+	// saves its progress when told to leave and goes on from there.
+	Pausable bool
 	// Retries is how often a task that failed is tried again, Backoff the wait
 	// before the first of these tries; it doubles with each, up to MaxBackoff.
 	Retries int

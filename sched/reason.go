@@ -33,6 +33,8 @@ const (
 	OverQuota         // its queue has used its guarantee, and too little is left to borrow
 	BorrowLimit       // its queue may not borrow as much
 	Reclaiming        // other queues hold what its queue is guaranteed, until it is taken back
+	Deferred          // it waits on purpose for a greener or cheaper hour
+	Overran           // it ran longer than it was expected to
 	NumCauses
 )
 
@@ -44,6 +46,7 @@ var causeWords = [NumCauses]string{
 	"node asleep", "power limit",
 	"queue over its quota", "queue at its borrowing limit",
 	"waits for what others borrowed from its queue",
+	"deferred to a better hour", "ran longer than expected",
 }
 
 // String names the cause in words.

@@ -355,3 +355,16 @@ func (r *Reservation) Code(x *Coder) {
 		List(x, &n.Tasks, func(t *int32) { Int(x, t) })
 	})
 }
+
+// Code codes what a plan says of a job.
+func (d *Deferral) Code(x *Coder) {
+	Int(x, &d.Job)
+	List(x, &d.Runs, func(r *RunSpan) {
+		Int(x, &r.From)
+		Int(x, &r.To)
+	})
+	Text(x, &d.Site)
+	Text(x, &d.Model)
+	Int(x, &d.Saves.Carbon)
+	Int(x, &d.Saves.Money)
+}

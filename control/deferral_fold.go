@@ -1,0 +1,189 @@
+package control
+
+import (
+	"container/heap"
+	"slices"
+
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// foldShifting notes the deadline and the wish of a job that has one.
+func (s *State) foldShifting(id job.ID, j *jobState) {
+	if j.spec.Deadline == 0 && j.spec.Wish == job.NoWish {
+		return
+	}
+	j.shift = &shiftState{due: s.dueOf(j.spec, j.submitted)}
+	if j.spec.Deadline == 0 {
+		return
+	}
+	if run := j.spec.Run(); run > 0 {
+		heap.Push(&s.judged, dueJob{j.spec.Deadline.Add(-run), id})
+	}
+	heap.Push(&s.judged, dueJob{j.spec.Deadline, id})
+}
+
+// enter lets a job into the line, or holds it for a plan.
+func (s *State) enter(id job.ID, j *jobState) {
+	if j.shift != nil && s.waitsForHours(j) {
+		s.deferUntil(id, j, min(s.now.Add(planPatience), j.latestStart()))
+		return
+	}
+	s.enqueue(id, j, nil)
+}
+
+func (s *State) foldReleased(r *Record) {
+	j := s.jobOf(r.Job)
+	depended := j.holds > 0
+	j.eligible, j.holds = 0, 0
+	if depended {
+		s.enter(r.Job, j)
+		return
+	}
+	if j.shift != nil {
+		j.shift.latest = 0
+	}
+	s.enqueue(r.Job, j, s.pendingOf(j))
+}
+
+func (s *State) foldShiftPlanned(r *Record) {
+	for i := range r.Deferrals {
+		d := &r.Deferrals[i]
+		j := s.jobOf(d.Job)
+		j.shift.plan, j.shift.planned = *d, true
+		switch {
+		case j.running > 0:
+			s.planPause(d.Job, j)
+		case d.Runs[0].From > r.At:
+			s.deferUntil(d.Job, j, d.Runs[0].From)
+		case !j.queued:
+			j.eligible, j.shift.latest = 0, 0
+			s.enqueue(d.Job, j, s.pendingOf(j))
+		}
+	}
+	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return s.jobOf(d.id).eligible != d.at })
+	heap.Init(&s.later)
+}
+
+// planPause notes when a job that runs is to pause.
+func (s *State) planPause(id job.ID, j *jobState) {
+	if len(j.shift.plan.Runs) > 1 {
+		heap.Push(&s.pauses, dueJob{j.shift.plan.Runs[0].To, id})
+	}
+}
+
+// foldBegun notes that all of a job runs, which is when its work counts from.
+func (s *State) foldBegun(id job.ID, j *jobState, at unit.Instant) {
+	if j.running < j.open {
+		return
+	}
+	j.shift.begun = at
+	if j.shift.planned {
+		s.planPause(id, j)
+	}
+}
+
+// foldLeft counts the work of a job whose first task leaves, where leaving does
+// not lose it, and finds the next span of its plan.
+func (s *State) foldLeft(j *jobState, r *Record) {
+	sh := j.shift
+	if sh.begun > 0 && r.Ending == Evicted && j.spec.Pausable {
+		sh.done += r.At.Sub(sh.begun)
+		sh.lineSpec = nil
+	}
+	sh.begun = 0
+	if !sh.pausing {
+		return
+	}
+	if r.Ending == Evicted && sh.plan.Runs[0].From > r.At {
+		j.eligible, sh.latest = sh.plan.Runs[0].From, sh.plan.Runs[0].From
+	}
+	if j.running == 0 {
+		sh.pausing = false
+	}
+}
+
+func (s *State) foldEvicting(r *Record) {
+	j := s.jobOf(r.Job)
+	s.cap.Evict(j.task(r.Task).alloc, r.At)
+	if r.Cause == CausePaused && !j.shift.pausing {
+		j.shift.pausing = true
+		j.shift.plan.Runs = j.shift.plan.Runs[1:]
+	}
+}
+
+func (s *State) foldJudged(r *Record) {
+	sh := s.jobOf(r.Job).shift
+	if r.Kind == DeadlineAtRisk {
+		sh.atRisk, sh.risk = true, r.Reason
+		return
+	}
+	sh.missed = true
+}
+
+// tidyDeferrals drops, after recovery, what the steps that are not recorded had
+// passed.
+func (s *State) tidyDeferrals() {
+	s.pauses = slices.DeleteFunc(s.pauses, func(d dueJob) bool { return !s.jobOf(d.id).pausesAt(d.at) })
+	heap.Init(&s.pauses)
+	s.judged = slices.DeleteFunc(s.judged, func(d dueJob) bool { return d.at <= s.now || s.jobOf(d.id).phase > Running })
+	heap.Init(&s.judged)
+}
+
+func (j *jobState) cloneShift() {
+	if j.shift != nil {
+		c := *j.shift
+		j.shift = &c
+	}
+}
+
+func (j *jobState) codeShift(x *sched.Coder) {
+	has := j.shift != nil
+	x.Bool(&has)
+	if !has {
+		return
+	}
+	if x.Reading() {
+		j.shift = &shiftState{}
+	}
+	sh := j.shift
+	sched.Int(x, &sh.due)
+	x.Bool(&sh.planned)
+	if sh.planned {
+		sh.plan.Code(x)
+	}
+	sched.Int(x, &sh.latest)
+	x.Bool(&sh.pausing)
+	sched.Int(x, &sh.begun)
+	sched.Int(x, &sh.done)
+	x.Bool(&sh.atRisk)
+	if sh.atRisk {
+		sh.risk.Code(x)
+	}
+	x.Bool(&sh.missed)
+}
+
+// Deferral is what is planned for a job, and how it stands with its deadline.
+type Deferral struct {
+	Due     unit.Instant // when it should have ended; Never = at no instant
+	Planned bool
+	Plan    sched.Deferral
+	Held    unit.Instant // it is held back until then; 0 = it is not
+	Done    int64        // seconds of work that pauses have kept
+	AtRisk  bool
+	Missed  bool
+	Risk    Reason // why it had not started when it had to
+}
+
+// Deferral returns what is planned for a job; false when it has neither a
+// deadline nor a wish.
+func (s *State) Deferral(id job.ID) (Deferral, bool) {
+	j := s.jobOf(id)
+	if j == nil || j.shift == nil {
+		return Deferral{}, false
+	}
+	sh := j.shift
+	return Deferral{Due: sh.due, Planned: sh.planned, Plan: sh.plan, Held: sh.latest, Done: int64(sh.done.Seconds()),
+		AtRisk: sh.atRisk, Missed: sh.missed, Risk: sh.risk}, true
+}
