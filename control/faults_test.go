@@ -55,7 +55,7 @@ func TestEveryPrefixGoesOn(t *testing.T) {
 			p.records = slices.Clone(o.records[:n])
 			p.now = p.records[n-1].At
 			p.jobs = o.jobs
-			if err := p.reopen(); err == nil {
+			if err = p.reopen(); err == nil {
 				err = p.live()
 			}
 			if err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -302,11 +303,15 @@ func TestBadRequests(t *testing.T) {
 }
 
 // TestKillAtRandomMoments kills the server again and again under load. Every
-// job that was acknowledged ends exactly once, and none starts twice.
+// job that was acknowledged ends exactly once, and none starts twice. KILLS=n
+// kills it so often.
 func TestKillAtRandomMoments(t *testing.T) {
 	kills := 10
 	if testing.Short() {
 		kills = 3
+	}
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
+		kills = n
 	}
 	s := startServer(t, "--snapshot-every", "25", "--keep-records", "1ms") // snapshots and trims are killed halfway too
 	marks := filepath.Join(t.TempDir(), "marks")
