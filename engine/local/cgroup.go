@@ -76,6 +76,7 @@ type cgroup struct {
 	path string
 	v1   cgroup1.Cgroup
 	v2   *cgroup2.Manager
+	oci  bool // an OCI runtime ran in it
 }
 
 const (
@@ -265,7 +266,7 @@ func (c *cgroup) remove() {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	if c.v1 == nil {
+	if c.v1 == nil || !c.oci {
 		return
 	}
 	// An OCI runtime makes its cgroup in every hierarchy, ours or not.

@@ -26,7 +26,7 @@ type child struct {
 }
 
 // start runs the spec's argv with its output into the logs. The thread that
-// forks lives as long as the shim: the kernel ends the task when it ends
+// forks lives as long as the task: the kernel ends the task when it ends
 // (PR_SET_PDEATHSIG goes by thread), so a shim that is killed takes its task
 // along even when no server is there to see it.
 func (c *child) start(s *shim, logs *logs) error {
@@ -41,7 +41,7 @@ func (c *child) start(s *shim, logs *logs) error {
 	}
 	pid := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // and never unlocked: it ends with this function
 		pid <- c.fork(s, files)
 		if c.pid != 0 {
 			c.reap()
@@ -129,10 +129,42 @@ func (c *child) reap() {
 		case err == unix.EINTR:
 		case err != nil:
 			close(c.empty)
-			select {} // keeps the thread, see start
+			return
 		case pid == c.pid:
+			// Most tasks leave nothing behind; what is known at once need not be
+			// looked for.
+			none := reapNow()
+			if none {
+				close(c.empty)
+			}
 			c.exited <- ws
+			if none {
+				return
+			}
 		}
+	}
+}
+
+// reapNow collects the descendants that have ended and tells whether none is
+// left.
+func reapNow() (none bool) {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		switch {
+		case err == unix.EINTR || pid > 0:
+		default:
+			return err == unix.ECHILD
+		}
+	}
+}
+
+// gone tells whether no descendant is left.
+func (c *child) gone() bool {
+	select {
+	case <-c.empty:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -65,6 +65,7 @@ type Engine struct {
 	mu     sync.Mutex
 	closed bool
 	tasks  map[engine.Key]*task
+	idle   []*hand // shims that wait for a task
 }
 
 // task is what the server knows of a key. Its fields are under the engine's mu.
@@ -162,6 +163,9 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.cancel()
 	e.wg.Wait()
+	for _, h := range e.idle {
+		h.letGo()
+	}
 	for _, t := range e.tasks {
 		if t.control != nil {
 			t.control.Close()

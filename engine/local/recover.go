@@ -224,6 +224,7 @@ func (e *Engine) clear(t *task, dir taskDir) {
 		return
 	}
 	if c := sp.Cgroup.load(t.key.String()); c != nil {
+		c.oci = sp.Order.Image != ""
 		c.kill()
 		c.remove()
 	}

@@ -31,7 +31,7 @@ const (
 func Shim(args []string) int {
 	switch {
 	case len(args) == 1:
-		return superviseTask(taskDir(args[0]))
+		return superviseTasks(taskDir(args[0]))
 	case len(args) == 2 && args[0] == "confine":
 		return confine(taskDir(args[1]))
 	}
@@ -45,12 +45,13 @@ type message struct {
 }
 
 type shim struct {
-	dir   taskDir
-	lock  *os.File // of the directory: the journal
-	spec  spec
-	cg    *cgroup // nil without cgroups
-	child child
-	began unit.Instant
+	dir    taskDir
+	lock   *os.File // of the directory: the journal
+	spec   spec
+	cg     *cgroup // nil without cgroups
+	served bool    // a server listens, or did
+	child  child
+	began  unit.Instant
 
 	meter    meter
 	asked    engine.Cause // why the stop signal was sent
@@ -58,37 +59,93 @@ type shim struct {
 	kill     *time.Timer
 }
 
-// superviseTask takes the task if nobody has it or ever had it. Its first steps
-// are the whole of "never started twice": the lock keeps out a shim that lives,
-// the line written under the lock one that has died.
-func superviseTask(dir taskDir) int {
-	unix.CloseOnExec(3)
-	complain := func(what string, err error) { fmt.Fprintln(os.Stderr, "tianfu: shim:", dir, what, err) }
-	lock, err := dir.tryLock()
-	if err != nil {
-		complain("cannot be taken:", err)
-		return shimFailed
-	}
-	if lock == nil {
-		complain("has a shim already", nil)
-		return shimSecond
-	}
-	defer lock.Close()
-	s := &shim{dir: dir, lock: lock}
-	if err := dir.read(fileSpec, &s.spec); err != nil || s.spec.Boot != bootID() {
-		complain("the order is unreadable or of an earlier boot:", err)
-		return shimFailed
-	}
-	if err := begin(lock); err != nil {
-		complain("was begun before, or cannot be:", err)
-		return shimSecond
+// Descriptors that the server leaves to a shim.
+const (
+	fdSay  = 3 // the shim says "started" and "done", one a line
+	fdNext = 4 // the server names the directory of the next task
+)
+
+// superviseTasks runs one task after another for as long as the server that
+// started it has work: starting a shim costs more than all it does for a short
+// task. One at a time, so that whatever descends from a shim is one task's; and
+// the server's end is the end of the row, never of the task at hand.
+func superviseTasks(dir taskDir) int {
+	served := isPipe(fdSay) && isPipe(fdNext)
+	if served {
+		unix.CloseOnExec(fdSay)
+		unix.CloseOnExec(fdNext)
 	}
 	// A signal that is caught here is at its default in the task; one that were
 	// ignored here would be ignored there too.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	return s.finish(s.run(signals))
+	if !served { // somebody tries it by hand
+		code, _ := superviseTask(dir, signals, served)
+		return code
+	}
+	next := make(chan taskDir)
+	go func() {
+		defer close(next)
+		sc := bufio.NewScanner(os.NewFile(fdNext, "next"))
+		sc.Buffer(nil, 64<<10)
+		for sc.Scan() {
+			next <- taskDir(sc.Text())
+		}
+	}()
+	for {
+		code, again := superviseTask(dir, signals, served)
+		if !again {
+			return code
+		}
+		if n, _ := unix.Write(fdSay, []byte("done\n")); n == 0 {
+			return code // nobody listens after the server has died
+		}
+		var more bool
+		select {
+		case dir, more = <-next:
+		case sig := <-signals:
+			more = sig == syscall.SIGHUP
+		}
+		if !more {
+			return code
+		}
+	}
+}
+
+func isPipe(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO
+}
+
+// superviseTask takes the task if nobody has it or ever had it. Its first steps
+// are the whole of "never started twice": the lock keeps out a shim that lives,
+// the line written under the lock one that has died. Again tells whether the
+// process can take another: nothing of this task is left in it, and the use of
+// the next one is counted by its cgroup alone.
+func superviseTask(dir taskDir, signals <-chan os.Signal, served bool) (code int, again bool) {
+	complain := func(what string, err error) { fmt.Fprintln(os.Stderr, "tianfu: shim:", dir, what, err) }
+	lock, err := dir.tryLock()
+	if err != nil {
+		complain("cannot be taken:", err)
+		return shimFailed, false
+	}
+	if lock == nil {
+		complain("has a shim already", nil)
+		return shimSecond, false
+	}
+	defer lock.Close()
+	s := &shim{dir: dir, lock: lock, served: served}
+	if err := dir.read(fileSpec, &s.spec); err != nil || s.spec.Boot != bootID() {
+		complain("the order is unreadable or of an earlier boot:", err)
+		return shimFailed, false
+	}
+	if err := begin(lock); err != nil {
+		complain("was begun before, or cannot be:", err)
+		return shimSecond, false
+	}
+	code = s.finish(s.run(signals))
+	return code, code == shimDone && s.child.gone() && s.spec.Gated && s.spec.Cgroup.has("cpu") && s.spec.Cgroup.has("memory")
 }
 
 // run starts the task, sees it through and returns how it ended.
@@ -110,6 +167,7 @@ func (s *shim) run(signals <-chan os.Signal) outcome {
 		if err != nil {
 			return fail(err)
 		}
+		cg.oci = o.Image != ""
 		s.cg = cg
 	}
 	logs, err := openLogs(s.dir, s.spec.Order.LogBytes)
@@ -129,7 +187,9 @@ func (s *shim) run(signals <-chan os.Signal) outcome {
 	if s.child.running {
 		s.tell()
 	}
-	status := s.wait(signals, readMessages(control))
+	over := make(chan struct{})
+	defer close(over)
+	status := s.wait(signals, readMessages(control, over))
 	s.endRest()
 	logs.drain()
 	u := s.meter.end(s.began, s.child.usage)
@@ -148,8 +208,9 @@ func (s *shim) run(signals <-chan os.Signal) outcome {
 // comes later, then to the one that waits.
 func (s *shim) tell() {
 	_ = note(s.lock, entry{Started: &started{PID: s.child.pid, Inner: s.child.inner, At: s.began}})
-	_, _ = unix.Write(3, []byte("started\n")) // nobody listens after the server has died
-	unix.Close(3)
+	if s.served {
+		_, _ = unix.Write(fdSay, []byte("started\n"))
+	}
 }
 
 func (s *shim) wait(signals <-chan os.Signal, messages <-chan message) unix.WaitStatus {
@@ -204,26 +265,27 @@ func (s *shim) stop(why engine.Cause, grace time.Duration) {
 }
 
 // endRest ends what the task left behind: a task is over when its first process
-// is. It waits until all of it is gone, so that the devices are free.
+// is. It waits until all of it is gone, so that the devices are free. Mostly
+// that is the sandbox's own first process, which is on its way; looking for
+// others costs more than waiting for it.
 func (s *shim) endRest() {
 	limit := time.After(10 * time.Second)
-	for {
-		select {
-		case <-s.child.empty:
-			return
-		default:
-		}
+	wait := 10 * time.Millisecond
+	if s.child.inner != 0 { // the kernel ends what is in its namespace along with it
+		wait = 500 * time.Millisecond
+	}
+	for ; !s.child.gone(); wait = 5 * time.Millisecond {
 		s.child.signal(unix.SIGKILL)
-		killChildren(os.Getpid())
-		if s.cg != nil {
-			s.cg.kill()
-		}
 		select {
 		case <-s.child.empty:
 			return
 		case <-limit: // a process that the kernel cannot end, e.g. one waiting for a dead disk
 			return
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(wait):
+		}
+		killChildren(os.Getpid())
+		if s.cg != nil {
+			s.cg.kill()
 		}
 	}
 }
@@ -245,14 +307,19 @@ func (s *shim) finish(o outcome) int {
 	}
 }
 
-func readMessages(control *os.File) <-chan message {
+func readMessages(control *os.File, over <-chan struct{}) <-chan message {
 	out := make(chan message)
 	go func() {
 		sc := bufio.NewScanner(control)
 		for sc.Scan() {
 			var m message
-			if json.Unmarshal(sc.Bytes(), &m) == nil {
-				out <- m
+			if json.Unmarshal(sc.Bytes(), &m) != nil {
+				continue
+			}
+			select {
+			case out <- m:
+			case <-over:
+				return
 			}
 		}
 	}()

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -194,68 +193,6 @@ func giveTo(dir taskDir, uid int) error {
 		}
 	}
 	return nil
-}
-
-// carryOut starts a shim, reports the task's start and sees it to its end. A
-// shim that dies before it took the task is followed by another: the lock and
-// the exclusive file see to it that only one ever starts anything.
-func (e *Engine) carryOut(t *task) {
-	for range 3 {
-		proc, tell, err := e.startShim(t)
-		if err == nil {
-			e.awaitStart(t, tell)
-			tell.Close()
-			watched := e.awaitExit(proc.Pid)
-			if e.ctx.Err() != nil {
-				return // the shim goes on; the next engine finds it
-			}
-			if watched == nil {
-				_, _ = proc.Wait()
-			}
-		}
-		if e.settle(t) || e.ctx.Err() != nil {
-			return
-		}
-	}
-	e.giveUp(t)
-}
-
-// startShim runs `tianfu shim DIRECTORY` in a session of its own. The server's
-// descriptors close on exec; the shim gets the log that shims share and one end
-// of a pipe on which it says that the task has started.
-func (e *Engine) startShim(t *task) (*os.Process, *os.File, error) {
-	dir := e.dirIn(dirTasks, t.key)
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer w.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		r.Close()
-		return nil, nil, err
-	}
-	defer null.Close()
-	proc, err := os.StartProcess(e.site.binary, []string{e.site.binary, "shim", string(dir)}, &os.ProcAttr{
-		Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"},
-		Files: []*os.File{null, e.shims, e.shims, w},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		r.Close()
-		return nil, nil, err
-	}
-	return proc, r, nil
-}
-
-// awaitStart waits until the shim says that the task runs, or ends.
-func (e *Engine) awaitStart(t *task, tell *os.File) {
-	stop := context.AfterFunc(e.ctx, func() { tell.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	var b [16]byte
-	if n, _ := tell.Read(b[:]); n > 0 {
-		e.reportStart(t)
-	}
 }
 
 // reportStart reports the start that the directory tells of, once.
