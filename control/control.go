@@ -196,7 +196,8 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	}
 	if !s.opened {
 		s.opened = true
-		s.record(Record{Kind: Opened, Config: &s.cfg})
+		opened := s.cfg // a change of it in this very step is another record's
+		s.record(Record{Kind: Opened, Config: &opened})
 	}
 	if s.ledger != nil && s.ledger.next <= now {
 		s.closeIntervals()

@@ -37,7 +37,7 @@ func InstantOf(b []byte) (unit.Instant, error) {
 
 func (d *reader) body(r *Record) {
 	switch r.Kind {
-	case Opened:
+	case Opened, Configured:
 		r.Config = d.config()
 	case Submitted:
 		r.Job, r.Spec = job.ID(d.uvarint()), d.spec()

@@ -23,7 +23,7 @@ func AppendRecord(b []byte, r *Record) []byte {
 	b = append(b, byte(r.Kind))
 	b = binary.AppendVarint(b, int64(r.At))
 	switch r.Kind {
-	case Opened:
+	case Opened, Configured:
 		return appendConfig(b, r.Config)
 	case Submitted:
 		b = binary.AppendUvarint(b, uint64(r.Job))

@@ -22,6 +22,8 @@ func (s *State) fold(r *Record) {
 		if s.cfg.Tree != nil {
 			s.cap.AllIdle(r.At)
 		}
+	case Configured:
+		s.foldConfigured(r)
 	case Submitted:
 		s.foldSubmitted(r)
 	case Allocated:

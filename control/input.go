@@ -27,6 +27,7 @@ const (
 	SetCap         InputKind = 25  // command: lower what an area may draw for a time
 	ClearCap       InputKind = 26  // command: end a cap
 	Solar          InputKind = 27  // report: what is made on a site
+	Configure      InputKind = 40  // command: a changed configuration
 	Tick           InputKind = 255 // nothing but the time; the greatest of all
 )
 
@@ -64,7 +65,8 @@ type Input struct {
 	Solar   []SolarHour // of a report of what a site makes, in order of time
 	// Deferrals are a plan in time.
 	Deferrals []sched.Deferral
-	Tag       int // the driver's own; it comes back with what became of the input
+	Config    *Config // of a changed configuration
+	Tag       int     // the driver's own; it comes back with what became of the input
 }
 
 // Exit is how an attempt ended and what it used, as its engine says.
@@ -129,6 +131,8 @@ func (s *State) accept(in *Input) error {
 		return s.clearCap(in)
 	case Solar:
 		return s.solarHours(in)
+	case Configure:
+		return s.configure(in)
 	case Tick:
 		s.dirty = true
 		return nil

@@ -27,6 +27,7 @@ func newMetered(t *testing.T, seed uint64) *metered {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.stable = true // pages name nodes by rank
 	m := &metered{scenario: c, read: map[int]unit.Instant{}}
 	c.cfg.Metering = control.Metering{Every: time.Duration(10+c.rng.IntN(100)) * time.Second, Lag: time.Duration(c.rng.IntN(3)*15) * time.Second}
 	for i := range c.cfg.Fleet.Nodes {

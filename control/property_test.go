@@ -28,6 +28,8 @@ type scenario struct {
 	stale   []control.Input // reports to repeat
 	records []control.Record
 	jobs    []*job.Spec
+	first   control.Config // before any change
+	stable  bool           // changes leave the nodes and their order as they are
 }
 
 type taskKey struct {
@@ -125,6 +127,7 @@ func newScenario(seed uint64) (*scenario, error) {
 	if seed%2 == 1 {
 		c.cfg.Queueing = randomQueueing(rng, c.cfg.Fleet)
 	}
+	c.first = c.cfg
 	var err error
 	c.state, err = control.Open(c.cfg)
 	return c, err
@@ -163,6 +166,9 @@ func (c *scenario) batch() []control.Input {
 	if c.rng.IntN(6) == 0 {
 		in = append(in, c.hours())
 	}
+	if c.rng.IntN(9) == 0 {
+		in = append(in, c.reload())
+	}
 	if c.rng.IntN(4) == 0 {
 		n := &c.cfg.Fleet.Nodes[c.rng.IntN(len(c.cfg.Fleet.Nodes))]
 		device := -1
@@ -176,6 +182,43 @@ func (c *scenario) batch() []control.Input {
 		in = append(in, control.Input{Kind: control.Cancel, Job: job.ID(1 + c.rng.IntN(len(c.jobs)))})
 	}
 	return append(in, control.Input{Kind: control.Tick})
+}
+
+// reload changes the configuration: nodes come, go, change places in the order
+// and what they have. What running work does not bear is refused.
+func (c *scenario) reload() control.Input {
+	next, f := c.cfg, *c.cfg.Fleet
+	f.Nodes = slices.Clone(f.Nodes)
+	kind := c.rng.IntN(5)
+	if c.stable {
+		kind = 3 + kind%2
+	} else {
+		c.rng.Shuffle(len(f.Nodes), func(i, j int) { f.Nodes[i], f.Nodes[j] = f.Nodes[j], f.Nodes[i] })
+	}
+	n := &f.Nodes[c.rng.IntN(len(f.Nodes))]
+	switch kind {
+	case 0:
+		f.Nodes = append(f.Nodes, fleet.Node{ID: fleet.NodeID(fmt.Sprintf("new%d", len(c.records))), CPU: 16_000, Memory: 64 << 10, Model: "A100", Devices: make([]fleet.Device, 4)})
+	case 1:
+		if len(f.Nodes) > 1 {
+			f.Nodes = f.Nodes[1:]
+		}
+	case 2:
+		n.CPU, n.Memory = n.CPU/2+unit.MilliCPU(c.rng.IntN(8000)), n.Memory+unit.MiB(c.rng.IntN(4096))-2048
+	case 3:
+		n.Cordoned = !n.Cordoned
+	case 4:
+		n.Drain = !n.Drain
+	}
+	if c.cfg.Power != nil {
+		next.Power = nil
+		for i := range f.Nodes {
+			at := slices.IndexFunc(c.cfg.Fleet.Nodes, func(n fleet.Node) bool { return n.ID == f.Nodes[i].ID })
+			next.Power = append(next.Power, c.cfg.Power[max(at, 0)])
+		}
+	}
+	next.Fleet = &f
+	return control.Input{Kind: control.Configure, Config: &next}
 }
 
 // hours reports some hours of a site of the fleet, observed or forecast.
@@ -210,6 +253,9 @@ func (c *scenario) follow(o *control.Outcome) {
 	for i := range o.Records {
 		r := o.Records[i]
 		c.records = append(c.records, r)
+		if r.Kind == control.Configured {
+			c.cfg = *r.Config
+		}
 		if r.Kind == control.Ended {
 			delete(c.running, taskKey{r.Job, r.Task})
 			c.stale = append(c.stale, control.Input{Kind: control.Exited, Job: r.Job, Task: r.Task, Attempt: r.Attempt, Ending: control.Succeeded})
@@ -234,6 +280,7 @@ func (c *scenario) check() error {
 	nodes := make([]held, len(c.cfg.Fleet.Nodes))
 	active := map[taskKey]control.Record{}
 	specs := map[job.ID]*job.Spec{}
+	names := c.first.Fleet.Nodes // by rank
 	phase := map[job.ID]int{}
 	for _, r := range c.records {
 		k := taskKey{r.Job, r.Task}
@@ -246,6 +293,20 @@ func (c *scenario) check() error {
 			}
 			active[k] = r
 			phase[r.Job]++
+		case control.Configured:
+			rank := map[fleet.NodeID]int32{}
+			for i := range r.Config.Fleet.Nodes {
+				rank[r.Config.Fleet.Nodes[i].ID] = int32(i)
+			}
+			for k, a := range active {
+				n, there := rank[names[a.Node].ID]
+				if !there {
+					return fmt.Errorf("%s/%d runs on %s, which was removed", k.id, k.task, names[a.Node].ID)
+				}
+				a.Node = n
+				active[k] = a
+			}
+			names = r.Config.Fleet.Nodes
 		case control.Moved:
 			a := active[k]
 			a.Node, a.Devices = r.Node, r.Devices

@@ -69,17 +69,20 @@ func (c *scenario) queueBooks() queueBooks {
 	}
 	specs := map[job.ID]*job.Spec{}
 	active := map[taskKey]control.Record{}
+	nodes, model := c.first.Fleet.Nodes, map[taskKey]fleet.Model{} // by rank at the time of the record
 	for _, r := range c.records {
 		k := taskKey{r.Job, r.Task}
 		switch r.Kind {
 		case control.Submitted:
 			specs[r.Job] = r.Spec
 		case control.Allocated:
-			active[k] = r
+			active[k], model[k] = r, nodes[r.Node].Model
 		case control.Moved:
 			a := active[k]
 			a.Node, a.Devices = r.Node, r.Devices
-			active[k] = a
+			active[k], model[k] = a, nodes[r.Node].Model
+		case control.Configured:
+			nodes = r.Config.Fleet.Nodes
 		case control.Ended:
 			delete(active, k)
 		}
@@ -93,7 +96,7 @@ func (c *scenario) queueBooks() queueBooks {
 		use[fleet.CPUs] += int64(a.CPU)
 		use[fleet.Memory] += int64(a.Memory)
 		use[fleet.Accelerators] += devices
-		use[string(c.cfg.Fleet.Nodes[a.Node].Model)] += devices
+		use[string(model[k])] += devices
 	}
 	return books
 }

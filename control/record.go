@@ -35,6 +35,7 @@ const (
 	NodePowered RecordKind = 27 // a node is held to a level, sleeps or wakes
 	TaskPaused  RecordKind = 28 // a task stands still for power, or goes on
 	PowerShed   RecordKind = 29 // an area drew more than it may, and what was done
+	Configured  RecordKind = 40 // a changed configuration holds from here on
 )
 
 // The records of deferral.

@@ -25,6 +25,7 @@ import (
 //	centre policy=NAME [preempt] [strict] [weights=tenant:2,...] [half-life=SECONDS]
 //	queue NAME tenants=a,b cohort=c weight=2 priority=0..9 default guaranteed=gpu:4,T4:2 borrow=gpu:2 lend=gpu:1
 //	NODE cpu=8 memory=64GiB gpu=4 model=A100 rack=r1 segment=s1 pod=p1 window=100-200
+//	reload at=SECONDS, then as centre
 //	step at=SECONDS
 //	submit NAME tenant=t cpu=1 memory=1GiB gpu=1 share=0.5 partition=1g model=A|B count=2
 //	       retries=2 backoff=10 after=j-1 after-any=j-2 key=k
@@ -46,6 +47,8 @@ func TestScripts(t *testing.T) {
 					return "error: " + err.Error() + "\n"
 				}
 				return fmt.Sprintf("%d nodes, %d devices\n", len(c.fleet.Nodes), c.fleet.Devices())
+			case "reload":
+				return c.reload(t, d)
 			case "step":
 				return c.step(t, d)
 			}
@@ -64,9 +67,35 @@ type scriptCentre struct {
 }
 
 func openScript(d *datadriven.TestData) (*scriptCentre, error) {
+	cfg, err := scriptConfig(d)
+	if err != nil {
+		return nil, err
+	}
+	s, err := control.Open(cfg)
+	return &scriptCentre{fleet: cfg.Fleet, state: s, names: map[job.ID]string{}, attempt: map[string]int32{}}, err
+}
+
+// reload hands the centre a changed configuration.
+func (c *scriptCentre) reload(t *testing.T, d *datadriven.TestData) string {
+	next, err := scriptConfig(d)
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	var b strings.Builder
+	for _, line := range c.state.Config().Changes(&next) {
+		fmt.Fprintf(&b, "change: %s\n", line)
+	}
+	var at int64
+	d.ScanArgs(t, "at", &at)
+	b.WriteString(c.run(t, at, []control.Input{{Kind: control.Configure, Config: &next}}))
+	return b.String()
+}
+
+func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 	cfg := control.Config{Policy: "tianfu", Weights: map[job.Tenant]int64{}}
 	for _, a := range d.CmdArgs {
 		switch a.Key {
+		case "at": // of a reload
 		case "policy":
 			cfg.Policy = a.Vals[0]
 		case "preempt":
@@ -76,12 +105,12 @@ func openScript(d *datadriven.TestData) (*scriptCentre, error) {
 		case "half-life":
 			n, err := strconv.Atoi(a.Vals[0])
 			if err != nil {
-				return nil, err
+				return cfg, err
 			}
 			cfg.Queueing = &job.Queueing{HalfLife: time.Duration(n) * time.Second}
 		case "allowance":
 			if err := setAllowance(&cfg, a.Vals[0]); err != nil {
-				return nil, err
+				return cfg, err
 			}
 		case "weights":
 			for _, w := range a.Vals {
@@ -89,7 +118,7 @@ func openScript(d *datadriven.TestData) (*scriptCentre, error) {
 				cfg.Weights[job.Tenant(name)], _ = strconv.ParseInt(n, 10, 64)
 			}
 		default:
-			return nil, fmt.Errorf("unknown argument %s", a.Key)
+			return cfg, fmt.Errorf("unknown argument %s", a.Key)
 		}
 	}
 	f := &fleet.Fleet{Name: "script", Traits: map[fleet.Model]fleet.Traits{
@@ -101,21 +130,20 @@ func openScript(d *datadriven.TestData) (*scriptCentre, error) {
 		w := strings.Fields(line)
 		if w[0] == "queue" {
 			if err := setQueue(&cfg, w[1:]); err != nil {
-				return nil, err
+				return cfg, err
 			}
 			continue
 		}
 		n := fleet.Node{ID: fleet.NodeID(w[0])}
 		for _, kv := range w[1:] {
 			if err := setNode(&n, kv); err != nil {
-				return nil, err
+				return cfg, err
 			}
 		}
 		f.Nodes = append(f.Nodes, n)
 	}
 	cfg.Fleet = f
-	s, err := control.Open(cfg)
-	return &scriptCentre{fleet: f, state: s, names: map[job.ID]string{}, attempt: map[string]int32{}}, err
+	return cfg, nil
 }
 
 func setNode(n *fleet.Node, kv string) (err error) {
@@ -223,6 +251,10 @@ func (c *scriptCentre) step(t *testing.T, d *datadriven.TestData) string {
 		batch = append(batch, in)
 	}
 	batch = joinDeferrals(batch)
+	return c.run(t, at, batch)
+}
+
+func (c *scriptCentre) run(t *testing.T, at int64, batch []control.Input) string {
 	o := c.state.Step(unit.At(at), batch)
 	var b strings.Builder
 	for _, r := range o.Refusals {
@@ -253,6 +285,9 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 	switch r.Kind {
 	case control.Opened:
 		fmt.Fprintln(b, "opened")
+	case control.Configured:
+		c.fleet = r.Config.Fleet
+		fmt.Fprintf(b, "configured: %d nodes\n", len(c.fleet.Nodes))
 	case control.Submitted:
 		c.names[r.Job] = r.Spec.Name
 		fmt.Fprintf(b, "submitted %s\n", c.name(r.Job))

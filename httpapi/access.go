@@ -123,6 +123,8 @@ var access = map[string]rule{
 	"POST /v1/tokens":            {admins, TokensWrite},
 	"DELETE /v1/tokens/{id}":     {admins, TokensWrite},
 	"GET /v1/audit":              {[]Role{Operator, Auditor}, AuditRead},
+	"GET /v1/world":              {[]Role{Operator, Auditor}, CentreRead},
+	"POST /v1/world/reload":      {operators, CentreWrite},
 	"POST /v1/backup":            {operators, CentreWrite},
 	"GET /metrics":               {readers, MetricsRead},
 }

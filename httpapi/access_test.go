@@ -43,6 +43,8 @@ var mayUse = map[string]string{
 	"create-token":  "o-t--",
 	"revoke-token":  "o-t--",
 	"take-backup":   "o----",
+	"get-world":     "oa---",
+	"reload-world":  "o----",
 }
 
 // outside are the routes that the document does not list.

@@ -41,6 +41,10 @@ type Options struct {
 	// ChangeTokens changes the tokens where they are kept, alone, and takes the
 	// change over; nil = they cannot be changed through the API.
 	ChangeTokens func(change func(*Tokens) error) error
+	// World says what the centre is configured with; Reload reads the world file
+	// again and takes it over. nil = it cannot.
+	World  func() World
+	Reload func(ctx context.Context, dry bool) (WorldChange, error)
 	// Backup writes a backup of the centre; nil = it offers none.
 	Backup func(ctx context.Context, w io.Writer) error
 }
@@ -70,6 +74,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeTokens()
 	s.routeAudit()
 	s.routeLogin()
+	s.routeWorld()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)
 	s.mux.HandleFunc("GET /v1/events", s.streamEvents)
 	s.mux.HandleFunc("GET /{$}", s.docs)

@@ -20,7 +20,9 @@ import (
 
 // Options are what a centre is opened with.
 type Options struct {
-	Config control.Config // of a new centre; an existing one has its own
+	// Config is what a new centre is opened with, and what an existing one takes
+	// over when it runs, if it says something new; without a fleet it keeps its own.
+	Config control.Config
 	Store  store.Store
 	Engine engine.Engine
 	Node   fleet.NodeID // the node that the engine runs tasks on
@@ -102,6 +104,10 @@ func (c *Centre) Run(ctx context.Context) error {
 	defer close(c.done)
 	defer c.events.close()
 	if err := c.reconcile(ctx); err != nil {
+		c.failed = err
+		return err
+	}
+	if err := c.takeOver(); err != nil {
 		c.failed = err
 		return err
 	}

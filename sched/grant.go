@@ -15,6 +15,14 @@ func (c *Capacity) Grant(a Alloc) AllocID {
 	return c.add(a)
 }
 
+// Take enters an allocation of another capacity, whose shapes and partitions
+// were numbered otherwise.
+func (c *Capacity) Take(a Alloc, r *job.Request) AllocID {
+	a.Shape = c.Ask(r).Shape
+	a.Profile = c.shapes[a.Shape].Profile
+	return c.add(a)
+}
+
 // Release takes an allocation back at an instant; the fold of an ended record.
 func (c *Capacity) Release(id AllocID, now unit.Instant) {
 	n := c.allocs[id].Node

@@ -116,6 +116,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.shim(),
 		p.trace(),
 		p.whoami(),
+		p.world(),
 		p.why(),
 	}
 }

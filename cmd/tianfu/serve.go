@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,15 +19,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/audit"
-	"tianfu/control"
 	"tianfu/engine"
 	"tianfu/engine/local"
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/httpapi"
-	"tianfu/job"
 	"tianfu/live"
-	"tianfu/sched"
 	"tianfu/store"
 	"tianfu/store/bolt"
 	"tianfu/unit"
@@ -88,61 +84,101 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	defer listener.Close()
-	log, err := bolt.Open(f.data)
+	d, err := p.openData(f)
 	if err != nil {
 		return err
 	}
-	defer log.Close()
-	for _, n := range log.Notices() {
-		fmt.Fprintln(p.err, "notice:", n)
-	}
-	if err := os.Chmod(f.data, 0o700); err != nil {
-		return &fault.Error{Kind: fault.Denied, Where: f.data, What: "keep the data directory private", Err: err}
-	}
-	tokens, err := p.firstTokens(f.data)
-	if err != nil {
-		return err
-	}
-	trail, notice, err := audit.Open(filepath.Join(f.data, "audit"))
-	if err != nil {
-		return err
-	}
-	defer trail.Close()
-	if notice != "" {
-		fmt.Fprintln(p.err, "warning:", notice)
-	}
+	defer d.close()
 	eng, err := local.Open(local.Options{Dir: filepath.Join(f.data, "engine"), Hide: []string{f.data}, Require: engine.Level(f.require)})
 	if err != nil {
 		return err
 	}
 	defer eng.Close()
-	cfg, node, err := p.centreConfig(ctx, f, eng)
+	if err := p.firstWorld(ctx, f, eng); err != nil {
+		return err
+	}
+	world, err := p.readWorldAloud(f)
 	if err != nil {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(p.err, nil))
-	c, records, err := live.Open(ctx, live.Options{Config: cfg, Store: log, Engine: eng, Node: node, Logger: logger, SnapshotEvery: f.snapshotEvery, KeepRecords: f.keepRecords,
+	c, records, err := live.Open(ctx, live.Options{Config: world.config, Store: d.log, Engine: eng, Node: world.own, Logger: logger, SnapshotEvery: f.snapshotEvery, KeepRecords: f.keepRecords,
 		Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", cfg.Fleet.Name, listener.Addr(), records)
-	if err := trail.Append(audit.Record{Action: "start the centre", Target: listener.Addr().String(), Outcome: audit.Allowed}); err != nil {
+	fmt.Fprintf(p.err, "tianfu serves %s at %s (%d records)\n", world.config.Fleet.Name, listener.Addr(), records)
+	if err := d.trail.Append(audit.Record{Action: "start the centre", Target: fmt.Sprintf("%s world %.12s", listener.Addr(), world.digest), Outcome: audit.Allowed}); err != nil {
 		return err
 	}
-	go followTokens(ctx, f.data, tokens, trail, logger)
-	api := httpapi.New(c, httpapi.Options{Tokens: tokens, Version: version, Logger: logger, Audit: trail, Provider: provider,
+	keeper := newWorldKeeper(f, world, c, d.trail, logger)
+	go keeper.follow(ctx)
+	go followTokens(ctx, f.data, d.tokens, d.trail, logger)
+	o := d.apiOptions(f, c, keeper)
+	o.Logger, o.Provider = logger, provider
+	return p.serveUntil(ctx, c, httpapi.New(c, o), listener)
+}
+
+// openedData is what lies open of a data directory while a centre runs.
+type openedData struct {
+	log    *bolt.Store
+	tokens *httpapi.Tokens
+	trail  *audit.Log
+}
+
+// openData opens a data directory, making what is not there yet.
+func (p *program) openData(f *serveFlags) (d *openedData, err error) {
+	d = &openedData{}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if d.log, err = bolt.Open(f.data); err != nil {
+		return d, err
+	}
+	for _, n := range d.log.Notices() {
+		fmt.Fprintln(p.err, "notice:", n)
+	}
+	if err := os.Chmod(f.data, 0o700); err != nil {
+		return d, &fault.Error{Kind: fault.Denied, Where: f.data, What: "keep the data directory private", Err: err}
+	}
+	if d.tokens, err = p.firstTokens(f.data); err != nil {
+		return d, err
+	}
+	var notice string
+	if d.trail, notice, err = audit.Open(filepath.Join(f.data, "audit")); err != nil {
+		return d, err
+	}
+	if notice != "" {
+		fmt.Fprintln(p.err, "warning:", notice)
+	}
+	return d, nil
+}
+
+func (d *openedData) close() {
+	if d.trail != nil {
+		d.trail.Close()
+	}
+	if d.log != nil {
+		d.log.Close()
+	}
+}
+
+// apiOptions says what the API may do with the data directory.
+func (d *openedData) apiOptions(f *serveFlags, c *live.Centre, keeper *worldKeeper) httpapi.Options {
+	return httpapi.Options{Tokens: d.tokens, Version: version, Audit: d.trail,
 		ChangeTokens: func(change func(*httpapi.Tokens) error) error {
 			fresh, err := changeTokens(f.data, change)
 			if err == nil {
-				tokens.Replace(fresh)
+				d.tokens.Replace(fresh)
 			}
 			return err
 		},
+		World: keeper.world, Reload: keeper.reload,
 		Backup: func(ctx context.Context, w io.Writer) error {
 			return writeBackup(w, f.data, f.worldFile(), func(a *store.Archive) error { return c.Backup(ctx, a) })
-		}})
-	return p.serveUntil(ctx, c, api, listener)
+		}}
 }
 
 // serveUntil runs the centre and its API until the context ends or the centre
@@ -218,55 +254,6 @@ func (f *serveFlags) listener() (net.Listener, error) {
 		return nil, &fault.Error{Kind: fault.Invalid, Where: "--tls-cert", What: "read the certificate", Err: err}
 	}
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
-}
-
-// centreConfig reads the world, writing one of this machine first if there is
-// none, and says which of its nodes this machine is.
-func (p *program) centreConfig(ctx context.Context, f *serveFlags, eng engine.Engine) (control.Config, fleet.NodeID, error) {
-	var cfg control.Config
-	name := f.worldFile()
-	if f.world == "" {
-		if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-			text, err := thisMachine(ctx, eng)
-			if err != nil {
-				return cfg, "", err
-			}
-			if err := writeFile(name, func(w writer) error { _, err := bytes.NewReader(text).WriteTo(w); return err }); err != nil {
-				return cfg, "", err
-			}
-			fmt.Fprintf(p.err, "wrote %s, which describes this machine\n", name)
-		}
-	}
-	w, warnings, err := parseWorldFile(name)
-	if err != nil {
-		return cfg, "", err
-	}
-	for _, x := range warnings {
-		fmt.Fprintln(p.err, "warning:", x)
-	}
-	cfg = control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}, Queueing: job.QueueingOf(w)}
-	if m, err := cataloguePower(cfg.Fleet); err == nil {
-		cfg.Power = m
-	}
-	return cfg, markForeign(cfg.Fleet), nil
-}
-
-// markForeign cordons the nodes that no engine serves: all but the one named
-// like this machine, or the first.
-func markForeign(f *fleet.Fleet) fleet.NodeID {
-	host, _ := os.Hostname()
-	own := f.Nodes[0].ID
-	for i := range f.Nodes {
-		if string(f.Nodes[i].ID) == host {
-			own = f.Nodes[i].ID
-		}
-	}
-	for i := range f.Nodes {
-		if f.Nodes[i].ID != own {
-			f.Nodes[i].Cordoned = true
-		}
-	}
-	return own
 }
 
 // thisMachine writes a world file of this machine: its CPUs, nine tenths of its

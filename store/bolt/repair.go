@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -204,7 +205,7 @@ func (f *Finding) fit(runs []span) {
 
 func checkSnapshots(dir string) ([]SnapshotFile, error) {
 	s := &Store{dir: dir}
-	list, err := s.Snapshots(nil)
+	list, err := s.Snapshots(context.Background())
 	if err != nil {
 		return nil, err
 	}

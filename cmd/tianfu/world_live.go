@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tianfu/audit"
+	"tianfu/control"
+	"tianfu/engine"
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/httpapi"
+	"tianfu/job"
+	"tianfu/live"
+	"tianfu/sched"
+)
+
+// readyWorld is a world file as a live centre takes it over.
+type readyWorld struct {
+	config   control.Config
+	own      fleet.NodeID // the node that this machine is
+	warnings []fleet.Warning
+	digest   string // SHA-256 of the file
+}
+
+// firstWorld writes a world file of this machine where there is none yet.
+func (p *program) firstWorld(ctx context.Context, f *serveFlags, eng engine.Engine) error {
+	name := f.worldFile()
+	if _, err := os.Stat(name); f.world != "" || !errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	text, err := thisMachine(ctx, eng)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(name, func(w writer) error { _, err := bytes.NewReader(text).WriteTo(w); return err }); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.err, "wrote %s, which describes this machine\n", name)
+	return nil
+}
+
+// readWorldAloud reads the world file and prints its warnings.
+func (p *program) readWorldAloud(f *serveFlags) (*readyWorld, error) {
+	world, err := f.readWorld()
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range world.warnings {
+		fmt.Fprintln(p.err, "warning:", x)
+	}
+	return world, nil
+}
+
+// readWorld reads the world file and makes a configuration of it. It is the one
+// way from the file to the centre: at the start and at every reload.
+func (f *serveFlags) readWorld() (*readyWorld, error) {
+	text, err := readBounded(f.worldFile(), fleet.MaxWorldBytes)
+	if err != nil {
+		return nil, err
+	}
+	w, warnings, err := fleet.ParseWorld(f.worldFile(), text)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	out := &readyWorld{warnings: warnings, digest: hex.EncodeToString(sum[:]),
+		config: control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}, Queueing: job.QueueingOf(w)}}
+	if m, err := cataloguePower(out.config.Fleet); err == nil {
+		out.config.Power = m
+	}
+	out.own = markForeign(out.config.Fleet)
+	return out, nil
+}
+
+// markForeign cordons the nodes that no engine serves: all but the one named
+// like this machine, or the first.
+func markForeign(f *fleet.Fleet) fleet.NodeID {
+	host, _ := os.Hostname()
+	own := f.Nodes[0].ID
+	for i := range f.Nodes {
+		if string(f.Nodes[i].ID) == host {
+			own = f.Nodes[i].ID
+		}
+	}
+	for i := range f.Nodes {
+		if f.Nodes[i].ID != own {
+			f.Nodes[i].Cordoned = true
+		}
+	}
+	return own
+}
+
+// worldKeeper reads the world file again when it is asked to.
+type worldKeeper struct {
+	flags  *serveFlags
+	centre *live.Centre
+	trail  *audit.Log
+	logger *slog.Logger
+
+	mu  sync.Mutex // one reload at a time
+	now *readyWorld
+}
+
+func newWorldKeeper(f *serveFlags, w *readyWorld, c *live.Centre, trail *audit.Log, logger *slog.Logger) *worldKeeper {
+	return &worldKeeper{flags: f, now: w, centre: c, trail: trail, logger: logger}
+}
+
+func (k *worldKeeper) world() httpapi.World {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return httpapi.World{File: k.flags.worldFile(), Digest: k.now.digest}
+}
+
+// reload reads the file and takes it over, whole or not at all. The audit log
+// has what held before and after.
+func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := httpapi.WorldChange{DryRun: dry, Before: k.now.digest, Changes: []string{}}
+	next, err := k.flags.readWorld()
+	if err == nil && next.own != k.now.own {
+		err = fault.New(fault.Conflict, "world", fmt.Sprintf("this machine is node %s and would become %s", k.now.own, next.own), "name one node like this machine, or restart the centre for it")
+	}
+	if err == nil {
+		out.After = next.digest
+		for _, w := range next.warnings {
+			out.Warnings = append(out.Warnings, w.String())
+		}
+		var change *live.Change
+		if change, err = k.centre.Configure(ctx, next.config, dry); err == nil {
+			out.Changes = append(out.Changes, change.Lines...)
+			for _, id := range change.Stranded {
+				out.Stranded = append(out.Stranded, id.String())
+			}
+		}
+	}
+	out.Changed = len(out.Changes) > 0
+	if dry {
+		return out, err
+	}
+	note := audit.Record{Action: "reload the world", Target: fmt.Sprintf("before %.12s after %.12s: %s", out.Before, out.After, strings.Join(out.Changes, "; ")), Outcome: audit.Allowed}
+	if err != nil {
+		note.Target, note.Outcome = fmt.Sprintf("before %.12s refused %.12s: %v", out.Before, out.After, err), audit.Failed
+	} else {
+		k.now = next
+	}
+	if failed := k.trail.Append(note); failed != nil && err == nil {
+		err = failed
+	}
+	return out, err
+}
+
+// follow reloads at every SIGHUP.
+func (k *worldKeeper) follow(ctx context.Context) {
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, syscall.SIGHUP)
+	defer signal.Stop(hups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hups:
+		}
+		out, err := k.reload(ctx, false)
+		switch {
+		case err != nil:
+			k.logger.Error("the world file was not taken over; nothing changed", "error", err)
+		case !out.Changed:
+			k.logger.Info("the world file says nothing new")
+		default:
+			k.logger.Info("the world file was taken over", "changes", out.Changes, "stranded", out.Stranded)
+		}
+	}
+}
+
+func (p *program) world() *cobra.Command {
+	r := &remote{}
+	c := &cobra.Command{Use: "world", Short: "Show and reload the world of a running centre", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	r.register(c)
+	c.AddCommand(p.worldShow(r), p.worldReload(r))
+	return c
+}
+
+func (p *program) worldShow(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "show", Short: "Show what the centre is configured with", Args: cobra.NoArgs, Example: "  tianfu world show",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			w, err := client.World(c.Context())
+			if err != nil {
+				return err
+			}
+			t := &table{header: []string{"WORLD", "NODES", "ACCELERATORS", "QUEUES", "DATASETS", "FILE", "SHA-256"}}
+			t.add(w.Name, fmt.Sprint(w.Nodes), fmt.Sprint(w.Accelerators), strings.Join(w.Queues, " "), strings.Join(w.Datasets, " "), w.File, w.Digest[:min(12, len(w.Digest))])
+			return p.print(w, t)
+		},
+	}
+}
+
+func (p *program) worldReload(r *remote) *cobra.Command {
+	var dry string
+	c := &cobra.Command{
+		Use: "reload", Short: "Make the centre read its world file again, while it runs", Args: cobra.NoArgs,
+		Long: `Make the centre read its world file again and take it over, whole or not at all: nodes, queues, tenants,
+limits, tariffs, data sets. Running work stays where it is; a node that runs work can neither be removed nor lose
+what the work holds, and a queue stays while jobs of it are open. What operators said of a node (cordon, drain,
+health) stays unless the file declares another state. SIGHUP to the server does the same, and so does a start.`,
+		Example: "  tianfu check /var/lib/tianfu/world.yaml\n  tianfu world reload --dry-run=server\n  tianfu world reload",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			if dry != "" && dry != "server" {
+				return &usageError{errors.New("write --dry-run=server")}
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			w, err := client.ReloadWorld(c.Context(), dry == "server")
+			if err != nil {
+				return err
+			}
+			for _, x := range w.Warnings {
+				fmt.Fprintln(p.err, "warning:", x)
+			}
+			if len(w.Stranded) > 0 {
+				fmt.Fprintln(p.err, "warning: no node could run these any more, they wait:", strings.Join(w.Stranded, " "))
+			}
+			t := &table{header: []string{"CHANGE"}}
+			for _, line := range w.Changes {
+				t.add(line)
+			}
+			if !w.Changed {
+				t.foot = "the file says nothing new"
+			}
+			return p.print(w, t)
+		},
+	}
+	c.Flags().StringVar(&dry, "dry-run", "", "server: only say what would change")
+	return c
+}
