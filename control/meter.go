@@ -135,6 +135,10 @@ func (l *ledger) site(name string) *siteLedger {
 	return nil
 }
 
+// MeteringEvery returns the length of an interval of the ledger; 0 where none is
+// kept.
+func (s *State) MeteringEvery() time.Duration { return s.cfg.Metering.Every }
+
 // MeterWake returns when an interval of the ledger is to be closed; Never
 // without a ledger. A driver that has nothing else to do steps then.
 func (s *State) MeterWake() unit.Instant {

@@ -39,6 +39,7 @@ var mayUse = map[string]string{
 	"set-node":      "o----",
 	"who-am-i":      "oatuc",
 	"read-audit":    "oa---",
+	"list-meters":   "oa---",
 	"list-tokens":   "oat--",
 	"create-token":  "o-t--",
 	"revoke-token":  "o-t--",

@@ -74,6 +74,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeTokens()
 	s.routeAudit()
 	s.routeLogin()
+	s.routeMeters()
 	s.routeWorld()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)
 	s.mux.HandleFunc("GET /v1/events", s.streamEvents)

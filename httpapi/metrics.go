@@ -39,7 +39,9 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	own.MustRegister(&collector{centre: s.centre, who: who, ctx: r.Context()})
 	all := prometheus.Gatherers{own}
 	if who.seesAll() {
-		all = append(all, s.metrics.process)
+		meters := prometheus.NewRegistry()
+		meters.MustRegister(&meterCollector{s.centre})
+		all = append(all, meters, s.metrics.process)
 	}
 	promhttp.HandlerFor(all, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}).ServeHTTP(w, r)
 }

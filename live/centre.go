@@ -36,6 +36,8 @@ type Options struct {
 	// KeepRecords is how long records are kept at the least; older ones are
 	// forgotten once two snapshots have them. 0 = for ever.
 	KeepRecords time.Duration
+	// Meters are read for as long as the centre runs.
+	Meters []Instrument
 }
 
 // DefaultGrace is the time between a stop signal and SIGKILL.
@@ -61,6 +63,8 @@ type Centre struct {
 	done      chan struct{}
 	ended     <-chan struct{} // of the context that Run was given
 	failed    error           // why the loop ended; read after done is closed
+
+	instruments *instruments // nil without meters
 }
 
 // ask is something for the loop: an input with who waits for it, or a look at
@@ -91,9 +95,13 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 	c.last = last
 	if last < first {
 		c.state, err = control.Open(o.Config)
-		return c, 0, err
+	} else {
+		c.state, err = c.recover(ctx)
 	}
-	c.state, err = c.recover(ctx)
+	if err != nil {
+		return c, int(last), err
+	}
+	c.instruments, err = newInstruments(&c.o, c.state)
 	return c, int(last), err
 }
 
@@ -113,6 +121,8 @@ func (c *Centre) Run(ctx context.Context) error {
 	}
 	stop := c.startWorkers(ctx)
 	defer stop()
+	stopMetering := c.startMetering(ctx)
+	defer stopMetering()
 	defer c.snapshots.writing.Wait()
 	c.failed = c.loop(ctx)
 	return c.failed

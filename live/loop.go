@@ -117,6 +117,7 @@ func (c *Centre) step(b *batch) error {
 	c.events.publish(c.state, out.Records)
 	for i := range out.Records {
 		c.acknowledge(&out.Records[i])
+		c.metered(&out.Records[i])
 	}
 	for _, o := range out.Orders {
 		c.orders.push(c.actOf(o))
@@ -143,7 +144,7 @@ func (c *Centre) persist(records []control.Record) error {
 
 // wake sets the timer to when the core next needs a tick.
 func (c *Centre) wake(timer *time.Timer) {
-	next := c.state.NextWake()
+	next := min(c.state.NextWake(), c.state.MeterWake())
 	if next == unit.Never {
 		timer.Reset(24 * time.Hour)
 		return

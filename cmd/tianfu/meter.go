@@ -27,7 +27,7 @@ func (p *program) meter() *cobra.Command {
 	}
 	var world string
 	c.PersistentFlags().StringVar(&world, "world", "", "world file with meters (default: what this machine itself has)")
-	c.AddCommand(p.meterList(&world), p.meterRead(&world), p.meterWatch(&world))
+	c.AddCommand(p.meterList(&world), p.meterRead(&world), p.meterWatch(&world), p.meterStatus())
 	return c
 }
 

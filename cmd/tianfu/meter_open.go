@@ -2,12 +2,14 @@ package main
 
 import (
 	"cmp"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
 
 	"tianfu/fault"
 	"tianfu/fleet"
+	"tianfu/live"
 	"tianfu/sensor"
 	"tianfu/sensor/modbus"
 	"tianfu/sensor/mqtt"
@@ -130,4 +132,23 @@ func openMeters(w *fleet.World, own fleet.NodeID) ([]sensor.Meter, []error) {
 		out = append(out, sensor.Meter{Name: m.Name, Source: s, Every: m.Every, MaxPower: sensor.Milliwatts(m.MaxPower * 1000)})
 	}
 	return out, bad
+}
+
+// instruments makes the declared meters ready for a centre whose engine runs on
+// a node. What cannot be opened is shown beside the others, and stops nothing.
+func instruments(w *fleet.World, own fleet.NodeID, log *slog.Logger) []live.Instrument {
+	var out []live.Instrument
+	for i := range w.Meters {
+		m := &w.Meters[i]
+		if slices.Contains(ownMachine, m.Kind) && m.Covers != string(own) {
+			continue // it stands in another machine
+		}
+		x := live.Instrument{Kind: m.Kind, Covers: sensor.Covers{Level: sensor.Level(m.Level()), Path: m.Covers}}
+		x.Name, x.Every, x.MaxPower = m.Name, m.Every, sensor.Milliwatts(m.MaxPower*1000)
+		if x.Source, x.Broken = openSource(m); x.Broken != nil {
+			log.Warn("a meter cannot be read: energies are modelled", "meter", m.Name, "error", x.Broken)
+		}
+		out = append(out, x)
+	}
+	return out
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/audit"
+	"tianfu/control"
 	"tianfu/engine"
 	"tianfu/engine/local"
 	"tianfu/fault"
@@ -41,6 +42,7 @@ type serveFlags struct {
 	require             string
 	snapshotEvery       uint64
 	keepRecords         time.Duration
+	meterEvery          time.Duration
 	oidc                oidcFlags
 }
 
@@ -66,14 +68,15 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.StringVar(&f.require, "require-isolation", "", "refuse tasks below this level: process, landlock or sandbox")
 	fl.Uint64Var(&f.snapshotEvery, "snapshot-every", live.DefaultSnapshotEvery, "records between two snapshots of the state")
 	fl.DurationVar(&f.keepRecords, "keep-records", 0, "how long to keep records, such as 2160h; older ones are forgotten once two snapshots hold them (0 = for ever)")
+	fl.DurationVar(&f.meterEvery, "meter-every", 5*time.Minute, "length of an interval of the energy ledger, 1s to 24h; 0 keeps none")
 	f.oidc.register(c)
 	c.MarkFlagRequired("data")
 	return c
 }
 
 func (p *program) runServe(ctx context.Context, f *serveFlags) error {
-	if f.keepRecords < 0 {
-		return fault.New(fault.Invalid, "--keep-records", f.keepRecords.String()+" is below zero", "give a time such as 2160h, or 0 for ever")
+	if err := f.check(); err != nil {
+		return err
 	}
 	provider, err := f.oidc.provider()
 	if err != nil {
@@ -103,7 +106,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	logger := slog.New(slog.NewTextHandler(p.err, nil))
 	c, records, err := live.Open(ctx, live.Options{Config: world.config, Store: d.log, Engine: eng, Node: world.own, Logger: logger, SnapshotEvery: f.snapshotEvery, KeepRecords: f.keepRecords,
-		Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
+		Meters: instruments(world.declared, world.own, logger), Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
 	if err != nil {
 		return err
 	}
@@ -118,6 +121,22 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	o.Logger, o.Provider = logger, provider
 	return p.serveUntil(ctx, c, httpapi.New(c, o), listener)
 }
+
+// check refuses flags that cannot be.
+func (f *serveFlags) check() error {
+	if f.meterEvery != 0 && (f.meterEvery < control.MinMetering || f.meterEvery > control.MaxMetering) {
+		return fault.New(fault.Invalid, "--meter-every", f.meterEvery.String()+" is out of range", "give 1s to 24h, or 0 for no ledger")
+	}
+	if f.keepRecords < 0 {
+		return fault.New(fault.Invalid, "--keep-records", f.keepRecords.String()+" is below zero", "give a time such as 2160h, or 0 for ever")
+	}
+	return nil
+}
+
+// meterLag is how long the ledger waits for readings after an interval's end:
+// meters that are read every few seconds have told by then, and what slower ones
+// tell corrects later intervals.
+const meterLag = 15 * time.Second
 
 // openedData is what lies open of a data directory while a centre runs.
 type openedData struct {

@@ -33,6 +33,7 @@ type readyWorld struct {
 	own      fleet.NodeID // the node that this machine is
 	warnings []fleet.Warning
 	digest   string // SHA-256 of the file
+	declared *fleet.World
 }
 
 // firstWorld writes a world file of this machine where there is none yet.
@@ -76,10 +77,13 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
-	out := &readyWorld{warnings: warnings, digest: hex.EncodeToString(sum[:]),
+	out := &readyWorld{warnings: warnings, declared: w, digest: hex.EncodeToString(sum[:]),
 		config: control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}, Queueing: job.QueueingOf(w)}}
 	if m, err := cataloguePower(out.config.Fleet); err == nil {
 		out.config.Power = m
+	}
+	if f.meterEvery > 0 {
+		out.config.Metering = control.Metering{Every: f.meterEvery, Lag: min(meterLag, f.meterEvery/2)}
 	}
 	out.own = markForeign(out.config.Fleet)
 	return out, nil

@@ -1,0 +1,265 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tianfu/control"
+	"tianfu/fleet"
+	"tianfu/meter"
+	"tianfu/sensor"
+	"tianfu/unit"
+)
+
+// Instrument is a declared meter of a centre.
+type Instrument struct {
+	sensor.Meter
+	Kind   string
+	Covers sensor.Covers
+	// Broken says why it cannot be read at all; then Source is nil.
+	Broken error
+}
+
+// Bounds of metering in a live centre.
+const (
+	maxTold       = 4096             // inputs on their way to the loop
+	defaultWindow = time.Minute      // where no ledger is kept
+	aside         = 30 * time.Second // between two notices of what the loop could not take
+)
+
+// instruments reads the meters of a centre, hands what nodes and sites drew to
+// the core as inputs, and holds the sums of nodes against the meters of racks and
+// sites (conserve.go).
+type instruments struct {
+	list   []Instrument
+	poller *sensor.Poller
+	every  time.Duration
+	out    chan control.Input
+	own    fleet.NodeID // the node whose tasks the engine tells of
+
+	mu     sync.Mutex
+	things map[string]*thing // by the path of Covers
+	known  map[string]*MeterState
+	conserve
+	unsaid uint64 // inputs that the loop could not take
+	said   time.Time
+}
+
+// thing is a node or an area with meters.
+type thing struct {
+	*gathering
+	level sensor.Level
+	path  string
+	// meters are those that count; others see a part of what they see.
+	meters []string
+}
+
+// MeterState is a meter as people see it.
+type MeterState struct {
+	sensor.Status
+	Kind    string
+	Covers  sensor.Covers
+	Every   time.Duration
+	Counts  bool // it is the one that the ledger believes
+	Energy  map[string]unit.Millijoules
+	Power   unit.Watts // of the newest readings of all channels
+	Quality sensor.Quality
+	newest  map[string]sensor.Reading
+}
+
+// newInstruments prepares the meters of a centre; nil where none is declared.
+func newInstruments(o *Options, s *control.State) (*instruments, error) {
+	if len(o.Meters) == 0 {
+		return nil, nil
+	}
+	m := &instruments{list: o.Meters, out: make(chan control.Input, maxTold), own: o.Node, things: map[string]*thing{}, known: map[string]*MeterState{}}
+	var readable []sensor.Meter
+	for i := range o.Meters {
+		x := &o.Meters[i]
+		state := &MeterState{Status: sensor.Status{Meter: x.Name}, Kind: x.Kind, Covers: x.Covers, Every: x.Every, Energy: map[string]unit.Millijoules{}, newest: map[string]sensor.Reading{}}
+		if x.Broken != nil {
+			state.Status.Lost, state.Status.Error = true, x.Broken.Error()
+		} else {
+			readable = append(readable, x.Meter)
+		}
+		m.known[x.Name] = state
+	}
+	m.arrange(s)
+	m.settle(s)
+	var err error
+	m.poller, err = sensor.NewPoller(readable, m.deliver, o.Logger)
+	return m, err
+}
+
+// settle looks at the configuration again: how long an interval is, and which
+// nodes stand where.
+func (m *instruments) settle(s *control.State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.every = cmp.Or(s.MeteringEvery(), defaultWindow)
+	m.conserve.arrange(s, m.things)
+}
+
+// arrange decides which meters count. A node's own (a service processor, a
+// socket of a strip) see all of it. Where there is none, processors and
+// accelerators together with the model's base stand for the node, and what is
+// told is estimated; with one of the two missing the model alone is better.
+func (m *instruments) arrange(s *control.State) {
+	whole, parts := map[string][]string{}, map[string][]string{}
+	kinds := map[string]map[string]bool{}
+	level := map[string]sensor.Level{}
+	for i := range m.list {
+		x := &m.list[i]
+		at := x.Covers.Path
+		level[at] = x.Covers.Level
+		if x.Kind == "rapl" || x.Kind == "nvml" {
+			parts[at] = append(parts[at], x.Name)
+			if kinds[at] == nil {
+				kinds[at] = map[string]bool{}
+			}
+			kinds[at][x.Kind] = true
+		} else {
+			whole[at] = append(whole[at], x.Name)
+		}
+	}
+	for at, names := range whole {
+		m.things[at] = &thing{gathering: newGathering(names...), level: level[at], path: at, meters: names}
+	}
+	capacity := s.Capacity()
+	for n := range int32(capacity.Nodes()) {
+		at := string(capacity.Node(n).ID)
+		if whole[at] != nil || !kinds[at]["rapl"] || capacity.DevicesOf(n) > 0 && !kinds[at]["nvml"] {
+			continue
+		}
+		t := &thing{gathering: newGathering(parts[at]...), level: sensor.Node, path: at, meters: parts[at]}
+		t.partial, t.baseMW = true, int64(float64(capacity.Kind(n).Power.Base)*1000)
+		m.things[at] = t
+	}
+	for _, t := range m.things {
+		for _, name := range t.meters {
+			m.known[name].Counts = true
+		}
+	}
+}
+
+// deliver takes a reading from the poller.
+func (m *instruments) deliver(r sensor.Reading) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k := m.known[r.Meter]; k != nil {
+		k.Energy[r.Channel] += r.Energy
+		k.newest[r.Channel] = r
+	}
+	t := m.things[r.Covers.Path]
+	if t == nil {
+		return
+	}
+	t.add(&r)
+	w, ok := t.take(m.every)
+	if !ok || w.Missing {
+		return
+	}
+	m.conserve.measured(t.path, w)
+	reading := &control.EnergyReading{From: w.From, To: w.To, Energy: w.Energy, Basis: meter.Measured}
+	if w.Estimated {
+		reading.Basis = meter.Estimated
+	}
+	in := control.Input{Kind: control.EnergyMeasured, Reading: reading}
+	switch t.level {
+	case sensor.Site:
+		reading.Site = t.path
+	case sensor.Node:
+		in.Node = fleet.NodeID(t.path)
+	default:
+		return // the core knows nodes and sites; racks and halls are compared
+	}
+	m.tell(in)
+}
+
+// tell hands an input to the loop. It never waits: a poller that stood still
+// would lose more than one reading, which the next span covers by the model.
+func (m *instruments) tell(in control.Input) {
+	select {
+	case m.out <- in:
+	default:
+		m.unsaid++
+	}
+}
+
+// run reads the meters until the context ends.
+func (m *instruments) run(ctx context.Context, c *Centre) {
+	var all sync.WaitGroup
+	all.Go(func() { m.poller.Run(ctx) })
+	all.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case in := <-m.out:
+				if _, err := c.send(ctx, ask{input: in}); err != nil && ctx.Err() == nil {
+					c.o.Logger.Warn("the core refuses a reading", "error", err)
+				}
+			}
+			m.mu.Lock()
+			if m.unsaid > 0 && time.Since(m.said) > aside {
+				c.o.Logger.Warn("readings were left out: the loop is too busy; the model stands in", "count", m.unsaid)
+				m.unsaid, m.said = 0, time.Now()
+			}
+			m.mu.Unlock()
+		}
+	})
+	all.Wait()
+}
+
+// Meters returns the declared meters, by name.
+func (c *Centre) Meters() []MeterState {
+	m := c.instruments
+	if m == nil {
+		return nil
+	}
+	polled := map[string]sensor.Status{}
+	for _, s := range m.poller.Status() {
+		polled[s.Meter] = s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []MeterState
+	for _, k := range m.known {
+		s := *k
+		if p, ok := polled[s.Meter]; ok {
+			s.Status = p
+		}
+		s.Energy = map[string]unit.Millijoules{}
+		for _, ch := range slices.Sorted(maps.Keys(k.Energy)) {
+			r := k.newest[ch]
+			s.Energy[ch] = k.Energy[ch]
+			s.Power += r.Power()
+			if s.Quality == "" {
+				s.Quality = r.Quality
+			}
+			s.Quality = worse(s.Quality, r.Quality)
+		}
+		s.newest = nil
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b MeterState) int { return strings.Compare(a.Meter, b.Meter) })
+	return out
+}
+
+// Condition says in a word how a meter is.
+func (m *MeterState) Condition() string {
+	switch {
+	case m.Lost && m.Reads == 0:
+		return "broken"
+	case m.Lost:
+		return "lost"
+	case m.Error != "":
+		return "partial"
+	}
+	return "reading"
+}
