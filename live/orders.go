@@ -104,21 +104,30 @@ func (c *Centre) startWorkers(ctx context.Context) func() {
 			}
 		}
 	})
-	wg.Go(func() {
-		for {
-			select {
-			case k := <-c.acks:
-				if err := c.o.Engine.Ack(ctx, k); err != nil && ctx.Err() == nil && fault.KindOf(err) != fault.NotFound {
-					c.o.Logger.Warn("acknowledge", "task", k, "error", err)
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
+	for range ackWorkers {
+		wg.Go(func() { c.acknowledgeAll(ctx) })
+	}
 	return func() {
 		cancel()
 		wg.Wait()
+	}
+}
+
+// ackWorkers is how many acknowledgements are under way at once: each waits for
+// the engine's disk.
+const ackWorkers = 4
+
+// acknowledgeAll tells the engine of ends that are safe, until the context ends.
+func (c *Centre) acknowledgeAll(ctx context.Context) {
+	for {
+		select {
+		case k := <-c.acks:
+			if err := c.o.Engine.Ack(ctx, k); err != nil && ctx.Err() == nil && fault.KindOf(err) != fault.NotFound {
+				c.o.Logger.Warn("acknowledge", "task", k, "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -212,26 +212,36 @@ func (e *Engine) Ack(_ context.Context, k engine.Key) error {
 	if err != nil {
 		return err
 	}
+	to := e.dirIn(dirDone, k)
+	if moved, err := e.ackTask(t, to); err != nil || !moved {
+		return err
+	}
+	// Nobody waits for the disk with the lock held: starts and reports go on.
+	if err := syncDir(filepath.Dir(string(to))); err != nil {
+		return disk(err, string(to))
+	}
+	return nil
+}
+
+// ackTask moves an ended task aside; false when that was done before.
+func (e *Engine) ackTask(t *task, to taskDir) (moved bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch t.state {
 	case engine.Acked:
-		return nil
+		return false, nil
 	case engine.Ended:
 	default:
-		return fault.New(fault.Conflict, "acknowledge "+k.String(), "the task has not ended", "")
+		return false, fault.New(fault.Conflict, "acknowledge "+t.key.String(), "the task has not ended", "")
 	}
-	from, to := e.dirIn(dirTasks, k), e.dirIn(dirDone, k)
+	from := e.dirIn(dirTasks, t.key)
 	if err := os.Rename(string(from), string(to)); err != nil {
-		return disk(err, string(from))
+		return false, disk(err, string(from))
 	}
 	t.state, t.outcome = engine.Acked, outcome{}
 	if t.control != nil {
 		t.control.Close()
 		t.control = nil
-	}
-	if err := syncDir(filepath.Join(e.opts.Dir, dirDone)); err != nil {
-		return disk(err, string(to))
 	}
 	if !e.closed {
 		e.wg.Go(func() {
@@ -240,7 +250,7 @@ func (e *Engine) Ack(_ context.Context, k engine.Key) error {
 			}
 		})
 	}
-	return nil
+	return true, nil
 }
 
 // Forget removes all that is kept of an acknowledged key.
