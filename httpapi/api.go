@@ -83,6 +83,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.mux.HandleFunc("POST /v1/backup", s.takeBackup)
 	s.describeStreams()
 	s.describeBackup()
+	s.completeDocument()
 	s.metrics = newMetrics()
 	s.mux.HandleFunc("GET /metrics", s.serveMetrics)
 	return s
