@@ -10,16 +10,21 @@ import (
 
 // cycle is snapshot, decide, verify, record.
 func (s *State) cycle() {
-	snap := sched.Snapshot{
-		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants, Quotas: s.quotas,
-		Rules: s.cfg.Rules, Held: s.held, Moved: s.moves,
-	}
+	snap := s.snapshot()
 	plan := s.decider.Decide(&snap, s.now)
 	if err := s.verifier.Verify(&snap, plan, s.now); err != nil {
 		panic("control: a plan failed verification: " + err.Error())
 	}
 	s.out.Plan = plan
 	s.commit(plan)
+}
+
+// snapshot is the state as the scheduler sees it.
+func (s *State) snapshot() sched.Snapshot {
+	return sched.Snapshot{
+		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants, Quotas: s.quotas,
+		Rules: s.cfg.Rules, Held: s.held, Moved: s.moves,
+	}
 }
 
 // commit records what a verified plan proposes and orders it.

@@ -16,8 +16,7 @@ func (s *State) Fork() *State {
 	return s.copy()
 }
 
-// copy copies what changes and shares what does not. It only reads the state,
-// so that copies may be made side by side.
+// copy copies what changes and shares what does not.
 func (s *State) copy() *State {
 	f := &State{
 		cfg: s.cfg, now: s.now, cap: s.cap.Clone(), waiting: s.waiting.Clone(), tenants: slices.Clone(s.tenants), quotas: s.quotas.Clone(),

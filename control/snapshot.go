@@ -31,9 +31,13 @@ func (s *State) Freeze() *Frozen {
 	return &Frozen{f}
 }
 
-// Fork returns a state that goes on from the frozen one, alone. Forks may be
-// taken side by side.
+// Fork returns a state that goes on from the frozen one, alone. Forks of one
+// frozen state are taken one after the other; who forks beside others has a
+// frozen state of its own, from Split.
 func (f *Frozen) Fork() *State { return f.s.copy() }
+
+// Split returns another frozen state like this one.
+func (f *Frozen) Split() *Frozen { return &Frozen{f.s.copy()} }
 
 // State returns the frozen state, to be looked at and never stepped.
 func (f *Frozen) State() *State { return f.s }

@@ -55,6 +55,20 @@ func (s *State) Why(id job.ID) (sched.Reason, bool) {
 	return s.whyOf(j), true
 }
 
+// Ahead returns what stands in the line before a job; nothing when it is not in
+// the line.
+func (s *State) Ahead(id job.ID) sched.Ahead {
+	j := s.jobOf(id)
+	if j == nil || !j.queued {
+		return sched.Ahead{}
+	}
+	snap := s.snapshot()
+	return sched.AheadOf(&snap, j.handle)
+}
+
+// Room returns what lies free for the tasks of a group of a job.
+func (s *State) Room(q *job.Request) sched.Room { return s.cap.RoomFor(q) }
+
 func (s *State) whyOf(j *jobState) sched.Reason {
 	switch {
 	case j.queued:
@@ -82,6 +96,16 @@ var phases = [...]string{"pending", "running", "completed", "failed", "cancelled
 
 // String names the phase as users see it.
 func (p Phase) String() string { return phases[p] }
+
+// Causes that the rooms above put in words of their own.
+const (
+	CauseNoDevices   = sched.NoDevices
+	CauseNoCPU       = sched.NoCPU
+	CauseReserved    = sched.Reserved
+	CauseGangPartial = sched.GangPartial
+	CauseBehindHead  = sched.BehindHead
+	CauseDependency  = sched.Dependency
+)
 
 // Job is a job as it stands. It shares the spec with the state, which is never
 // changed.
@@ -114,6 +138,8 @@ type Task struct {
 type (
 	Reason = sched.Reason
 	Cause  = sched.Cause
+	Ahead  = sched.Ahead
+	Room   = sched.Room
 )
 
 // Jobs returns the number of jobs ever accepted; their IDs count from 1.

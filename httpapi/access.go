@@ -113,6 +113,7 @@ var access = map[string]rule{
 	"POST /v1/jobs":              {workers, JobsWrite},
 	"GET /v1/jobs":               {readers, JobsRead},
 	"GET /v1/jobs/{id}":          {readers, JobsRead},
+	"GET /v1/jobs/{id}/why":      {readers, JobsRead},
 	"DELETE /v1/jobs/{id}":       {workers, JobsWrite},
 	"GET /v1/jobs/{id}/logs":     {readers, JobsRead},
 	"GET /v1/events":             {readers, JobsRead},

@@ -31,6 +31,7 @@ var mayUse = map[string]string{
 	"submit-job":    "o-tu-",
 	"list-jobs":     "oatu-",
 	"get-job":       "oatu-",
+	"why-job":       "oatu-",
 	"cancel-job":    "o-tu-",
 	"read-logs":     "oatu-",
 	"stream-events": "oatu-",

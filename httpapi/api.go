@@ -70,6 +70,7 @@ func New(c *live.Centre, o Options) *Server {
 	cfg.Security = []map[string][]string{{"bearer": {}}}
 	s.api = humago.New(s.mux, cfg)
 	s.routeJobs()
+	s.routeWhy()
 	s.routeNodes()
 	s.routeTokens()
 	s.routeAudit()

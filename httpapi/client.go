@@ -185,6 +185,12 @@ func (c *Client) Logs(ctx context.Context, q LogRequest, w io.Writer) error {
 	return err
 }
 
+// Why asks why a job waits, when it may start and what would help.
+func (c *Client) Why(ctx context.Context, id string) (*Why, error) {
+	out := &Why{}
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs/" + url.PathEscape(id) + "/why"}, out)
+}
+
 // Nodes lists the nodes.
 func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	out := &nodesOutput{}

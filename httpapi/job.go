@@ -110,6 +110,12 @@ type Submitted struct {
 	Starts bool     `json:"starts_now,omitempty" doc:"Of a dry run: it would start now"`
 	Nodes  []string `json:"nodes,omitempty" doc:"Of a dry run: where"`
 	Reason *Reason  `json:"reason,omitempty" doc:"Of a dry run: why it would wait"`
+	// What follows is of a dry run of a job that would wait.
+	Asked        string        `json:"asked,omitempty" format:"date-time" doc:"Of a dry run: when this was worked out"`
+	Says         string        `json:"says,omitempty" doc:"Of a dry run: why it would wait, in a sentence"`
+	Ahead        *Ahead        `json:"ahead,omitempty" doc:"Of a dry run: what stands before it in the line"`
+	Start        *Start        `json:"start,omitempty" doc:"Of a dry run: when it would start"`
+	Alternatives []Alternative `json:"alternatives,omitempty" doc:"Of a dry run: changes with which it would start now"`
 }
 
 type idInput struct {
@@ -200,6 +206,11 @@ func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, err
 		if err != nil {
 			return nil, problem(err)
 		}
+		out.Asked, out.Says, out.Ahead = instant(r.Now), plainReason(&r.Reason, spec, &r.Room, out.Reason.Ahead), aheadOf(&r.Ahead)
+		if r.Expected {
+			out.Start = startOf(&r.Start, r.Now)
+		}
+		out.Alternatives = alternativesOf(r.Alternatives)
 	}
 	return &submitOutput{Status: http.StatusOK, Body: out}, nil
 }

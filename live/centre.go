@@ -7,6 +7,7 @@ package live
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"tianfu/control"
@@ -55,6 +56,7 @@ type Centre struct {
 	state     *control.State
 	last      uint64 // the last record in the store; the loop's
 	snapshots snapshots
+	estimates estimates
 	asks      chan ask
 	orders    orderQueue
 	acks      chan engine.Key
@@ -64,7 +66,8 @@ type Centre struct {
 	ended     <-chan struct{} // of the context that Run was given
 	failed    error           // why the loop ended; read after done is closed
 
-	instruments *instruments // nil without meters
+	instruments *instruments   // nil without meters
+	background  sync.WaitGroup // work beside the loop that nobody waits for
 }
 
 // ask is something for the loop: an input with who waits for it, or a look at
@@ -124,6 +127,8 @@ func (c *Centre) Run(ctx context.Context) error {
 	stopMetering := c.startMetering(ctx)
 	defer stopMetering()
 	defer c.snapshots.writing.Wait()
+	defer c.background.Wait()
+	defer c.estimates.close()
 	c.failed = c.loop(ctx)
 	return c.failed
 }

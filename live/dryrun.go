@@ -2,36 +2,44 @@ package live
 
 import (
 	"context"
+	"time"
 
 	"tianfu/control"
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"
-	"tianfu/sched"
+	"tianfu/sim"
+	"tianfu/unit"
 )
 
 // DryRunResult says what a submission would do now.
 type DryRunResult struct {
 	Starts bool
 	Nodes  []fleet.NodeID // by task, when it starts
-	Reason sched.Reason   // when it waits
+	Now    unit.Instant
+	// What follows is about a job that would wait.
+	Reason       control.Reason
+	Ahead        control.Ahead
+	Room         control.Room
+	Expected     bool // there is an estimate of the start
+	Start        sim.StartEstimate
+	Alternatives []sim.Alternative
 }
+
+// dryRunTime bounds the runs forward of one dry run.
+const dryRunTime = 3 * time.Second
 
 // DryRun asks the core what a job would do if it were submitted now. The answer
-// comes from the very cycle that would place it, on a fork of the state.
+// comes from the very cycle that would place it, on a fork of the state, and the
+// start from runs forward with the job in the line.
 func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error) {
-	var out *DryRunResult
-	var failed error
-	err := c.View(ctx, func(st *control.State) { out, failed = dryRun(st, s, c) })
-	if err == nil {
-		err = failed
+	f, _, err := c.freeze(ctx, 0)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
-}
-
-func dryRun(st *control.State, s *job.Spec, c *Centre) (*DryRunResult, error) {
-	fork := st.Fork()
-	o := fork.Step(max(c.o.Now(), fork.Now()), []control.Input{{Kind: control.Submit, Spec: s}})
+	fork := f.Fork()
+	now := max(c.o.Now(), fork.Now())
+	o := fork.Step(now, []control.Input{{Kind: control.Submit, Spec: s}})
 	if len(o.Refusals) > 0 {
 		return nil, o.Refusals[0].Err
 	}
@@ -40,7 +48,7 @@ func dryRun(st *control.State, s *job.Spec, c *Centre) (*DryRunResult, error) {
 	}
 	id := o.Accepted[0].Job
 	j, _ := fork.Job(id)
-	out := &DryRunResult{Starts: true}
+	out := &DryRunResult{Starts: true, Now: now}
 	for i := range j.Tasks {
 		if !j.Tasks[i].Running {
 			out.Starts = false
@@ -48,8 +56,16 @@ func dryRun(st *control.State, s *job.Spec, c *Centre) (*DryRunResult, error) {
 		}
 		out.Nodes = append(out.Nodes, j.Tasks[i].Node)
 	}
-	if !out.Starts {
-		out.Reason, _ = fork.Why(id)
+	if out.Starts {
+		return out, nil
+	}
+	out.Reason, _ = fork.Why(id)
+	out.Ahead, out.Room = fork.Ahead(id), fork.Room(&s.Groups[0].Request)
+	if out.Reason.Dominant != control.CauseDependency {
+		out.Alternatives = sim.Alternatives(f, now, 0, s)
+	}
+	if by := c.drawn(fork.Freeze(), uint64(id), id, dryRunTime); by != nil {
+		out.Start, out.Expected = by.Start(id)
 	}
 	return out, nil
 }

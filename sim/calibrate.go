@@ -25,8 +25,9 @@ type Calibrator struct {
 	times  *RunTimes
 	rng    *rand.Rand
 	made   []prediction
-	Steps  int // made by all runs forward
+	Steps  int // bound of one run forward; 0 = the estimator's own
 	Moment int // at which jobs waited
+	steps  int
 }
 
 type prediction struct {
@@ -67,10 +68,13 @@ func (c *Calibrator) Sample(at unit.Instant, s *control.State) {
 	}
 	c.Moment++
 	e := NewEstimator(s.Freeze(), at, c.times, c.Seed+uint64(at), 0)
+	if c.Steps > 0 {
+		e.MaxSteps = c.Steps
+	}
 	for range c.Draws {
 		e.Draw()
 	}
-	c.Steps += e.Steps
+	c.steps += e.Steps
 	c.rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	for _, id := range ids[:min(len(ids), c.Jobs)] {
 		if est, ok := e.Start(id); ok {
@@ -81,7 +85,7 @@ func (c *Calibrator) Sample(at unit.Instant, s *control.State) {
 
 // Result compares, after the replay.
 func (c *Calibrator) Result() Calibration {
-	out := Calibration{Moments: c.Moment, Estimates: len(c.made), Steps: c.Steps}
+	out := Calibration{Moments: c.Moment, Estimates: len(c.made), Steps: c.steps}
 	var widths, errors, waits []time.Duration
 	for i := range c.made {
 		p := &c.made[i]

@@ -37,8 +37,11 @@ type Estimator struct {
 	starts  [][]unit.Instant // by row: the start in every draw; Never = not within it
 	Draws   int
 	Steps   int // made in all draws
-	seed    uint64
-	until   job.ID // a draw may end when this one has started; 0 = when all have
+	// MaxSteps bounds one draw: what has not started by then counts as later
+	// than anything.
+	MaxSteps int
+	seed     uint64
+	until    job.ID // a draw may end when this one has started; 0 = when all have
 }
 
 // StartEstimate is when a job is expected to start: with a chance of one half by the
@@ -53,7 +56,7 @@ type StartEstimate struct {
 // NewEstimator prepares estimates for what waits in a frozen state. until, if
 // any, is the only job that matters.
 func NewEstimator(f *control.Frozen, now unit.Instant, times *RunTimes, seed uint64, until job.ID) *Estimator {
-	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now), row: map[job.ID]int32{}, seed: seed, until: until}
+	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now), row: map[job.ID]int32{}, seed: seed, until: until, MaxSteps: maxForwardSteps}
 	for i, id := range f.State().Unstarted() {
 		e.row[id] = int32(i)
 	}
@@ -85,7 +88,7 @@ func (e *Estimator) Draw() {
 	}
 	horizon := e.now.Add(EstimateHorizon)
 	f.Step([]control.Input{{Kind: control.Tick}})
-	for left > 0 && f.Steps < maxForwardSteps && f.Next(horizon) {
+	for left > 0 && f.Steps < e.MaxSteps && f.Next(horizon) {
 	}
 	e.Steps += f.Steps
 	for k, at := range seen {

@@ -53,6 +53,12 @@ func NewForward(s *control.State, now unit.Instant, run RunTime) *Forward {
 	return f
 }
 
+// NewTry begins a run that makes steps at one instant only: what runs is not
+// looked at.
+func NewTry(s *control.State, now unit.Instant) *Forward {
+	return &Forward{State: s, Run: forever, now: max(now, s.Now())}
+}
+
 // Now returns how far the run has come.
 func (f *Forward) Now() unit.Instant { return f.now }
 

@@ -34,6 +34,7 @@ type calibrationRun struct {
 	Error     float64 `json:"median_absolute_error_s"`
 	Wait      float64 `json:"median_wait_s"`
 	RunMillis float64 `json:"mean_run_forward_ms"`
+	RunSteps  int     `json:"mean_run_forward_steps"`
 	Seconds   float64 `json:"seconds"`
 }
 
@@ -56,12 +57,12 @@ func (p *program) calibrateStart(ctx context.Context, f *replayFlags) error {
 		}
 		doc.Runs = append(doc.Runs, *run)
 	}
-	t := &table{header: []string{"POLICY", "LOAD", "SEED", "MOMENTS", "ESTIMATES", "INSIDE", "BEFORE", "AFTER", "WIDTH", "ERROR", "WAIT", "RUN FORWARD", "SECONDS"},
+	t := &table{header: []string{"POLICY", "LOAD", "SEED", "MOMENTS", "ESTIMATES", "INSIDE", "BEFORE", "AFTER", "WIDTH", "ERROR", "WAIT", "RUN FORWARD", "STEPS", "OPEN", "SECONDS"},
 		foot: "INSIDE: true starts within the stated 80 % interval. WIDTH, ERROR (of the middle) and WAIT (that was left) are medians."}
 	for i := range doc.Runs {
 		r := &doc.Runs[i]
 		t.add(r.Policy, fmt.Sprint(r.Load), strconv.FormatUint(r.Seed, 10), strconv.Itoa(r.Moments), strconv.Itoa(r.Estimates), fmt.Sprintf("%.1f%%", r.Inside),
-			fmt.Sprintf("%.1f%%", r.Before), fmt.Sprintf("%.1f%%", r.After), short(r.Width), short(r.Error), short(r.Wait), fmt.Sprintf("%.0fms", r.RunMillis), fmt.Sprintf("%.1f", r.Seconds))
+			fmt.Sprintf("%.1f%%", r.Before), fmt.Sprintf("%.1f%%", r.After), short(r.Width), short(r.Error), short(r.Wait), fmt.Sprintf("%.0fms", r.RunMillis), strconv.Itoa(r.RunSteps), strconv.Itoa(r.Open), fmt.Sprintf("%.1f", r.Seconds))
 	}
 	return p.print(doc, t)
 }
@@ -89,7 +90,7 @@ func (p *program) calibrationOf(ctx context.Context, f *replayFlags, policy stri
 	}
 	var spent time.Duration
 	// The first fifth is left to learning.
-	c := &sim.Calibrator{Draws: f.draws, Jobs: 200, From: begin.Add(span / 5), Until: last, Seed: f.seed}
+	c := &sim.Calibrator{Draws: f.draws, Jobs: 200, From: begin.Add(span / 5), Until: last, Seed: f.seed, Steps: f.steps}
 	params.Sample = func(at unit.Instant, s *control.State) {
 		from := time.Now()
 		c.Sample(at, s)
@@ -116,5 +117,5 @@ func (p *program) calibrationOf(ctx context.Context, f *replayFlags, policy stri
 	return &calibrationRun{Policy: policy, TasksFile: w.Name, Load: f.load, Seed: f.seed, Draws: f.draws, Moments: r.Moments, Estimates: r.Estimates,
 		Inside: percent(r.Inside), Before: percent(r.Before), After: percent(r.After), Open: r.Open,
 		Width: r.Width.Seconds(), Error: r.Error.Seconds(), Wait: r.Wait.Seconds(),
-		RunMillis: round(spent.Seconds()*1000/float64(max(r.Moments*f.draws, 1)), 1), Seconds: round(time.Since(from).Seconds(), 1)}, nil
+		RunSteps: r.Steps / max(r.Moments*f.draws, 1), RunMillis: round(spent.Seconds()*1000/float64(max(r.Moments*f.draws, 1)), 1), Seconds: round(time.Since(from).Seconds(), 1)}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -177,13 +176,7 @@ func (p *program) submitJob(ctx context.Context, r *remote, x submission) error 
 	}
 	t := &table{header: []string{"JOB"}}
 	if x.dry {
-		t.header = []string{"STARTS NOW", "NODES", "WHY NOT"}
-		why := ""
-		if s.Reason != nil {
-			why = s.Reason.Text
-		}
-		t.add(strconv.FormatBool(s.Starts), strings.Join(s.Nodes, " "), why)
-		return p.print(s, t)
+		return p.printDryRun(s)
 	}
 	if !x.wait {
 		t.add(s.ID)
@@ -413,42 +406,4 @@ func (p *program) jobWatch(r *remote) *cobra.Command {
 			})
 		},
 	}
-}
-
-func (p *program) why() *cobra.Command {
-	r := &remote{}
-	c := &cobra.Command{
-		Use: "why JOB", Short: "Say why a job waits", Args: cobra.ExactArgs(1), Example: "  tianfu why j-42",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
-			j, err := client.Job(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			t := &table{header: []string{"JOB", "PHASE", "CAUSE", "NODES", "EXCLUDED", "AHEAD"}}
-			if j.Reason == nil {
-				t.add(j.ID, j.Phase, "it does not wait", "", "", "")
-				return p.print(j, t)
-			}
-			t.add(j.ID, j.Phase, j.Reason.Cause, strconv.Itoa(int(j.Reason.Considered)), excluded(j.Reason.Excluded), j.Reason.Ahead)
-			return p.print(j, t)
-		},
-	}
-	r.register(c)
-	return c
-}
-
-func excluded(by map[string]int) string {
-	var parts []string
-	for cause, n := range by {
-		parts = append(parts, fmt.Sprintf("%d %s", n, cause))
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, ", ")
 }

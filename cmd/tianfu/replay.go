@@ -45,6 +45,7 @@ type replayFlags struct {
 	calibrate bool
 	every     time.Duration
 	draws     int
+	steps     int
 
 	html    string
 	parquet string
@@ -100,6 +101,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.BoolVar(&f.calibrate, "calibrate-start", false, "estimate the start of waiting jobs on the way and say how often it came within the stated interval (time)")
 	fl.DurationVar(&f.every, "calibrate-every", 0, "virtual time between two moments of estimates (default: 48 of them)")
 	fl.IntVar(&f.draws, "calibrate-draws", sim.FullDraws, "runs forward of each estimate")
+	fl.IntVar(&f.steps, "calibrate-steps", 0, "steps that one run forward makes at most (0 = 400,000)")
 	f.site.register(c)
 	fl.StringVar(&f.html, "html", "", "write a report to this file")
 	fl.StringVar(&f.parquet, "parquet", "", "write per-task and per-interval results into this directory (time)")

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"tianfu/httpapi"
+)
+
+// TestWhy asks a real centre why jobs wait, when they start, and what a dry run
+// says of one that would; then where a job runs and how one ended.
+func TestWhy(t *testing.T) {
+	s := startServer(t)
+	c, ctx := s.client(), context.Background()
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := nodes[0].CPU
+	submit := func(tenant, cpu, script, expected string) string {
+		b := shell(script)
+		b.Tenant, b.Groups[0].CPU, b.ExpectedRun = tenant, cpu, expected
+		made, err := c.Submit(ctx, b, "", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.ID
+	}
+	done := submit("alpha", "100m", "exit 7", "")
+	waitEnd(t, c, done)
+	running := submit("alpha", all, "sleep 60", "10m")
+	first := submit("alpha", all, "true", "1m")
+	second := submit("beta", all, "true", "1m")
+	var w *httpapi.Why
+	for range 40 { // the estimate may take a moment on a busy machine
+		if w, err = c.Why(ctx, first); err != nil {
+			t.Fatal(err)
+		}
+		if w.StartState == "ready" {
+			break
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	// The other tenant holds nothing, so its job comes first.
+	if !w.Waits || w.Reason == nil || w.Reason.Cause != "not enough CPU" || w.Ahead == nil || w.Ahead.Jobs != 1 {
+		t.Errorf("the job is told %+v, reason %+v, ahead %+v", w.Says, w.Reason, w.Ahead)
+	}
+	if w.Start == nil || w.Start.Draws < 9 || !(w.Start.Early <= w.Start.Middle && w.Start.Middle <= w.Start.Late) || w.Start.Early <= w.Asked {
+		t.Errorf("its start is %+v, asked at %s", w.Start, w.Asked)
+	}
+	for job, says := range map[string]string{running: "it runs on ", done: "exit code 7"} {
+		if w, err := c.Why(ctx, job); err != nil || w.Waits || !strings.Contains(w.Says, says) {
+			t.Errorf("of %s: %+v, %v; it should say %q", job, w, err, says)
+		}
+	}
+	b := shell("true")
+	b.Groups[0].CPU = all
+	dry, err := c.Submit(ctx, b, "", true)
+	if err != nil || dry.Starts || dry.ID != "" || dry.Ahead == nil || dry.Ahead.Jobs != 1 || dry.Start == nil {
+		t.Errorf("a dry run says %+v, %v", dry, err)
+	}
+	// A tenant learns nothing of whose jobs stand before its own.
+	beta := &httpapi.Client{Base: c.Base, Token: s.tenantToken("beta")}
+	s.kill()
+	s.start()
+	w, err = beta.Why(ctx, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := whyHead(w) + w.Reason.Text + w.Reason.Ahead; strings.Contains(text, first) || strings.Contains(text, running) {
+		t.Errorf("a tenant is told of a job that is not its own: %s", text)
+	}
+	if _, err := beta.Why(ctx, first); err == nil {
+		t.Error("a tenant may ask why another's job waits")
+	}
+}

@@ -1,0 +1,249 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tianfu/control"
+	"tianfu/job"
+	"tianfu/live"
+	"tianfu/sim"
+	"tianfu/unit"
+)
+
+// Why says why a job waits, when it may start and what would help; of a job
+// that runs or has ended, where and how.
+type Why struct {
+	Job          Job           `json:"job"`
+	Asked        string        `json:"asked" format:"date-time" doc:"When this was worked out"`
+	Asks         string        `json:"asks" doc:"What the job asks for, in words"`
+	Says         string        `json:"says" doc:"The answer in a sentence"`
+	Waits        bool          `json:"waits"`
+	Reason       *Reason       `json:"reason,omitempty" doc:"Of a cycle made for this answer"`
+	Ahead        *Ahead        `json:"ahead,omitempty" doc:"What stands before it in the line"`
+	Free         *Free         `json:"free,omitempty" doc:"What lies free on nodes that could take one of its tasks"`
+	Start        *Start        `json:"start,omitempty" doc:"When it is expected to start"`
+	StartState   string        `json:"start_state,omitempty" enum:"ready,computing" doc:"computing: the estimate is being worked out; ask again"`
+	Alternatives []Alternative `json:"alternatives,omitempty" doc:"Changes with which it would start now, the cheapest first; each was tried"`
+}
+
+// Ahead is what stands before a job in the line, of whoever's.
+type Ahead struct {
+	Jobs         int     `json:"jobs"`
+	Tasks        int     `json:"tasks"`
+	Accelerators float64 `json:"accelerators"`
+	CPU          float64 `json:"cpu"`
+}
+
+// Free is what lies free, wherever it is.
+type Free struct {
+	Nodes        int     `json:"nodes" doc:"Open nodes of an accepted model"`
+	Accelerators float64 `json:"accelerators"`
+	OverNodes    int     `json:"over_nodes" doc:"Nodes that have any of it"`
+	BestNode     float64 `json:"best_node" doc:"Free on the node that has most"`
+	CPU          float64 `json:"cpu"`
+}
+
+// Start is when a job is expected to start. Without an instant it is later than
+// anything that was looked at.
+type Start struct {
+	Early   string `json:"early,omitempty" format:"date-time" doc:"80 % of starts lie between early and late"`
+	Middle  string `json:"middle,omitempty" format:"date-time" doc:"As likely before as after"`
+	Late    string `json:"late,omitempty" format:"date-time"`
+	AsOf    string `json:"as_of" format:"date-time" doc:"The state that it was worked out from"`
+	Draws   int    `json:"draws" doc:"Runs forward of the centre"`
+	Learned int    `json:"learned_from" doc:"Ended attempts that run times were learned from"`
+	Method  string `json:"method"`
+}
+
+// Alternative is a change of a job with which it would start now.
+type Alternative struct {
+	Field    string `json:"field" doc:"Of the job file"`
+	Value    string `json:"value"`
+	Text     string `json:"text"`
+	Tasks    int    `json:"tasks" doc:"Tasks that would start"`
+	Preempts int    `json:"preempts,omitempty" doc:"Tasks of others that would have to leave for it"`
+}
+
+type whyOutput struct {
+	Body Why
+}
+
+func (s *Server) routeWhy() {
+	huma.Register(s.api, huma.Operation{OperationID: "why-job", Method: http.MethodGet, Path: "/v1/jobs/{id}/why", Summary: "Say why a job waits, when it may start and what would help",
+		Description: "The reason is that of a cycle made now on a copy of the state; alternatives were tried the same way. The start comes from running the centre forward in virtual time several times; while that is being worked out, start_state is computing.",
+		Errors:      []int{400, 401, 403, 404, 422, 503}}, s.why)
+}
+
+func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
+	id, err := ParseID(in.ID)
+	if err != nil {
+		return nil, problem(err)
+	}
+	shown, err := s.visible(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.centre.Why(ctx, id)
+	if err != nil {
+		return nil, problem(err)
+	}
+	spec := w.Job.Spec
+	out := Why{Job: shown, Asked: instant(w.Now), Asks: asks(spec), Waits: w.Waits}
+	if !w.Waits {
+		out.Says = stands(&shown, w)
+		return &whyOutput{Body: out}, nil
+	}
+	if err := s.centre.View(ctx, func(st *control.State) { out.Reason = reasonOf(st, identity(ctx), &w.Reason) }); err != nil {
+		return nil, problem(err)
+	}
+	out.Job.Reason = out.Reason
+	out.Says = plainReason(&w.Reason, spec, &w.Room, out.Reason.Ahead)
+	out.Ahead, out.Free = aheadOf(&w.Ahead), freeOf(&w.Room)
+	out.StartState = "computing"
+	if w.Starts {
+		out.StartState, out.Start = "ready", startOf(&w.Start, w.StartAsOf)
+	}
+	out.Alternatives = alternativesOf(w.Alternatives)
+	return &whyOutput{Body: out}, nil
+}
+
+func aheadOf(a *control.Ahead) *Ahead {
+	return &Ahead{Jobs: a.Jobs, Tasks: a.Tasks, Accelerators: thousandths(a.Devices), CPU: thousandths(a.CPU)}
+}
+
+func freeOf(r *control.Room) *Free {
+	return &Free{Nodes: r.Nodes, Accelerators: thousandths(r.Devices), OverNodes: r.Over, BestNode: thousandths(r.Most), CPU: thousandths(r.CPU)}
+}
+
+func thousandths(v int64) float64 { return float64(v) / 1000 }
+
+// startMethod says how an estimate was made.
+const startMethod = "the centre run forward in virtual time with run times drawn from what past and present work tells and with submissions like the recent ones; 10th, 50th and 90th percentile"
+
+func startOf(e *sim.StartEstimate, asOf unit.Instant) *Start {
+	return &Start{Early: instant(e.Early), Middle: instant(e.Middle), Late: instant(e.Late), AsOf: instant(asOf), Draws: e.Draws, Learned: e.Learned, Method: startMethod}
+}
+
+func alternativesOf(list []sim.Alternative) (out []Alternative) {
+	for i := range list {
+		a := &list[i]
+		out = append(out, Alternative{Field: a.Field, Value: a.Value, Text: a.Text, Tasks: a.Starts, Preempts: a.Preempts})
+	}
+	return out
+}
+
+// asks says in words what a job asks for.
+func asks(s *job.Spec) string {
+	var parts []string
+	for g := range s.Groups {
+		q := &s.Groups[g].Request
+		var one []string
+		if q.Accelerators > 0 {
+			what := "accelerators of any model"
+			if len(q.Models) > 0 {
+				names := make([]string, len(q.Models))
+				for i, m := range q.Models {
+					names[i] = string(m)
+				}
+				what = strings.Join(names, " or ")
+			}
+			part := fmt.Sprintf("%d x %s", q.Accelerators, what)
+			switch {
+			case q.Partition != "":
+				part = q.Partition + " of one of " + what
+			case q.Share < unit.Whole:
+				part = q.Share.String() + " of one of " + what
+			}
+			one = append(one, part)
+		}
+		one = append(one, q.CPU.String()+" CPU", q.Memory.String())
+		text := strings.Join(one, ", ")
+		if n := s.Groups[g].Count; n > 1 {
+			text = fmt.Sprintf("%d tasks of %s", n, text)
+		}
+		parts = append(parts, text)
+	}
+	out := strings.Join(parts, "; and ")
+	if s.Gang && s.Tasks() > 1 {
+		out += ", together"
+		if s.Topology.Mode == job.Must {
+			out += " in one " + s.Topology.Level.String()
+		}
+	}
+	return out
+}
+
+// plainReason says in a sentence what stands in the way. ahead is the job that
+// blocks, where the caller may know it.
+func plainReason(r *control.Reason, s *job.Spec, free *control.Room, ahead string) string {
+	who := "a job that stands before it"
+	if ahead != "" {
+		who = ahead
+	}
+	q := &s.Groups[0].Request
+	switch r.Dominant {
+	case control.CauseNoDevices:
+		if q.Accelerators > 1 && q.Share == unit.Whole && free.Devices >= int64(q.Accelerators)*int64(unit.Whole) {
+			return fmt.Sprintf("%s accelerators that it accepts are free, but scattered over %d nodes: the best has %s, a task needs %d on one",
+				number(free.Devices), free.Over, number(free.Most), q.Accelerators)
+		}
+		return fmt.Sprintf("no node has enough of the accelerators that it accepts free: %s are, on %d of %d nodes", number(free.Devices), free.Over, free.Nodes)
+	case control.CauseNoCPU:
+		if q.Accelerators > 0 {
+			return fmt.Sprintf("nodes with enough free accelerators have too little CPU left: the best has %s of the %s that a task needs", number(free.MostCPU), q.CPU)
+		}
+		return fmt.Sprintf("no node has enough CPU free: the best has %s of the %s that a task needs", number(free.MostCPU), q.CPU)
+	case control.CauseReserved:
+		return "what is free is held for " + who + ", which comes first and would otherwise start later"
+	case control.CauseGangPartial:
+		return fmt.Sprintf("some of its %d tasks would fit, but not all of them at once", s.Tasks())
+	case control.CauseBehindHead:
+		return "it is not its turn: " + who + " waits as well"
+	case control.CauseDependency:
+		return "it waits for " + who + " to end"
+	}
+	return r.Dominant.String()
+}
+
+func number(milli int64) string {
+	if milli%1000 == 0 {
+		return fmt.Sprint(milli / 1000)
+	}
+	return fmt.Sprint(math.Round(float64(milli)/10) / 100)
+}
+
+// stands says where a job runs, or how it ended.
+func stands(j *Job, w *live.Why) string {
+	switch w.Job.Phase {
+	case control.Running, control.Pending:
+		var nodes []string
+		for i := range j.Tasks {
+			if t := &j.Tasks[i]; t.Node != "" && (len(nodes) == 0 || nodes[len(nodes)-1] != t.Node) {
+				nodes = append(nodes, t.Node)
+			}
+		}
+		where := strings.Join(nodes, ", ")
+		if len(nodes) > 4 {
+			where = fmt.Sprintf("%s and %d more nodes", strings.Join(nodes[:4], ", "), len(nodes)-4)
+		}
+		return "it runs on " + where + "; " + w.Placed
+	case control.Completed:
+		return "it has completed"
+	case control.Cancelled:
+		return "it was cancelled"
+	case control.Expired:
+		return "its latest start passed before it could be placed"
+	}
+	for i := range j.Tasks {
+		if e := j.Tasks[i].Exit; e != nil && e.Code != 0 {
+			return fmt.Sprintf("it failed: task %d ended with %s, exit code %d", j.Tasks[i].Index, e.Detail, e.Code)
+		}
+	}
+	return "it failed"
+}

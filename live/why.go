@@ -1,0 +1,81 @@
+package live
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"tianfu/control"
+	"tianfu/fault"
+	"tianfu/job"
+	"tianfu/sim"
+	"tianfu/unit"
+)
+
+// Why says why a job waits and what would help.
+type Why struct {
+	Job          control.Job
+	Now          unit.Instant
+	Waits        bool           // it has a task to start; what follows is about that
+	Reason       control.Reason // of a cycle made now
+	Ahead        control.Ahead
+	Room         control.Room
+	Starts       bool // the estimate is there
+	Start        sim.StartEstimate
+	StartAsOf    unit.Instant
+	Alternatives []sim.Alternative
+	Placed       string // of a job that runs: what the policy that placed it minds
+}
+
+// Why explains a job: the reason comes from a cycle on a fork of the state, the
+// alternatives were tried on forks, and the start is read off runs forward. Only
+// the copy of the state is made by the loop.
+func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
+	f, at, err := c.freeze(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	j, ok := f.State().Job(id)
+	if !ok {
+		return nil, fault.New(fault.NotFound, id.String(), "no such job", "")
+	}
+	now := max(c.o.Now(), f.Now())
+	w := &Why{Job: j, Now: now, Placed: placed(f.State().Config().Policy)}
+	var found bool
+	if w.Reason, found = f.State().Why(id); !found {
+		return w, nil
+	}
+	w.Waits = true
+	fork := f.Fork()
+	x := sim.NewTry(fork, now)
+	x.Step([]control.Input{{Kind: control.Tick}})
+	if r, still := fork.Why(id); still {
+		w.Reason = r
+	}
+	w.Ahead, w.Room = fork.Ahead(id), fork.Room(&j.Spec.Groups[0].Request)
+	if j.Phase == control.Pending && w.Reason.Dominant != control.CauseDependency {
+		began := time.Now()
+		w.Alternatives = sim.Alternatives(f, now, id, j.Spec)
+		c.o.Logger.Debug("alternatives were tried", "job", id, "took", time.Since(began))
+	}
+	w.Start, w.StartAsOf, w.Starts = c.start(ctx, f, at, id)
+	return w, nil
+}
+
+// placed says what a placement policy minds, for people.
+func placed(policy string) string {
+	name, _, _ := strings.Cut(policy, ":")
+	minds := map[string]string{
+		"tianfu":         "of the nodes with room, this strands the fewest accelerators, spares scarce models and adds the least power",
+		"tianfu-migrate": "of the nodes with room, this strands the fewest accelerators, spares scarce models and adds the least power",
+		"fgd":            "of the nodes with room, this fragments the accelerators least",
+		"pwr":            "of the nodes with room, this adds the least power",
+		"pwr+fgd":        "of the nodes with room, this is best by added power and fragmentation, weighed",
+		"bestfit":        "of the nodes with room, this had the least left over",
+		"firstfit":       "it is the first node with room",
+	}[name]
+	if minds == "" {
+		return "placed by the policy " + policy
+	}
+	return "placed by the policy " + policy + ": " + minds
+}

@@ -1,0 +1,146 @@
+package sim_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"tianfu/control"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/sim"
+	"tianfu/unit"
+)
+
+// crowd is a small fleet with more work than it holds, all of it there at once.
+func crowd(jobs int) (*fleet.Fleet, *sim.Workload) {
+	f := &fleet.Fleet{Name: "t"}
+	for i := range 4 {
+		f.Nodes = append(f.Nodes, fleet.Node{ID: fleet.NodeID(fmt.Sprintf("n%d", i)), CPU: 32_000, Memory: 1 << 17, Model: "A100", Devices: make([]fleet.Device, 4)})
+	}
+	w := &sim.Workload{Name: "crowd", Timed: true}
+	for i := range jobs {
+		n := 1 + i*7%4
+		w.Jobs = append(w.Jobs, sim.Arrival{Run: time.Duration(1+i*i%53) * time.Minute, Number: int64(i + 1), Spec: &job.Spec{
+			Name: fmt.Sprint("j", i), Tenant: job.Tenant(fmt.Sprint("t", i%3)),
+			Groups: []job.Group{{Name: "main", Count: 1, Request: job.Request{CPU: 1000, Memory: 1, Accelerators: n, Share: unit.Whole}}}}})
+	}
+	return f, w
+}
+
+// TestForwardIsTheCycle holds a run forward to a replay: from the same moment,
+// with run times that are known exactly and nothing more to arrive, every job
+// starts at the same instant.
+func TestForwardIsTheCycle(t *testing.T) {
+	f, w := crowd(60)
+	first := map[job.ID]unit.Instant{}
+	p := sim.TimedParams{Fleet: f, Workload: w, Policy: "tianfu", Rules: sched.Rules{Preempt: true}, Every: 20 * time.Minute}
+	p.Sample = func(now unit.Instant, s *control.State) {
+		if now == 0 || len(first) > 0 {
+			return
+		}
+		waiting := s.Unstarted()
+		run := sim.NewForward(s.Fork(), now, func(id job.ID, _ *job.Spec, _, _ time.Duration) time.Duration { return w.Jobs[id-1].Run })
+		run.Seen = func(r *control.Record) {
+			if r.Kind == control.Allocated && first[r.Job] == 0 {
+				first[r.Job] = r.At
+			}
+		}
+		for run.Next(unit.Never - 1) {
+		}
+		if len(first) != len(waiting) || len(first) < 20 {
+			t.Errorf("%d jobs waited, %d started in the run forward", len(waiting), len(first))
+		}
+	}
+	timed, err := sim.NewTimed(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timed.Run()
+	for id, at := range first {
+		if truth := timed.Results[id-1].First; at != truth {
+			t.Errorf("%s starts at %v; the run forward said %v", id, time.Duration(truth), time.Duration(at))
+		}
+	}
+}
+
+// TestRunTimesCountWhatStillRuns: of ten attempts that were expected to take an
+// hour, five took six minutes and five still run after half an hour. Who looks
+// only at what has ended would say that all work takes six minutes.
+func TestRunTimesCountWhatStillRuns(t *testing.T) {
+	f, w := crowd(0)
+	for i := range 80 {
+		w.Jobs = append(w.Jobs, sim.Arrival{Run: time.Duration(6+i%2*54) * time.Minute, Number: int64(i + 1), Spec: &job.Spec{
+			Name: fmt.Sprint("j", i), Tenant: "t", ExpectedRun: time.Hour,
+			Groups: []job.Group{{Name: "main", Count: 1, Request: job.Request{CPU: 1000, Memory: 1}}}}})
+	}
+	var share float64
+	times := sim.NewRunTimes()
+	p := sim.TimedParams{Fleet: f, Workload: w, Policy: "tianfu", Estimate: 99, Every: 30 * time.Minute,
+		Record: func(r *control.Record) { times.See(r, func(id job.ID) *job.Spec { return w.Jobs[id-1].Spec }) }}
+	p.Sample = func(now unit.Instant, s *control.State) {
+		if now != unit.Instant(30*time.Minute) {
+			return
+		}
+		o := sim.NewOutlook(times, s, now)
+		const n = 1000
+		for i := range n {
+			if d := o.Draw(w.Jobs[0].Spec, time.Hour, 0, float64(i)/n); d > 30*time.Minute {
+				share += 1. / n
+			}
+		}
+	}
+	timed, err := sim.NewTimed(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timed.Run()
+	if math.Abs(share-0.5) > 0.06 {
+		t.Errorf("%.0f %% of draws outlast half an hour; half of the work did", 100*share)
+	}
+}
+
+// TestAlternativesStartNow: eight devices on one node are asked for where four
+// nodes have two left each; what is offered instead starts when it is submitted.
+func TestAlternativesStartNow(t *testing.T) {
+	f, _ := crowd(0)
+	st, err := control.Open(control.Config{Fleet: f, Policy: "tianfu", Rules: sched.Rules{Preempt: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(count, devices int) *job.Spec {
+		return &job.Spec{Name: "x", Tenant: "t", Gang: count > 1, Groups: []job.Group{{Name: "main", Count: count, Request: job.Request{CPU: 8000, Memory: 1, Accelerators: devices, Share: unit.Whole}}}}
+	}
+	for range 4 {
+		st.Step(1, []control.Input{{Kind: control.Submit, Spec: ask(1, 2)}, {Kind: control.Submit, Spec: ask(1, 1)}})
+	}
+	st.Step(2, []control.Input{{Kind: control.Submit, Spec: ask(3, 2), Tag: 1}})
+	id := job.ID(st.Jobs())
+	if p, _, _ := st.Phase(id); p != control.Pending {
+		t.Fatal("the gang should wait")
+	}
+	before := st.Pending()
+	list := sim.Alternatives(st.Freeze(), 2, id, ask(3, 2))
+	if len(list) == 0 {
+		t.Fatal("no alternative was found")
+	}
+	for _, a := range list {
+		fork := st.Fork()
+		fork.Step(2, []control.Input{{Kind: control.Cancel, Job: id}, {Kind: control.Submit, Spec: a.Spec}})
+		j, _ := fork.Job(job.ID(fork.Jobs()))
+		running := 0
+		for i := range j.Tasks {
+			if j.Tasks[i].Running {
+				running++
+			}
+		}
+		if running != a.Starts || running == 0 {
+			t.Errorf("%s: %d tasks start, %d were promised", a.Text, running, a.Starts)
+		}
+	}
+	if st.Pending() != before {
+		t.Error("trying changed the centre")
+	}
+}
