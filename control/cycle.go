@@ -2,6 +2,7 @@ package control
 
 import (
 	"container/heap"
+	"slices"
 
 	"tianfu/job"
 	"tianfu/sched"
@@ -23,7 +24,7 @@ func (s *State) cycle() {
 func (s *State) snapshot() sched.Snapshot {
 	return sched.Snapshot{
 		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants, Quotas: s.quotas,
-		Rules: s.cfg.Rules, Held: s.held, Moved: s.moves,
+		Rules: s.cfg.Rules, Held: s.held, Others: s.others, Moved: s.moves,
 	}
 }
 
@@ -50,11 +51,18 @@ func (s *State) commit(plan *sched.Plan) {
 		id, task := a.Job, a.Task
 		j := s.jobOf(id)
 		t := j.task(task)
-		s.record(Record{Kind: Evicting, Job: id, Task: task, Attempt: t.attempt, Cause: CausePreempted, For: p.For})
+		cause := CausePreempted
+		if p.Reclaim {
+			cause = CauseReclaimed
+		}
+		s.record(Record{Kind: Evicting, Job: id, Task: task, Attempt: t.attempt, Cause: cause, For: p.For})
 		s.out.Orders = append(s.out.Orders, Order{Kind: Stop, Job: id, Task: task, Attempt: t.attempt, Node: a.Node})
 	}
 	if !sameReservation(s.held, plan.Reservation, s.now) {
 		s.record(Record{Kind: Reserved, Held: plan.Reservation})
+	}
+	if !slices.EqualFunc(s.others, plan.Others, func(a, b sched.Reservation) bool { return sameReservation(&a, &b, s.now) }) {
+		s.record(Record{Kind: OthersReserved, Others: slices.Clone(plan.Others)})
 	}
 }
 

@@ -59,6 +59,14 @@ func (d *reader) body(r *Record) {
 		r.Job = job.ID(d.uvarint())
 	case Reserved:
 		r.Held = d.reservation()
+	case OthersReserved:
+		for range d.count() {
+			if one := d.reservation(); one != nil {
+				r.Others = append(r.Others, *one)
+			} else {
+				d.fail("a reservation is missing")
+			}
+		}
 	case NodeChanged:
 		r.Node, r.Device, r.Health = d.int32(), int32(d.varint()), fleet.Health(d.byte())
 		d.flags(&r.Cordon, &r.Drain)

@@ -53,6 +53,12 @@ func AppendRecord(b []byte, r *Record) []byte {
 		return binary.AppendUvarint(b, uint64(r.Job))
 	case Reserved:
 		return appendReservation(b, r.Held)
+	case OthersReserved:
+		b = binary.AppendUvarint(b, uint64(len(r.Others)))
+		for i := range r.Others {
+			b = appendReservation(b, &r.Others[i])
+		}
+		return b
 	case NodeChanged:
 		b = binary.AppendUvarint(b, uint64(r.Node))
 		b = binary.AppendVarint(b, int64(r.Device))

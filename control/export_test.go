@@ -45,6 +45,6 @@ func (s *State) Describe() string {
 	due := slices.Clone(s.due)
 	due = slices.DeleteFunc(due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })
-	fmt.Fprintf(&b, "held %+v due %v waiting %d\n", s.held, due, s.waiting.Len())
+	fmt.Fprintf(&b, "held %+v others %+v due %v waiting %d\n", s.held, s.others, due, s.waiting.Len())
 	return b.String()
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"tianfu/job"
@@ -40,6 +41,8 @@ func (s *State) fold(r *Record) {
 		s.foldReleased(r)
 	case Reserved:
 		s.held = r.Held
+	case OthersReserved:
+		s.others = r.Others
 	case NodeChanged:
 		s.cap.SetHealth(r.Node, int(r.Device), r.Health, r.Cordon, r.Drain)
 	case SiteHoursKnown:
@@ -274,5 +277,8 @@ func (s *State) close(id job.ID, p Phase) {
 	}
 	if s.held != nil && s.held.Job == id {
 		s.held = nil
+	}
+	if slices.ContainsFunc(s.others, func(r sched.Reservation) bool { return r.Job == id }) {
+		s.others = slices.DeleteFunc(slices.Clone(s.others), func(r sched.Reservation) bool { return r.Job == id })
 	}
 }

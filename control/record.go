@@ -14,17 +14,18 @@ type RecordKind uint8
 
 // The records. Numbers are persisted: never reuse one.
 const (
-	Opened       RecordKind = 1
-	Submitted    RecordKind = 2
-	Allocated    RecordKind = 3
-	Evicting     RecordKind = 4
-	Ended        RecordKind = 5
-	JobExpired   RecordKind = 6
-	JobCancelled RecordKind = 7
-	Reserved     RecordKind = 8
-	NodeChanged  RecordKind = 9
-	Moved        RecordKind = 10
-	Released     RecordKind = 11 // a job enters the line: its dependencies are met, or its backoff is over
+	Opened         RecordKind = 1
+	Submitted      RecordKind = 2
+	Allocated      RecordKind = 3
+	Evicting       RecordKind = 4
+	Ended          RecordKind = 5
+	JobExpired     RecordKind = 6
+	JobCancelled   RecordKind = 7
+	Reserved       RecordKind = 8
+	NodeChanged    RecordKind = 9
+	Moved          RecordKind = 10
+	Released       RecordKind = 11 // a job enters the line: its dependencies are met, or its backoff is over
+	OthersReserved RecordKind = 20 // what the heads of other cohorts hold, all of it
 	// SiteHoursKnown: what hours at a site cost, observed or forecast.
 	SiteHoursKnown RecordKind = 12
 	Metered        RecordKind = 35 // an interval of a site is in the ledger
@@ -56,7 +57,8 @@ const (
 	CauseDrain
 	CauseMaintenance
 	CausePower
-	CausePaused // its plan has it run again later
+	CausePaused    // its plan has it run again later
+	CauseReclaimed // lent to its queue, and wanted back
 )
 
 // CancelCause says why a job was cancelled.
@@ -93,7 +95,8 @@ type Record struct {
 	Drain   bool
 	Reason  sched.Reason
 	Spec    *job.Spec
-	Held    *sched.Reservation // nil = given up
+	Held    *sched.Reservation  // nil = given up
+	Others  []sched.Reservation // of the heads of other cohorts
 	Config  *Config
 	Site    string
 	Hours   []energy.SiteHour

@@ -302,7 +302,7 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		}
 		fmt.Fprintln(b)
 	case control.Evicting:
-		fmt.Fprintf(b, "evicting %s/%d: %s", c.name(r.Job), r.Task, [...]string{"preempted", "gang", "cancelled", "drain", "maintenance", "power", "paused"}[r.Cause])
+		fmt.Fprintf(b, "evicting %s/%d: %s", c.name(r.Job), r.Task, [...]string{"preempted", "gang", "cancelled", "drain", "maintenance", "power", "paused", "reclaimed"}[r.Cause])
 		if r.For != 0 {
 			fmt.Fprintf(b, " for %s", c.name(r.For))
 		}
@@ -329,6 +329,17 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 			fmt.Fprintf(b, " %s %v", c.fleet.Nodes[n.Node].ID, n.Tasks)
 		}
 		fmt.Fprintln(b)
+	case control.OthersReserved:
+		if len(r.Others) == 0 {
+			fmt.Fprintln(b, "other reservations given up")
+		}
+		for i := range r.Others {
+			fmt.Fprintf(b, "reserved too for %s at %s:", c.name(r.Others[i].Job), atSecond(r.Others[i].At))
+			for _, n := range r.Others[i].Nodes {
+				fmt.Fprintf(b, " %s %v", c.fleet.Nodes[n.Node].ID, n.Tasks)
+			}
+			fmt.Fprintln(b)
+		}
 	case control.NodeChanged:
 		fmt.Fprintf(b, "node %s device %d: %s cordon=%v drain=%v\n", node(), r.Device, r.Health, r.Cordon, r.Drain)
 	case control.ShiftPlanned, control.DeadlineAtRisk, control.DeadlineMissed, control.SiteHoursKnown:

@@ -141,6 +141,7 @@ func (s *State) code(x *sched.Coder) {
 		}
 		s.held.Code(x)
 	}
+	sched.List(x, &s.others, func(r *sched.Reservation) { r.Code(x) })
 	if s.ledger != nil {
 		x.Section("ledger")
 		s.ledger.code(x)

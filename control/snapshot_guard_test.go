@@ -15,7 +15,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 	}{
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "quotas": derived, "numbers": derived, "names": coded, "nodes": derived,
-			"jobs": coded, "held": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded, "pauses": coded, "judged": coded,
+			"jobs": coded, "held": coded, "others": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded, "pauses": coded, "judged": coded,
 			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,

@@ -8,6 +8,13 @@ func (d *Decider) charge(a *Alloc, sign int64) {
 	}
 }
 
+// chargeUnit charges an allocation and what leaves with it.
+func (d *Decider) chargeUnit(id AllocID, sign int64) {
+	for _, u := range d.unit(id) {
+		d.charge(&d.Capacity.allocs[u], sign)
+	}
+}
+
 // affords checks a task against the quota of its queue, and bars the models of
 // which the queue may not use more.
 func (d *Decider) affords(t *task, why *Reason) bool {

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,13 +82,17 @@ type Decider struct {
 	// cycles make one, and then it never needs to be taken back.
 	next    Alloc
 	pending bool
-	head    job.ID
-	within  restriction
-	barred  uint64 // models of which the queue of the task being placed may not use more
-	held    []hold
-	isHeld  []int32 // index in held plus one, by node; kept zero between cycles
-	tasks   []task
-	slots   []slot
+	head    job.ID        // the first that holds a reservation
+	heads   []blockedHead // all that do
+	claim   claim         // of the job that is being made room for
+	// reclaims counts the jobs that tried to have back what their queue lent.
+	reclaims int
+	within   restriction
+	barred   uint64 // models of which the queue of the task being placed may not use more
+	held     []hold
+	isHeld   []int32 // index in held plus one, by node; kept zero between cycles
+	tasks    []task
+	slots    []slot
 	// closed are the nodes of large areas that have too little power left for the
 	// task at hand; nil = none.
 	closed []uint64
@@ -101,6 +106,7 @@ type step struct {
 	id      AllocID
 	removed bool
 	moved   bool // the tenant's usage is unchanged
+	at      int  // where a removed one stood on its node
 	alloc   Alloc
 }
 
@@ -109,8 +115,8 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	s.Waiting.cycle++
 	p := &d.plan
 	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
-	p.Unplaced, p.Reservation = p.Unplaced[:0], nil
-	d.head, d.pending = 0, false
+	p.Unplaced, p.Reservation, p.Others = p.Unplaced[:0], nil, p.Others[:0]
+	d.head, d.heads, d.pending, d.barred, d.reclaims = 0, d.heads[:0], false, 0, 0
 	d.journal = d.journal[:0]
 	d.within = restriction{}
 	d.power.areas, d.power.log = d.power.areas[:0], d.power.log[:0]
@@ -161,27 +167,70 @@ func (d *Decider) visit(o *groupCursor) bool {
 // reservation. It returns false when nothing may pass the head. A job that its
 // queue's quota stops is no head: others may use what it may not.
 func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
-	if why.stopped() {
-		d.note(o, e, why)
-		return true
-	}
-	if d.head == 0 {
-		d.head = e.job
-		if d.Rules.Preempt && d.Capacity.preemptible > 0 && !d.evicting(e) {
+	ahead, may := d.mayHead(e)
+	switch {
+	case why.stopped():
+		if may && why.Dominant == Reclaiming && d.reclaims < maxHeads {
+			d.reclaims++
+			if d.preempt(o.entry); d.promised(e.job) {
+				d.addHead(e)
+			}
+		}
+	case !may:
+		why.Ahead = ahead
+	default:
+		d.addHead(e)
+		if (d.Rules.Preempt && d.Capacity.preemptible > 0 || d.Quotas != nil) && !d.evicting(e) {
 			d.preempt(o.entry)
 		}
 		if d.Rules.Backfill == Strict {
 			d.note(o, e, why)
 			return false
 		}
-		if d.plan.Reservation == nil {
+		if !d.promised(e.job) {
 			d.reserve(o.entry)
 		}
-	} else {
-		why.Ahead = d.head
 	}
 	d.note(o, e, why)
 	return true
+}
+
+// maxHeads bounds how many jobs hold a reservation: finding one may cost a look
+// at the whole fleet.
+const maxHeads = 16
+
+// blockedHead is the first job of a cohort that does not fit.
+type blockedHead struct {
+	cohort int16
+	job    job.ID
+}
+
+// mayHead decides whether a blocked job holds a reservation: the first of its
+// cohort does, so that no cohort's large jobs starve under another's small ones.
+// Without declared queues there is one head in all. If not, it says who does.
+func (d *Decider) mayHead(e *entry) (ahead job.ID, may bool) {
+	cohort := d.cohort(e)
+	for _, h := range d.heads {
+		if h.cohort == cohort {
+			return h.job, false
+		}
+	}
+	return d.head, len(d.heads) < maxHeads
+}
+
+func (d *Decider) addHead(e *entry) {
+	if d.head == 0 {
+		d.head = e.job
+	}
+	d.heads = append(d.heads, blockedHead{d.cohort(e), e.job})
+}
+
+// cohort returns the number of a job's cohort; -1 without a queue.
+func (d *Decider) cohort(e *entry) int16 {
+	if q := d.queue(e); q != 0 {
+		return d.Quotas.queues[q].cohort
+	}
+	return -1
 }
 
 func (d *Decider) note(o *groupCursor, e *entry, why Reason) {
@@ -268,7 +317,7 @@ func (d *Decider) apply() {
 // withdraw removes a running allocation for the rest of the cycle.
 func (d *Decider) withdraw(id AllocID) {
 	a := d.Capacity.allocs[id]
-	d.journal = append(d.journal, step{id: id, removed: true, alloc: a})
+	d.journal = append(d.journal, step{id: id, removed: true, alloc: a, at: slices.Index(d.Capacity.onNode[a.Node], id)})
 	freed := d.Capacity.freed
 	d.Capacity.remove(id)
 	d.Capacity.freed = freed
@@ -282,7 +331,7 @@ func (d *Decider) undo(mark int) {
 	for i := len(d.journal) - 1; i >= mark; i-- {
 		st := &d.journal[i]
 		if st.removed {
-			d.Capacity.restore(st.id, st.alloc)
+			d.Capacity.restore(st.id, st.alloc, st.at)
 			d.charge(&st.alloc, 1)
 			continue
 		}

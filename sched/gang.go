@@ -291,8 +291,9 @@ func (c *Capacity) Domain(level fleet.Level, n int32) int32 {
 	return c.domains[level].of(c, level)[n]
 }
 
-// restore puts a removed allocation back under its number.
-func (c *Capacity) restore(id AllocID, a Alloc) {
+// restore puts a removed allocation back under its number and where it stood on
+// its node: what a cycle takes back leaves no trace.
+func (c *Capacity) restore(id AllocID, a Alloc, at int) {
 	for k := len(c.unused) - 1; k >= 0; k-- {
 		if c.unused[k] == id {
 			c.unused = append(c.unused[:k], c.unused[k+1:]...)
@@ -301,4 +302,7 @@ func (c *Capacity) restore(id AllocID, a Alloc) {
 	}
 	c.unused = append(c.unused, id)
 	c.add(a)
+	list := c.onNode[a.Node]
+	copy(list[at+1:], list[at:])
+	list[at] = id
 }

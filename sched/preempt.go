@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"tianfu/job"
 	"tianfu/unit"
 )
 
@@ -21,11 +22,12 @@ type victims struct {
 
 // evicting reports whether work is already leaving for a job.
 func (d *Decider) evicting(e *entry) bool {
-	if d.Held == nil || d.Held.Job != e.job {
+	held := d.heldFor(e.job)
+	if held == nil {
 		return false
 	}
-	for i := range d.Held.Nodes {
-		for _, id := range d.Capacity.onNode[d.Held.Nodes[i].Node] {
+	for i := range held.Nodes {
+		for _, id := range d.Capacity.onNode[held.Nodes[i].Node] {
 			if d.Capacity.allocs[id].Evicting {
 				return true
 			}
@@ -34,9 +36,9 @@ func (d *Decider) evicting(e *entry) bool {
 	return false
 }
 
-// preempt looks for lower-priority work to take back so that all tasks of the
-// head fit, and holds the nodes for it. Only strictly lower priorities are
-// touched, so no two jobs can evict each other in turn.
+// preempt looks for work to take back so that all tasks of the head fit, and
+// holds the nodes for it: of strictly lower priority, so that no two jobs can
+// evict each other in turn, or borrowed from its queue, as reclaim.go says.
 func (d *Decider) preempt(i int32) {
 	e := &d.Waiting.entries[i]
 	d.apply()
@@ -46,36 +48,64 @@ func (d *Decider) preempt(i int32) {
 		tasks = tasks[:1]
 	}
 	mark, kept, chosen := len(d.journal), len(d.plan.Placements), len(d.plan.Preemptions)
+	leaving := 0
+	if d.Quotas != nil {
+		var may bool
+		if leaving, may = d.claims(e); !may {
+			return
+		}
+	}
 	ok := true
 	for k := range tasks {
 		t := tasks[k]
 		var why Reason
-		if d.place(&t, i, &why) {
-			continue
-		}
-		v, found := d.cheapest(&t, e)
-		if !found {
+		if !d.place(&t, i, &why) && !d.makeRoom(&t, i, &why) {
 			ok = false
 			break
 		}
-		for _, id := range v.allocs {
-			d.plan.Preemptions = append(d.plan.Preemptions, Preemption{Alloc: id, For: e.job, Handle: Handle(i)})
-			d.withdraw(id)
-		}
-		n := v.node
-		d.propose(&t, i, n, d.Index.policy.Devices(d.Capacity, n, &d.Capacity.shapes[t.ask.Shape]))
 	}
 	r := &Reservation{Job: e.job, At: d.now}
 	for _, p := range d.plan.Placements[kept:] {
 		r.addTask(e, p.Node, p.Task)
 	}
+	if ok && d.Quotas != nil {
+		d.follow(i)
+	}
 	d.rollback(mark, kept)
-	if !ok || len(d.plan.Preemptions) == chosen {
+	if !ok || len(d.plan.Preemptions) == chosen && leaving == 0 {
 		d.plan.Preemptions = d.plan.Preemptions[:chosen]
 		return
 	}
-	d.plan.Reservation = r
+	d.promise(r)
 	d.holdEvicted(e, r)
+}
+
+// heldFor returns what a job was promised in an earlier cycle, or nil.
+func (d *Decider) heldFor(id job.ID) *Reservation {
+	if d.Held != nil && d.Held.Job == id {
+		return d.Held
+	}
+	for i := range d.Others {
+		if d.Others[i].Job == id {
+			return &d.Others[i]
+		}
+	}
+	return nil
+}
+
+// promise adds a reservation to the plan.
+func (d *Decider) promise(r *Reservation) {
+	if d.plan.Reservation == nil {
+		d.plan.Reservation = r
+		return
+	}
+	d.plan.Others = append(d.plan.Others, *r)
+}
+
+// promised reports whether the plan has a reservation for a job.
+func (d *Decider) promised(id job.ID) bool {
+	return d.plan.Reservation != nil && d.plan.Reservation.Job == id ||
+		slices.ContainsFunc(d.plan.Others, func(r Reservation) bool { return r.Job == id })
 }
 
 // addTask counts a task on a node of the reservation.
@@ -147,12 +177,12 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 	s := &c.shapes[t.ask.Shape]
 	if nd.blocked != None || s.Count > 0 && s.Accept>>nd.model&1 == 0 || s.Profile != 0 ||
 		c.windows > 0 && d.entersWindow(n, e.spec) ||
-		d.within.on && c.Domain(d.within.level, n) != d.within.domain {
+		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 {
 		return v, false
 	}
 	var pool []AllocID
 	for _, id := range c.onNode[n] {
-		if a := &c.allocs[id]; a.Preemptible && !a.Evicting && a.Attempt > 0 && a.Priority < t.priority {
+		if d.mayTake(id, t) {
 			pool = append(pool, id)
 		}
 	}
@@ -170,10 +200,22 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority))
 	}
 	take := 0
-	for take < len(pool) && !fits(&nd) {
+	for ; take < len(pool) && !fits(&nd); take++ {
+		if d.Quotas != nil {
+			if !d.mayTake(pool[take], t) { // with those before it, its queue would fall below its guarantee
+				pool = slices.Delete(pool, take, take+1)
+				take--
+				continue
+			}
+			d.chargeUnit(pool[take], -1)
+		}
 		nd.release(&c.allocs[pool[take]])
 		nd.summarise()
-		take++
+	}
+	if d.Quotas != nil {
+		for _, id := range pool[:take] {
+			d.chargeUnit(id, 1)
+		}
 	}
 	if !fits(&nd) {
 		return v, false

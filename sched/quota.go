@@ -288,6 +288,17 @@ func (s *Quotas) barred(q *queueQuota, accept uint64, milli int64) (set uint64, 
 	return set, cause, use
 }
 
+// unclaimable returns the models of which a queue has too little left and is not
+// guaranteed enough to reclaim it.
+func (s *Quotas) unclaimable(q *queueQuota, milli int64) (set uint64) {
+	for _, d := range s.modelDim {
+		if milli > s.room(q, d) && q.used[d]+milli > q.guaranteed[d] {
+			set |= 1 << s.model[d]
+		}
+	}
+	return set
+}
+
 // spread tells whether all accepted models together leave a queue so much; one
 // without a quota is enough.
 func (s *Quotas) spread(q *queueQuota, accept uint64, milli int64) (Cause, QuotaUse) {

@@ -15,6 +15,15 @@ type hold struct {
 	node  int32
 	at    unit.Instant
 	extra node
+	tasks []Ask // held for; kept only where several jobs may hold a node
+}
+
+func (h *hold) keep(d *Decider, e *entry, counts []int32) {
+	for g, count := range counts {
+		for range count {
+			h.tasks = append(h.tasks, d.askOf(e, g))
+		}
+	}
 }
 
 // sweepLimit bounds how many expected ends a search for a reservation looks
@@ -41,7 +50,7 @@ func (d *Decider) reserve(i int32) {
 	if r == nil {
 		return
 	}
-	d.plan.Reservation = r
+	d.promise(r)
 	d.hold(e, r)
 }
 
@@ -55,10 +64,19 @@ func (d *Decider) hold(e *entry, r *Reservation) {
 				nd.placeOn(d.shapeOf(e, g), d.askOf(e, g).Memory)
 			}
 		}
+		if k := d.isHeld[h.Node]; k != 0 { // for another head too
+			x := &d.held[k-1]
+			x.at, x.extra = min(x.at, r.At), nd
+			x.keep(d, e, h.Tasks)
+			continue
+		}
 		d.held = append(d.held, hold{node: h.Node, at: r.At, extra: nd})
 		d.isHeld[h.Node] = int32(len(d.held))
+		if d.Quotas != nil {
+			d.held[len(d.held)-1].keep(d, e, h.Tasks)
+		}
 	}
-	if d.Capacity.power != nil {
+	if d.Capacity.power != nil && e.job == d.head {
 		d.holdPower(e, r)
 	}
 }
@@ -102,6 +120,11 @@ func (d *Decider) nodeAt(n int32, t unit.Instant) node {
 		}
 	}
 	nd.summarise()
+	if k := d.isHeld[n]; k != 0 {
+		for _, ask := range d.held[k-1].tasks {
+			nd.placeOn(&d.Capacity.shapes[ask.Shape], ask.Memory)
+		}
+	}
 	return nd
 }
 
@@ -190,10 +213,11 @@ func (d *Decider) giveHold(a *Alloc) {
 // keepHeld renews the reservation made in an earlier cycle, if it is for the
 // same job and its nodes will still serve.
 func (d *Decider) keepHeld(e *entry) *Reservation {
-	if d.Held == nil || d.Held.Job != e.job {
+	held := d.heldFor(e.job)
+	if held == nil {
 		return nil
 	}
-	r := &Reservation{Job: e.job, At: d.now, Nodes: d.Held.Nodes}
+	r := &Reservation{Job: e.job, At: d.now, Nodes: held.Nodes}
 	for k := range r.Nodes {
 		at, ok := d.earliest(&r.Nodes[k], e)
 		if !ok {
@@ -206,7 +230,7 @@ func (d *Decider) keepHeld(e *entry) *Reservation {
 			return nil
 		}
 	}
-	if r.At > d.Held.At {
+	if r.At > held.At {
 		return nil // the promise slipped: look again everywhere
 	}
 	return r

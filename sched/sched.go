@@ -42,8 +42,9 @@ type Snapshot struct {
 	Tenants  []Usage // by tenant number
 	Quotas   *Quotas // of the declared queues; nil = none
 	Rules    Rules
-	Held     *Reservation // made in an earlier cycle; nil = none
-	Moved    int64        // tasks moved so far, for a policy with a budget
+	Held     *Reservation  // made in an earlier cycle; nil = none
+	Others   []Reservation // of the heads of other cohorts
+	Moved    int64         // tasks moved so far, for a policy with a budget
 }
 
 // Usage is what a tenant holds now and the weight of its fair share.
@@ -79,6 +80,7 @@ type Plan struct {
 	Moves       []Move
 	// Reservation is what the head of the queue holds from now on; nil = none.
 	Reservation *Reservation
+	Others      []Reservation // of the heads of other cohorts
 	// Unplaced has one line for every group of jobs that was examined and left
 	// waiting.
 	Unplaced []Unplaced
@@ -100,6 +102,8 @@ type Preemption struct {
 	Alloc  AllocID
 	For    job.ID
 	Handle Handle // of the job it is for
+	// Reclaim says that it was lent by the queue of that job, which wants it back.
+	Reclaim bool
 }
 
 // Move proposes another place for a running task.

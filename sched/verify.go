@@ -18,7 +18,9 @@ type Verifier struct {
 	free    []*load
 	jobs    map[job.ID]int
 	power   powerCheck
-	cycles  uint64 // with work of queues
+	cycles  uint64          // with work of queues
+	left    []tally         // what queues use without what the plan takes back; nil = nothing yet
+	taken   map[job.ID]bool // jobs that the plan took work of
 }
 
 // load is what a node holds, as the verifier counts it.
@@ -39,6 +41,7 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 		if err := v.preemption(s, &p.Preemptions[i]); err != nil {
 			return err
 		}
+		v.leave(s, &p.Preemptions[i])
 	}
 	if err := v.moves(s, p); err != nil {
 		return err
@@ -70,6 +73,8 @@ func (v *Verifier) reset() {
 	}
 	v.touched = v.touched[:0]
 	clear(v.jobs)
+	clear(v.taken)
+	v.left = nil
 }
 
 func (v *Verifier) preemption(s *Snapshot, p *Preemption) error {
@@ -83,6 +88,10 @@ func (v *Verifier) preemption(s *Snapshot, p *Preemption) error {
 		return fmt.Errorf("preemption of allocation %d, which is not running", p.Alloc)
 	case e == nil || e.job != p.For:
 		return fmt.Errorf("preemption for %s, which is not waiting", p.For)
+	case p.Reclaim:
+		return v.reclaim(s, a, e)
+	case s.Quotas != nil && a.Queue != 0 && a.Queue != s.Quotas.byName[e.spec.Queue] && v.guaranteed(s, a):
+		return fmt.Errorf("preemption of %s, which is inside the guarantee of another queue", a.Job)
 	case !a.Preemptible:
 		return fmt.Errorf("preemption of %s, which is not preemptible", a.Job)
 	case a.Priority >= e.spec.Priority:

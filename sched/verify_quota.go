@@ -141,3 +141,80 @@ func within(q *Quotas, k int16, used []tally) error {
 	}
 	return nil
 }
+
+// leave takes an evicted allocation off the books of its queue.
+func (v *Verifier) leave(s *Snapshot, p *Preemption) {
+	if s.Quotas == nil {
+		return
+	}
+	if v.left == nil {
+		v.left = v.inUse(s)
+		for id := range s.Capacity.allocs { // what was told to leave before is as good as gone
+			if a := &s.Capacity.allocs[id]; a.Job != 0 && a.Evicting && a.Queue != 0 {
+				v.left[a.Queue].addAlloc(a, &s.Capacity.specs[a.Node], -1)
+			}
+		}
+	}
+	a := &s.Capacity.allocs[p.Alloc]
+	v.left[a.Queue].addAlloc(a, &s.Capacity.specs[a.Node], -1)
+	if v.taken == nil {
+		v.taken = map[job.ID]bool{}
+	}
+	v.taken[a.Job] = true
+}
+
+// books returns what queues use without what leaves.
+func (v *Verifier) books(s *Snapshot) []tally {
+	if v.left != nil {
+		return v.left
+	}
+	return v.inUse(s)
+}
+
+// guaranteed reports whether an allocation is inside the guarantee of its queue
+// in everything it uses, and uses something that is limited.
+func (v *Verifier) guaranteed(s *Snapshot, a *Alloc) bool {
+	if v.taken[a.Job] {
+		return false // the rest of a gang leaves with it
+	}
+	q := &s.Quotas.queues[a.Queue]
+	used, one := v.books(s)[a.Queue], tally{}
+	one.addAlloc(a, &s.Capacity.specs[a.Node], 1)
+	for id := range s.Capacity.allocs { // a gang leaves whole
+		if b := &s.Capacity.allocs[id]; a.Gang && b.Job == a.Job && b != a {
+			one.addAlloc(b, &s.Capacity.specs[b.Node], 1)
+		}
+	}
+	limited := false
+	for d, name := range s.Quotas.names {
+		if !s.Quotas.cohorts[q.cohort].limits[d] || one[name] == 0 {
+			continue
+		}
+		if limited = true; used[name] > q.guaranteed[d] {
+			return false
+		}
+	}
+	return limited
+}
+
+// reclaim checks that what is taken back was lent: it is beyond the guarantee of
+// its queue, and the job it is taken for stays within that of its own, in the
+// same cohort.
+func (v *Verifier) reclaim(s *Snapshot, a *Alloc, e *entry) error {
+	k := s.Quotas.Number(e.spec.Queue)
+	if k == 0 || a.Queue == 0 || a.Queue == k || s.Quotas.queues[k].cohort != s.Quotas.queues[a.Queue].cohort {
+		return fmt.Errorf("%s reclaims from %s, whose queue lends it nothing", e.job, a.Job)
+	}
+	if v.guaranteed(s, a) {
+		return fmt.Errorf("%s reclaims from %s, which is inside the guarantee of its queue", e.job, a.Job)
+	}
+	q, used := &s.Quotas.queues[k], v.books(s)[k]
+	r := &e.spec.Groups[0].Request
+	for d, name := range s.Quotas.names {
+		asked := map[string]int64{fleet.CPUs: int64(r.CPU), fleet.Memory: int64(r.Memory)}[name]
+		if s.Quotas.cohorts[q.cohort].limits[d] && asked > 0 && used[name]+asked > q.guaranteed[d] {
+			return fmt.Errorf("%s reclaims, and with it its queue would use %d of %s: it is guaranteed %d", e.job, used[name]+asked, name, q.guaranteed[d])
+		}
+	}
+	return nil
+}
