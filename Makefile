@@ -1,5 +1,5 @@
 # Everything a developer runs. `make demo` is the place to start.
-.PHONY: all build test race lint demo bench verify-placement verify-green clean
+.PHONY: all build test race lint demo bench verify-placement verify-green verify-live clean
 
 all: build test
 
@@ -29,6 +29,9 @@ verify-placement: build ## the placement figures: asked, measured, held or short
 
 verify-green: build ## the figures of facility, carbon and shifting
 	go run ./cmd/verify green
+
+verify-live: build ## the live centre: figures, peers, and the long forms of the proofs
+	go run ./cmd/verify live
 
 clean:
 	rm -rf bin out

@@ -26,24 +26,30 @@ type row struct {
 type table struct {
 	binary, shared, scratch string
 	rows                    []row
+	only                    []string // steps of a table, where they are named
 }
 
 // tables lists what can be verified.
 var tables = map[string]func(*table) error{
 	"green":     green,
+	"live":      live,
 	"placement": placement,
 }
 
 func main() {
-	if len(os.Args) != 2 || tables[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: verify placement|green")
+	if len(os.Args) == 4 && os.Args[1] == "stub" {
+		fmt.Fprintln(os.Stderr, "verify:", stub(os.Args[2], os.Args[3]))
+		os.Exit(1)
+	}
+	if len(os.Args) < 2 || tables[os.Args[1]] == nil || len(os.Args) > 2 && os.Args[1] != "live" {
+		fmt.Fprintln(os.Stderr, "usage: verify placement|green|live [submits|latency|pending|restart|trivial|proofs ...]")
 		os.Exit(2)
 	}
-	t := &table{binary: "bin/tianfu", shared: os.Getenv("TIANFU_SHARED")}
+	t := &table{binary: "bin/tianfu", shared: os.Getenv("TIANFU_SHARED"), only: os.Args[2:]}
 	if t.shared == "" {
 		t.shared = "../shared"
 	}
-	if _, err := os.Stat(t.shared); err != nil {
+	if _, err := os.Stat(t.shared); err != nil && os.Args[1] != "live" {
 		fmt.Fprintf(os.Stderr, "verify: %s is not here: put the test traces beside the repository or set TIANFU_SHARED\n", t.shared)
 		os.Exit(2)
 	}
