@@ -65,7 +65,11 @@ func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
 	if err := d.Decode(b); err != nil {
 		return nil, fault.New(fault.Invalid, name+lineOf(&n, err), strings.TrimPrefix(err.Error(), "json: "), "docs/jobs.md lists the keys")
 	}
-	if _, err := b.Spec(); err != nil {
+	whole := *b
+	if whole.Tenant == "" {
+		whole.Tenant = "default" // the centre puts the token's there
+	}
+	if _, err := whole.Spec(); err != nil {
 		return nil, fault.Wrap(err, name, "job "+b.Name)
 	}
 	return b, nil

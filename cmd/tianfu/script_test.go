@@ -30,8 +30,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"hole": hole,
-			"code": code,
+			"hole":   hole,
+			"code":   code,
+			"serve":  serve,
+			"post":   postJob,
+			"secret": secret,
 		},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})
