@@ -136,7 +136,7 @@ func (s *State) foldAllocated(r *Record) {
 		Share: r.Share, Profile: r.Profile, Shape: s.waiting.Ask(j.handle, r.Task).Shape, Tenant: n, Priority: j.spec.Priority,
 		Preemptible: j.spec.Preemptible, Gang: j.spec.Gang, Queue: own.Queue, Start: r.At, End: r.End,
 	})
-	s.tenants[n].Add(s.cap.Alloc(t.alloc), 1)
+	s.use(n, t.alloc, 1)
 	if s.ledger != nil {
 		s.ledger.begin(t.alloc, holding{since: r.At})
 	}
@@ -179,7 +179,7 @@ func (s *State) foldEnded(r *Record) {
 	j := s.jobOf(r.Job)
 	t := j.task(r.Task)
 	n := s.tenant(j.spec.Tenant)
-	s.tenants[n].Add(s.cap.Alloc(t.alloc), -1)
+	s.use(n, t.alloc, -1)
 	if s.ledger != nil {
 		used := int64(-1)
 		if r.Exit != nil && r.Exit.Usage.WallMicros > 0 {

@@ -39,8 +39,25 @@ func (s *State) owner(spec *job.Spec) sched.Owner {
 func (s *State) charge(id sched.AllocID, sign int64) {
 	if s.quotas != nil {
 		a := s.cap.Alloc(id)
+		s.quotas.Pass(a.Queue, s.now, s.cfg.halfLife())
 		s.quotas.Add(a, s.cap.ModelOf(a.Node), sign)
 	}
+}
+
+// halfLife returns how long what was held counts half; 0 = it does not count.
+func (c *Config) halfLife() time.Duration {
+	if c.Queueing == nil {
+		return 0
+	}
+	return c.Queueing.HalfLife
+}
+
+// use enters a running allocation into what a tenant holds (sign 1), or takes
+// it out (-1).
+func (s *State) use(tenant int16, id sched.AllocID, sign int64) {
+	u := &s.tenants[tenant]
+	u.Pass(s.now, s.cfg.halfLife())
+	u.Add(s.cap.Alloc(id), sign)
 }
 
 // weightOf returns the weight of a tenant's fair share.

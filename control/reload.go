@@ -171,6 +171,10 @@ func (s *State) foldConfigured(r *Record) {
 	old := *s
 	s.cfg, s.cap, s.index, s.nodes, s.waiting, s.quotas = fresh.cfg, fresh.cap, fresh.index, fresh.nodes, fresh.waiting, fresh.quotas
 	s.decider, s.verifier = sched.Decider{}, sched.Verifier{}
+	for i := range s.tenants {
+		s.tenants[i].Pass(r.At, old.cfg.halfLife())
+	}
+	s.quotas.Carry(old.quotas, r.At, old.cfg.halfLife())
 	s.held, s.others = nil, nil // they name nodes by rank; the next cycle holds anew
 	s.carryNodes(&old)
 	s.windows = s.windows[:0:0]

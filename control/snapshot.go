@@ -141,6 +141,7 @@ func (s *State) code(x *sched.Coder) {
 		}
 		s.held.Code(x)
 	}
+	s.quotas.Code(x)
 	sched.List(x, &s.others, func(r *sched.Reservation) { r.Code(x) })
 	if s.ledger != nil {
 		x.Section("ledger")
@@ -218,7 +219,10 @@ func (s *State) restore() {
 	if s.ledger != nil && s.opened {
 		s.meterNext()
 	}
-	s.cap.EachRunning(func(id sched.AllocID) { s.charge(id, 1) })
+	s.cap.EachRunning(func(id sched.AllocID) {
+		a := s.cap.Alloc(id)
+		s.quotas.Add(a, s.cap.ModelOf(a.Node), 1)
+	})
 	for i, t := range s.names {
 		s.numbers[t] = int16(i)
 	}

@@ -14,7 +14,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		fields map[string]string
 	}{
 		{State{}, map[string]string{
-			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "quotas": derived, "numbers": derived, "names": coded, "nodes": derived,
+			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "quotas": coded, "numbers": derived, "names": coded, "nodes": derived,
 			"jobs": coded, "held": coded, "others": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded, "pauses": coded, "judged": coded,
 			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded}},
 		{jobState{}, map[string]string{

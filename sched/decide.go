@@ -55,6 +55,7 @@ func join(names []string) string { return strings.Join(names, ", ") }
 // delay it. It is deterministic and leaves the snapshot as it was.
 func (d *Decider) Decide(s *Snapshot, now unit.Instant) *Plan {
 	d.begin(s, now)
+	d.remember()
 	d.order.fill(d)
 	for examined := 0; ; examined++ {
 		g, ok := d.order.pop(d)
@@ -84,7 +85,8 @@ type Decider struct {
 	pending bool
 	head    job.ID        // the first that holds a reservation
 	heads   []blockedHead // all that do
-	claim   claim         // of the job that is being made room for
+	past    past
+	claim   claim // of the job that is being made room for
 	// reclaims counts the jobs that tried to have back what their queue lent.
 	reclaims int
 	within   restriction

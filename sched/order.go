@@ -64,10 +64,10 @@ func (o *groupOrder) cursor(d *Decider, gi, entry int32) groupCursor {
 
 func (o *groupOrder) standing(d *Decider, gi, entry int32) standing {
 	k := &d.Waiting.groups[gi].key
-	s := standing{share: d.Tenants[k.tenant].share(&d.Capacity.total)}
+	s := standing{share: d.share(&d.Tenants[k.tenant], d.past.tenants, k.tenant)}
 	if k.queue != 0 {
 		q := &d.Quotas.queues[k.queue]
-		s.queue = q.held.share(&d.Capacity.total)
+		s.queue = d.share(&q.held, d.past.queues, k.queue)
 		s.borrows = d.borrows(q, &d.Waiting.entries[entry])
 	}
 	return s

@@ -88,6 +88,9 @@ func (s *Quotas) Describe() string {
 		return ""
 	}
 	text := ""
+	for k := range s.queues {
+		text += fmt.Sprintf("past %+v\n", s.queues[k].held.Past)
+	}
 	for _, u := range s.Uses() {
 		text += fmt.Sprintf("queue %s %+v %+v\n", u.Name, u.Held, u.Resources)
 	}

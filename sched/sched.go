@@ -7,6 +7,8 @@
 package sched
 
 import (
+	"time"
+
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -39,8 +41,9 @@ type Snapshot struct {
 	Capacity *Capacity
 	Index    *Index
 	Waiting  *Waiting
-	Tenants  []Usage // by tenant number
-	Quotas   *Quotas // of the declared queues; nil = none
+	Tenants  []Usage       // by tenant number
+	Quotas   *Quotas       // of the declared queues; nil = none
+	HalfLife time.Duration // of what was held in the past; 0 = only the present counts
 	Rules    Rules
 	Held     *Reservation  // made in an earlier cycle; nil = none
 	Others   []Reservation // of the heads of other cohorts
@@ -50,7 +53,8 @@ type Snapshot struct {
 // Usage is what a tenant holds now and the weight of its fair share.
 type Usage struct {
 	Totals
-	Weight int64 // at least 1
+	Weight int64   // at least 1
+	Past   History // of what was held; nothing without a half-life
 }
 
 // share returns the dominant share of the tenant in parts per billion of the

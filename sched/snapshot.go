@@ -344,6 +344,7 @@ func (u *Usage) Code(x *Coder) {
 	Int(x, &u.Memory)
 	Int(x, &u.Milli)
 	Int(x, &u.Weight)
+	u.Past.Code(x)
 }
 
 // Code codes a reservation.
