@@ -98,11 +98,12 @@ type submitKey struct {
 }
 
 type taskState struct {
-	alloc   sched.AllocID // while running
-	attempt int32         // tries begun
-	running bool
-	done    bool
-	exit    *Exit // of the last attempt, where the engine told of it
+	alloc    sched.AllocID // while running
+	attempt  int32         // tries begun
+	running  bool
+	done     bool
+	failures int32 // tries of an array's element that failed and were allowed another
+	exit     *Exit // of the last attempt, where the engine told of it
 }
 
 func (j *jobState) task(i int32) *taskState {

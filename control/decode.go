@@ -259,7 +259,7 @@ func (d *reader) siteHours() []energy.SiteHour {
 func (d *reader) spec() *job.Spec {
 	s := &job.Spec{Name: d.string(), Tenant: job.Tenant(d.string()), Queue: job.Queue(d.string()), Class: job.Class(d.byte())}
 	var hasDeadline, shifts bool
-	d.flags(&s.Gang, &s.Preemptible, &hasDeadline, &s.Suspendable, &shifts)
+	d.flags(&s.Gang, &s.Preemptible, &hasDeadline, &s.Suspendable, &shifts, &s.Array)
 	s.Topology = job.Topology{Mode: job.TopologyMode(d.byte()), Level: fleet.Level(d.byte())}
 	s.Priority, s.ExpectedRun, s.StartBy = int32(d.varint()), time.Duration(d.varint()), unit.Instant(d.varint())
 	if hasDeadline {
@@ -269,6 +269,9 @@ func (d *reader) spec() *job.Spec {
 		s.Wish = job.Wish(d.byte())
 		d.flags(&s.Pausable)
 		s.CarbonPrice = d.int32()
+	}
+	if s.Array {
+		s.Parallel = d.int32()
 	}
 	for range d.count() {
 		if s.ExpectedRunOn == nil {

@@ -30,6 +30,10 @@ func (s *State) enter(id job.ID, j *jobState) {
 		s.deferUntil(id, j, min(s.now.Add(planPatience), j.latestStart()))
 		return
 	}
+	if j.spec.Parallel > 0 {
+		s.enqueue(id, j, s.pendingOf(j)) // the first elements of an array
+		return
+	}
 	s.enqueue(id, j, nil)
 }
 

@@ -204,7 +204,7 @@ func appendSpec(b []byte, s *job.Spec) []byte {
 	b = appendString(b, s.Name)
 	b = appendString(b, string(s.Tenant))
 	b = appendString(b, string(s.Queue))
-	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible, s.Deadline != 0, s.Suspendable, s.Wish != job.NoWish || s.Pausable), byte(s.Topology.Mode), byte(s.Topology.Level))
+	b = append(b, byte(s.Class), flags(s.Gang, s.Preemptible, s.Deadline != 0, s.Suspendable, s.Wish != job.NoWish || s.Pausable, s.Array), byte(s.Topology.Mode), byte(s.Topology.Level))
 	b = binary.AppendVarint(b, int64(s.Priority))
 	b = binary.AppendVarint(b, int64(s.ExpectedRun))
 	b = binary.AppendVarint(b, int64(s.StartBy))
@@ -213,6 +213,9 @@ func appendSpec(b []byte, s *job.Spec) []byte {
 	}
 	if s.Wish != job.NoWish || s.Pausable { // likewise
 		b = binary.AppendUvarint(append(b, byte(s.Wish), flags(s.Pausable)), uint64(s.CarbonPrice))
+	}
+	if s.Array { // likewise
+		b = binary.AppendUvarint(b, uint64(s.Parallel))
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.ExpectedRunOn)))
 	if len(s.ExpectedRunOn) > 0 {

@@ -161,14 +161,19 @@ func (s *State) foldAllocated(r *Record) {
 	s.waiting.SetPending(j.handle, pending)
 }
 
-// pendingOf lists the tasks of a job that neither run nor are done.
+// pendingOf lists the tasks of a job that neither run nor are done, and that may
+// be placed beside those that run.
 func (s *State) pendingOf(j *jobState) []int32 {
 	if j.more == nil {
 		return nil
 	}
+	room := len(j.more)
+	if j.spec.Parallel > 0 {
+		room = int(j.spec.Parallel - j.running)
+	}
 	var out []int32
 	for i := range j.more {
-		if t := &j.more[i]; !t.running && !t.done {
+		if t := &j.more[i]; !t.running && !t.done && len(out) < room {
 			out = append(out, int32(i))
 		}
 	}
@@ -199,7 +204,11 @@ func (s *State) foldEnded(r *Record) {
 	}
 	over := j.phase > Running || j.spec.Gang && j.failed
 	again := !over && (r.Ending == Evicted || r.Ending == NodeLost)
-	if r.Ending == TaskFailed && !over && int(j.failures) < j.spec.Retries {
+	if r.Ending == TaskFailed && j.spec.Array && !over && int(t.failures) < j.spec.Retries {
+		again = true
+		t.failures++
+		j.failures++
+	} else if r.Ending == TaskFailed && !j.spec.Array && !over && int(j.failures) < j.spec.Retries {
 		again = true
 		j.eligible = r.At.Add(backoff(j.spec.Backoff, j.failures))
 		j.failures++
@@ -209,6 +218,7 @@ func (s *State) foldEnded(r *Record) {
 		j.open--
 		j.failed = j.failed || r.Ending == TaskFailed
 		s.taskDone(r.Job, j)
+		s.nextElements(r.Job, j)
 		return
 	}
 	s.backInLine(r.Job, j)
@@ -229,6 +239,21 @@ func (s *State) taskDone(id job.ID, j *jobState) {
 		s.over(id)
 	case left:
 		s.backInLine(id, j)
+	}
+}
+
+// nextElements lets elements of an array follow one that is done, where only so
+// many may run at one time.
+func (s *State) nextElements(id job.ID, j *jobState) {
+	if j.spec.Parallel == 0 || j.phase > Running || j.holds > 0 || j.eligible > 0 {
+		return
+	}
+	switch pending := s.pendingOf(j); {
+	case len(pending) == 0:
+	case j.queued:
+		s.waiting.SetPending(j.handle, pending)
+	default:
+		s.enqueue(id, j, pending)
 	}
 }
 

@@ -98,6 +98,10 @@ func randomSpec(rng *rand.Rand, number int, now unit.Instant) *job.Spec {
 	if rng.IntN(3) == 0 {
 		s.Retries, s.Backoff = rng.IntN(3), time.Duration(rng.IntN(3)*15)*time.Second
 	}
+	if len(s.Groups) == 1 && !s.Gang && s.Backoff == 0 && rng.IntN(4) == 0 {
+		s.Array, s.Groups[0].Count = true, 1+rng.IntN(12)
+		s.Parallel = int32(rng.IntN(4))
+	}
 	if number > 2 && rng.IntN(4) == 0 {
 		for range 1 + rng.IntN(2) {
 			s.After = append(s.After, job.Dependency{Job: job.ID(1 + rng.IntN(number/2+1)), AnyEnd: rng.IntN(2) == 0})

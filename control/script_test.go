@@ -29,6 +29,7 @@ import (
 //	step at=SECONDS
 //	submit NAME tenant=t cpu=1 memory=1GiB gpu=1 share=0.5 partition=1g model=A|B count=2
 //	       retries=2 backoff=10 after=j-1 after-any=j-2 key=k
+//	       array parallel=2 (of count tasks)
 //	       gang must=segment prefer=rack priority=1 preemptible run=60 start-by=100
 //	exit j-1[/task] [failed|evicted|lost|stopped]
 //	       deadline=1000 wish=carbon|price|weights pausable
@@ -463,6 +464,11 @@ func parseSubmit(w []string) (*job.Spec, error) {
 		case "run":
 			n, e := strconv.Atoi(v)
 			s.ExpectedRun, err = time.Duration(n)*time.Second, e
+		case "array":
+			s.Array = true
+		case "parallel":
+			n, e := strconv.Atoi(v)
+			s.Parallel, err = int32(n), e
 		case "retries":
 			s.Retries, err = strconv.Atoi(v)
 		case "backoff":

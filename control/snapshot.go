@@ -199,6 +199,7 @@ func (t *taskState) code(x *sched.Coder) {
 	sched.Int(x, &t.attempt)
 	x.Bool(&t.running)
 	x.Bool(&t.done)
+	sched.Int(x, &t.failures)
 	told := t.exit != nil
 	x.Bool(&told)
 	if !told {

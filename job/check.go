@@ -76,6 +76,14 @@ func (s *Spec) Check() error {
 		return bad("retries", "must be 0 to 1,000")
 	case s.Backoff < 0 || s.Backoff > MaxBackoff:
 		return bad("backoff", "must be 0 to 1 hour")
+	case s.Parallel < 0 || s.Parallel > MaxTasks:
+		return bad("array", "may run 1 to 10,000 elements at one time")
+	case s.Array && (len(s.Groups) != 1 || s.Gang):
+		return bad("array", "is of one group of tasks, and no gang: its elements start one by one")
+	case s.Parallel > 0 && !s.Array:
+		return bad("parallel", "is of an array")
+	case s.Array && s.Backoff > 0:
+		return bad("backoff", "is not for an array: its elements are tried again at once, and others go on meanwhile")
 	case len(s.After) > MaxAfter:
 		return bad("after", "are more than 64 jobs")
 	case s.Key != "" && !nameOK(s.Key):

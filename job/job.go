@@ -110,6 +110,11 @@ type Spec struct {
 	// before the first of these tries; it doubles with each, up to MaxBackoff.
 	Retries int
 	Backoff time.Duration
+	// Array says that the tasks are elements of an array: each has the retries of
+	// its own, and one that fails for good ends no other. Parallel is how many of
+	// the tasks may hold a node at one time; 0 = all.
+	Array    bool
+	Parallel int32
 	// After names jobs that must end before this one enters the line.
 	After []Dependency
 	// Key makes a submission idempotent: a second one with the same tenant and

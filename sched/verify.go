@@ -62,6 +62,17 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 	return v.checkPower(s, p)
 }
 
+// runningOf counts the tasks of a job that hold something.
+func (s *Snapshot) runningOf(id job.ID) int {
+	n := 0
+	for i := range s.Capacity.allocs {
+		if s.Capacity.allocs[i].Job == id {
+			n++
+		}
+	}
+	return n
+}
+
 func (v *Verifier) reset() {
 	if v.work == nil {
 		v.work = map[int32]*load{}
@@ -114,6 +125,9 @@ func (v *Verifier) jobPlacements(s *Snapshot, ps []Placement, now unit.Instant) 
 		v.jobs[first.Job] = len(ps)
 	} else if len(v.jobs) > 0 || len(ps) != 1 {
 		v.jobs[first.Job] = 1
+	}
+	if most := int(e.spec.Parallel); most > 0 && s.runningOf(first.Job)+len(ps) > most {
+		return fmt.Errorf("%d tasks of %s are placed beside %d that run: %d may", len(ps), first.Job, s.runningOf(first.Job), most)
 	}
 	if e.spec.Gang && len(ps) != e.waitingTasks() {
 		return fmt.Errorf("gang %s is placed in part: %d of %d tasks", first.Job, len(ps), e.waitingTasks())
