@@ -116,6 +116,8 @@ type Job struct {
 	Submitted unit.Instant
 	Failures  int          // tries that failed and were allowed another
 	Eligible  unit.Instant // a backoff holds it until then; 0 = none
+	Running   int          // tasks holding a node
+	Done      int          // tasks that ended for good
 	Tasks     []Task
 }
 
@@ -151,7 +153,7 @@ func (s *State) Summary(id job.ID) (Job, bool) {
 	if j == nil {
 		return Job{}, false
 	}
-	return Job{ID: id, Spec: j.spec, Phase: j.phase, Submitted: j.submitted, Failures: int(j.failures), Eligible: j.eligible}, true
+	return Job{ID: id, Spec: j.spec, Phase: j.phase, Submitted: j.submitted, Failures: int(j.failures), Eligible: j.eligible, Running: int(j.running), Done: j.spec.Tasks() - int(j.open)}, true
 }
 
 // Job returns a job with its tasks; false when there is none.

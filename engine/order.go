@@ -64,6 +64,10 @@ type Order struct {
 	// Grace is the time between that signal and SIGKILL where Stop does not say:
 	// at the time limit and when the machine goes down.
 	Grace time.Duration `json:"grace_ns,omitempty"`
+	// Keep names a directory below the working directory that outlives attempts:
+	// a later generation of the same task finds in it what the earlier one left.
+	// Empty = none. TIANFU_CHECKPOINT tells the task where it is.
+	Keep string `json:"keep,omitempty"`
 	// LogBytes bounds each stream's log; 0 = DefaultLogBytes.
 	LogBytes int64 `json:"log_bytes,omitempty"`
 }
@@ -109,6 +113,8 @@ func (o *Order) Check() error {
 		return bad("grace", "must be from 0 to 24 hours")
 	case o.LogBytes < 0 || o.LogBytes > MaxLogBytes:
 		return bad("log_bytes", "must be from 0 to 1 TiB")
+	case o.Keep != "" && (path.Base(o.Keep) != o.Keep || o.Keep == "." || o.Keep == ".."):
+		return bad("keep", "must be a plain name")
 	case len(o.Env) > MaxVariables:
 		return bad("env", "has more than %d variables", MaxVariables)
 	case len(o.Files) > MaxFiles:

@@ -19,6 +19,7 @@ type document struct {
 	Tenants   []Tenant
 	Queues    []Queue
 	FairShare FairShare
+	Datasets  []Dataset
 }
 
 // builder turns a document into a world and collects what is wrong with it.
@@ -128,6 +129,8 @@ func (b *builder) build(doc *document) {
 	b.meters()
 	w.Tenants, w.Queues, w.FairShare = doc.Tenants, doc.Queues, doc.FairShare
 	b.queueing()
+	w.Datasets = doc.Datasets
+	b.datasets()
 	b.limits()
 	w.areas = b.areas
 }

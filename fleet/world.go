@@ -31,6 +31,7 @@ type World struct {
 	Tenants   []Tenant
 	Queues    []Queue
 	FairShare FairShare
+	Datasets  []Dataset
 
 	nodes []Node
 	areas []area
@@ -197,13 +198,14 @@ type effective struct {
 	Tenants   []Tenant
 	Queues    []Queue
 	FairShare FairShare
+	Datasets  []Dataset
 }
 
 // MarshalJSON renders the effective world: everything declared, defaults
 // filled in, and each catalogue entry that a node is made of. It is itself a
 // world file.
 func (w *World) MarshalJSON() ([]byte, error) {
-	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Tenants, w.Queues, w.FairShare})
+	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Tenants, w.Queues, w.FairShare, w.Datasets})
 }
 
 // used returns the catalogue entries that the world's nodes are made of, and

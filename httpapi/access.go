@@ -107,6 +107,7 @@ var access = map[string]rule{
 	"GET /openapi.yaml":     public,
 	"GET /openapi-3.0.json": public,
 	"GET /openapi-3.0.yaml": public,
+	"GET /schemas/job.json": public,
 
 	"GET /v1/login":              public,
 	"GET /v1/whoami":             {anybody, ""},
@@ -125,6 +126,7 @@ var access = map[string]rule{
 	"POST /v1/tokens":            {admins, TokensWrite},
 	"DELETE /v1/tokens/{id}":     {admins, TokensWrite},
 	"GET /v1/audit":              {[]Role{Operator, Auditor}, AuditRead},
+	"GET /v1/datasets":           {readers, JobsRead},
 	"GET /v1/world":              {[]Role{Operator, Auditor}, CentreRead},
 	"POST /v1/world/reload":      {operators, CentreWrite},
 	"POST /v1/backup":            {operators, CentreWrite},

@@ -46,6 +46,7 @@ var mayUse = map[string]string{
 	"revoke-token":  "o-t--",
 	"take-backup":   "o----",
 	"get-world":     "oa---",
+	"list-datasets": "oatu-",
 	"reload-world":  "o----",
 }
 

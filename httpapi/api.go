@@ -18,6 +18,7 @@ import (
 
 	"tianfu/audit"
 	"tianfu/fault"
+	"tianfu/fleet"
 	"tianfu/live"
 	"tianfu/unit"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	// ChangeTokens changes the tokens where they are kept, alone, and takes the
 	// change over; nil = they cannot be changed through the API.
 	ChangeTokens func(change func(*Tokens) error) error
+	// Datasets are what jobs may mount by name; nil = none.
+	Datasets func() []fleet.Dataset
 	// World says what the centre is configured with; Reload reads the world file
 	// again and takes it over. nil = it cannot.
 	World  func() World
@@ -77,9 +80,11 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeLogin()
 	s.routeMeters()
 	s.routeWorld()
+	s.routeDatasets()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)
 	s.mux.HandleFunc("GET /v1/events", s.streamEvents)
 	s.mux.HandleFunc("GET /{$}", s.docs)
+	s.mux.HandleFunc("GET /schemas/job.json", s.serveJobSchema)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("POST /v1/backup", s.takeBackup)
 	s.describeStreams()

@@ -28,6 +28,7 @@ type JobBody struct {
 	Deadline    string      `json:"deadline,omitempty" format:"date-time" doc:"When the work should have ended; planning may start it later, within this"`
 	Retries     int         `json:"retries,omitempty" minimum:"0" maximum:"1000" doc:"More tries after a failed one"`
 	Backoff     string      `json:"backoff,omitempty" doc:"Wait before the first of these; doubles" example:"10s"`
+	Array       *ArrayBody  `json:"array,omitempty" doc:"Run as many elements as one job, each with an index: \"1-1000%50\" or {count: 1000, parallel: 50}"`
 	After       []string    `json:"after,omitempty" maxItems:"64" doc:"Jobs to wait for: j-1 must complete, any:j-1 must end"`
 	WorkBody
 }
@@ -38,11 +39,12 @@ type WorkBody struct {
 	Image      string            `json:"image,omitempty" maxLength:"4096" doc:"Container image"`
 	Env        map[string]string `json:"env,omitempty"`
 	Files      []FileBody        `json:"files,omitempty" maxItems:"256" doc:"Written into the working directory"`
-	Mounts     []MountBody       `json:"mounts,omitempty" maxItems:"64" doc:"For operators: directories of the site"`
+	Mounts     []MountBody       `json:"mounts,omitempty" maxItems:"64" doc:"Data sets by name; for operators also directories of the site"`
 	Network    bool              `json:"network,omitempty" doc:"Without it the task has no network"`
 	TimeLimit  string            `json:"time_limit,omitempty" example:"2h"`
 	StopSignal string            `json:"stop_signal,omitempty" doc:"Sent first when the task has to end, e.g. SIGUSR1 to write a checkpoint"`
 	Grace      string            `json:"grace,omitempty" doc:"Between that signal and SIGKILL" example:"30s"`
+	Checkpoint *CheckpointBody   `json:"checkpoint,omitempty" doc:"It saves its progress in the directory TIANFU_CHECKPOINT, which outlives its attempts"`
 }
 
 // GroupBody is a number of equal tasks.
@@ -69,9 +71,17 @@ type FileBody struct {
 
 // MountBody shows a directory of the site inside the task.
 type MountBody struct {
-	Source   string `json:"source" maxLength:"4096"`
-	Target   string `json:"target" maxLength:"4096"`
+	Dataset  string `json:"dataset,omitempty" maxLength:"128" doc:"Name of a data set of the centre"`
+	Source   string `json:"source,omitempty" maxLength:"4096" doc:"For operators: a directory or file of the site"`
+	Target   string `json:"target,omitempty" maxLength:"4096" doc:"Where it is inside; /data/NAME for a data set when left out"`
 	Writable bool   `json:"writable,omitempty"`
+}
+
+// CheckpointBody says how a task saves its progress.
+type CheckpointBody struct {
+	Signal string `json:"signal,omitempty" doc:"Sent first when the task has to leave; SIGTERM when left out" example:"SIGUSR1"`
+	Grace  string `json:"grace,omitempty" doc:"What it has to save, from that signal to SIGKILL" example:"2m"`
+	Every  string `json:"every,omitempty" doc:"How often it saves by itself; passed on as TIANFU_CHECKPOINT_EVERY, in seconds" example:"30m"`
 }
 
 // fields collects the first error with the field it is in.
@@ -116,6 +126,9 @@ func (b *JobBody) Spec() (*job.Spec, error) {
 		s.Groups = append(s.Groups, groups[i].group(f, "groups["+strconv.Itoa(i)+"]."))
 	}
 	work, err := b.work(f)
+	if err == nil && f.err == nil {
+		err = b.arrange(s, work)
+	}
 	if f.err != nil {
 		return nil, f.err
 	}
@@ -164,7 +177,10 @@ func (b *WorkBody) work(f *fields) (*job.Work, error) {
 		w.Files = append(w.Files, job.WorkFile(x))
 	}
 	for _, x := range b.Mounts {
-		w.Mounts = append(w.Mounts, job.Mount(x))
+		w.Mounts = append(w.Mounts, job.Mount{Source: x.Source, Target: x.Target, Writable: x.Writable})
+	}
+	if c := b.Checkpoint; c != nil {
+		w.Checkpoint = &job.Checkpoint{Signal: c.Signal, Grace: field(f, "checkpoint.grace", c.Grace, unit.ParseDuration), Every: field(f, "checkpoint.every", c.Every, unit.ParseDuration)}
 	}
 	return w, nil
 }

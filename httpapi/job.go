@@ -28,7 +28,10 @@ type Job struct {
 	Phase       string  `json:"phase" enum:"pending,running,completed,failed,cancelled,expired"`
 	Submitted   string  `json:"submitted" format:"date-time"`
 	TaskCount   int     `json:"task_count"`
+	TasksDone   int     `json:"tasks_done"`
+	TasksActive int     `json:"tasks_running" doc:"Holding a node"`
 	Gang        bool    `json:"gang,omitempty"`
+	Array       string  `json:"array,omitempty" doc:"Indices of its elements and how many run at one time, as FIRST-LAST[:STEP][%PARALLEL]"`
 	Failures    int     `json:"failures,omitempty" doc:"Tries that failed and were allowed another"`
 	NextTry     string  `json:"next_try,omitempty" doc:"A backoff holds it until then"`
 	ExpectedRun string  `json:"expected_run,omitempty"`
@@ -39,6 +42,7 @@ type Job struct {
 // Task is one task of a job.
 type Task struct {
 	Index       int32   `json:"index"`
+	ArrayIndex  *int    `json:"array_index,omitempty" doc:"Of an element of an array"`
 	State       string  `json:"state" enum:"pending,starting,running,stopping,done"`
 	Attempt     int32   `json:"attempt"`
 	Node        string  `json:"node,omitempty"`
@@ -169,8 +173,8 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, er
 	if !who.mayWrite(job.Tenant(in.Body.Tenant)) {
 		return nil, problem(fault.New(fault.Denied, "tenant "+in.Body.Tenant, "is not yours", "leave tenant out, or use its token"))
 	}
-	if len(in.Body.Mounts) > 0 && who.Role != Operator {
-		return nil, problem(fault.New(fault.Denied, "mounts", "of the site are for operators", "ask for a data set"))
+	if err := s.resolveMounts(who, job.Tenant(in.Body.Tenant), in.Body.Mounts); err != nil {
+		return nil, problem(err)
 	}
 	spec, err := in.Body.Spec()
 	if err != nil {
@@ -311,14 +315,22 @@ const maxExamined = 20_000
 func (s *Server) jobOf(st *control.State, who Caller, j *control.Job) Job {
 	out := Job{
 		ID: j.ID.String(), Name: j.Spec.Name, Tenant: string(j.Spec.Tenant), Queue: string(j.Spec.Queue), Class: j.Spec.Class.String(),
-		Priority: j.Spec.Priority, Phase: j.Phase.String(), Submitted: instant(j.Submitted), TaskCount: j.Spec.Tasks(), Gang: j.Spec.Gang,
+		Priority: j.Spec.Priority, Phase: j.Phase.String(), Submitted: instant(j.Submitted), TaskCount: j.Spec.Tasks(), TasksDone: j.Done, TasksActive: j.Running, Gang: j.Spec.Gang,
 		Failures: j.Failures, NextTry: instant(j.Eligible), ExpectedRun: duration(j.Spec.ExpectedRun),
 	}
 	if why, waits := st.Why(j.ID); waits {
 		out.Reason = reasonOf(st, who, &why)
 	}
+	array := arrayOf(j.Spec)
+	if array != nil {
+		out.Array = array.String()
+	}
 	for i := range j.Tasks {
 		out.Tasks = append(out.Tasks, s.taskOf(j.ID, &j.Tasks[i]))
+		if array != nil {
+			index := array.First + i*array.Step
+			out.Tasks[i].ArrayIndex = &index
+		}
 	}
 	return out
 }

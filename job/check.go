@@ -76,14 +76,6 @@ func (s *Spec) Check() error {
 		return bad("retries", "must be 0 to 1,000")
 	case s.Backoff < 0 || s.Backoff > MaxBackoff:
 		return bad("backoff", "must be 0 to 1 hour")
-	case s.Parallel < 0 || s.Parallel > MaxTasks:
-		return bad("array", "may run 1 to 10,000 elements at one time")
-	case s.Array && (len(s.Groups) != 1 || s.Gang):
-		return bad("array", "is of one group of tasks, and no gang: its elements start one by one")
-	case s.Parallel > 0 && !s.Array:
-		return bad("parallel", "is of an array")
-	case s.Array && s.Backoff > 0:
-		return bad("backoff", "is not for an array: its elements are tried again at once, and others go on meanwhile")
 	case len(s.After) > MaxAfter:
 		return bad("after", "are more than 64 jobs")
 	case s.Key != "" && !nameOK(s.Key):
@@ -96,6 +88,10 @@ func (s *Spec) Check() error {
 			return bad("expected_run_on."+string(m), "must be above 0 and at most 100 years")
 		}
 	}
+	return s.checkGroups()
+}
+
+func (s *Spec) checkGroups() error {
 	tasks := 0
 	for i := range s.Groups {
 		g := &s.Groups[i]
@@ -111,6 +107,20 @@ func (s *Spec) Check() error {
 		if tasks += g.Count; tasks > MaxTasks {
 			return bad("groups", "ask for more than 10,000 tasks in all")
 		}
+	}
+	return s.checkArray()
+}
+
+func (s *Spec) checkArray() error {
+	switch {
+	case s.Parallel < 0 || s.Parallel > MaxTasks:
+		return bad("array", "may run 1 to 10,000 elements at one time")
+	case s.Array && (len(s.Groups) != 1 || s.Gang):
+		return bad("array", "is of one group of tasks, and no gang: its elements start one by one")
+	case s.Parallel > 0 && !s.Array:
+		return bad("parallel", "is of an array")
+	case s.Array && s.Backoff > 0:
+		return bad("backoff", "is not for an array: its elements are tried again at once, and others go on meanwhile")
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package live
 
 import (
 	"context"
+	"maps"
 	"math/bits"
+	"strconv"
 	"sync"
 	"time"
 
@@ -170,7 +172,7 @@ func (c *Centre) give(ctx context.Context, o act, k engine.Key) error {
 		}
 		return c.o.Engine.Start(ctx, order)
 	case control.Stop, control.Forget:
-		return c.o.Engine.Stop(ctx, k, c.o.Grace)
+		return c.o.Engine.Stop(ctx, k, c.graceOf(o.spec))
 	}
 	return fault.New(fault.Internal, "order", "a live centre moves no running task", "")
 }
@@ -199,6 +201,17 @@ func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error)
 		Key: k, Tenant: spec.Tenant, Command: w.Command, Image: w.Image, Env: w.Env, Network: w.Network, Processes: w.Processes,
 		CPU: r.CPU, Memory: r.Memory, TimeLimit: w.TimeLimit, StopSignal: w.StopSignal, Grace: w.Grace, Stack: r.Capability.Stack,
 	}
+	prepareArray(&o, w, spec)
+	if p := w.Checkpoint; p != nil {
+		o.Keep = "checkpoint"
+		if p.Signal != "" {
+			o.StopSignal = p.Signal
+		}
+		o.Grace = w.LeaveGrace()
+		if p.Every > 0 {
+			o.Env = with(o.Env, "TIANFU_CHECKPOINT_EVERY", strconv.FormatInt(int64(p.Every/time.Second), 10))
+		}
+	}
 	for _, f := range w.Files {
 		o.Files = append(o.Files, engine.File{Path: f.Path, Data: f.Data, Executable: f.Executable})
 	}
@@ -209,4 +222,35 @@ func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error)
 		o.Devices = append(o.Devices, engine.Device{Index: bits.TrailingZeros16(m)})
 	}
 	return o, nil
+}
+
+// prepareArray tells an element of an array which one it is.
+func prepareArray(o *engine.Order, w *job.Work, spec *job.Spec) {
+	if w.Array == nil {
+		return
+	}
+	o.Env = with(o.Env, "TIANFU_ARRAY_INDEX", strconv.Itoa(w.Array.Index(o.Key.Task)))
+	o.Env = with(o.Env, "TIANFU_ARRAY_FIRST", strconv.Itoa(w.Array.First))
+	o.Env = with(o.Env, "TIANFU_ARRAY_LAST", strconv.Itoa(w.Array.Last))
+	o.Env = with(o.Env, "TIANFU_ARRAY_COUNT", strconv.Itoa(spec.Tasks()))
+}
+
+// with returns an environment with one more variable.
+func with(env map[string]string, name, value string) map[string]string {
+	out := maps.Clone(env)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out[name] = value
+	return out
+}
+
+// graceOf is how long the tasks of a job have from the stop signal to SIGKILL.
+func (c *Centre) graceOf(spec *job.Spec) time.Duration {
+	if spec != nil {
+		if w, err := job.DecodeWork(spec.Work); err == nil && w.LeaveGrace() > 0 {
+			return w.LeaveGrace()
+		}
+	}
+	return c.o.Grace
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"tianfu/fault"
 	"tianfu/httpapi"
@@ -23,87 +21,12 @@ func (p *program) job() *cobra.Command {
 	c := &cobra.Command{Use: "job", Short: "Submit, watch and end jobs of a running centre", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	r.register(c)
-	c.AddCommand(p.jobSubmit(r), p.jobList(r), p.jobShow(r), p.jobLogs(r), p.jobCancel(r), p.jobWait(r), p.jobWatch(r))
+	c.AddCommand(p.jobSubmit(r), p.jobList(r), p.jobShow(r), p.jobLogs(r), p.jobCancel(r), p.jobWait(r), p.jobWatch(r), p.jobSchema())
 	return c
 }
 
-// maxJobFile bounds a job file.
-const maxJobFile = 12 << 20
-
-// readJobFile reads a job in YAML or JSON; unknown keys are errors that name
-// the line.
-func readJobFile(name string) (*httpapi.JobBody, error) {
-	data, err := readBounded(name, maxJobFile)
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxJobFile {
-		return nil, fault.New(fault.Invalid, name, "is larger than 12 MiB", "mount a data set instead of sending files")
-	}
-	return parseJobFile(name, data)
-}
-
-func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
-	var n yaml.Node
-	if err := yaml.Unmarshal(data, &n); err != nil {
-		return nil, fault.New(fault.Invalid, name, "is not YAML: "+err.Error(), "docs/jobs.md shows a job file")
-	}
-	if len(n.Content) == 0 {
-		return nil, fault.New(fault.Invalid, name, "is empty", "docs/jobs.md shows a job file")
-	}
-	var plain any
-	if err := n.Decode(&plain); err != nil {
-		return nil, fault.New(fault.Invalid, name, err.Error(), "docs/jobs.md shows a job file")
-	}
-	text, err := json.Marshal(plain)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, name, "has keys that are not text", "docs/jobs.md shows a job file")
-	}
-	b := &httpapi.JobBody{}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(b); err != nil {
-		return nil, fault.New(fault.Invalid, name+lineOf(&n, err), strings.TrimPrefix(err.Error(), "json: "), "docs/jobs.md lists the keys")
-	}
-	whole := *b
-	if whole.Tenant == "" {
-		whole.Tenant = "default" // the centre puts the token's there
-	}
-	if _, err := whole.Spec(); err != nil {
-		return nil, fault.Wrap(err, name, "job "+b.Name)
-	}
-	return b, nil
-}
-
-// lineOf finds the line of the key that a JSON error names.
-func lineOf(n *yaml.Node, err error) string {
-	key := ""
-	if _, rest, ok := strings.Cut(err.Error(), "unknown field "); ok {
-		key, _ = strconv.Unquote(rest)
-	}
-	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		key = t.Field[strings.LastIndexByte(t.Field, '.')+1:]
-	}
-	if line := findKey(n, key); line > 0 {
-		return ":" + strconv.Itoa(line)
-	}
-	return ""
-}
-
-func findKey(n *yaml.Node, key string) int {
-	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 && c.Value == key {
-			return c.Line
-		}
-		if line := findKey(c, key); line > 0 {
-			return line
-		}
-	}
-	return 0
-}
-
 func (p *program) jobSubmit(r *remote) *cobra.Command {
-	var key, dry string
+	var key, dry, array string
 	var wait bool
 	b := &httpapi.JobBody{}
 	g := httpapi.GroupBody{}
@@ -127,6 +50,13 @@ func (p *program) jobSubmit(r *remote) *cobra.Command {
 					b.Name = args[0]
 				}
 				b.Groups = []httpapi.GroupBody{g}
+				if array != "" {
+					a, err := httpapi.ParseArray(array)
+					if err != nil {
+						return err
+					}
+					b.Array = a
+				}
 			case dash < 0 && len(args) == 1:
 				var err error
 				if body, err = readJobFile(args[0]); err != nil {
@@ -151,6 +81,7 @@ func (p *program) jobSubmit(r *remote) *cobra.Command {
 	fl.StringVar(&b.ExpectedRun, "expected-run", "", "run time that planning may assume, like 30m")
 	fl.StringVar(&b.TimeLimit, "time-limit", "", "end the task after this time, like 2h")
 	fl.IntVar(&b.Retries, "retries", 0, "more tries after a failed one")
+	fl.StringVar(&array, "array", "", "run as an array, like 1-1000%50: indices, and how many at one time")
 	fl.StringArrayVar(&b.After, "after", nil, "job to wait for: j-1 must complete, any:j-1 must end; may be repeated")
 	fl.BoolVar(&b.Network, "network", false, "let it use the network")
 	fl.StringVar(&g.CPU, "cpu", "1", "logical CPUs, like 2 or 500m")

@@ -100,6 +100,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.catalogue(),
 		p.check(),
 		p.compare(),
+		p.dataset(),
 		p.doctor(),
 		p.fleet(),
 		p.job(),

@@ -194,7 +194,7 @@ func (d *openedData) apiOptions(f *serveFlags, c *live.Centre, keeper *worldKeep
 			}
 			return err
 		},
-		World: keeper.world, Reload: keeper.reload,
+		World: keeper.world, Reload: keeper.reload, Datasets: keeper.datasets,
 		Backup: func(ctx context.Context, w io.Writer) error {
 			return writeBackup(w, f.data, f.worldFile(), func(a *store.Archive) error { return c.Backup(ctx, a) })
 		}}

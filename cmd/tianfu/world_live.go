@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -125,7 +126,18 @@ func newWorldKeeper(f *serveFlags, w *readyWorld, c *live.Centre, trail *audit.L
 func (k *worldKeeper) world() httpapi.World {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return httpapi.World{File: k.flags.worldFile(), Digest: k.now.digest}
+	out := httpapi.World{File: k.flags.worldFile(), Digest: k.now.digest}
+	for i := range k.now.declared.Datasets {
+		out.Datasets = append(out.Datasets, k.now.declared.Datasets[i].Name)
+	}
+	return out
+}
+
+// datasets lists what jobs may mount by name.
+func (k *worldKeeper) datasets() []fleet.Dataset {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now.declared.Datasets
 }
 
 // reload reads the file and takes it over, whole or not at all. The audit log
@@ -146,6 +158,9 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 		var change *live.Change
 		if change, err = k.centre.Configure(ctx, next.config, dry); err == nil {
 			out.Changes = append(out.Changes, change.Lines...)
+			if !reflect.DeepEqual(bare(k.now.declared.Datasets), bare(next.declared.Datasets)) {
+				out.Changes = append(out.Changes, "data sets are changed")
+			}
 			for _, id := range change.Stranded {
 				out.Stranded = append(out.Stranded, id.String())
 			}
@@ -165,6 +180,15 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 		err = failed
 	}
 	return out, err
+}
+
+// bare are data sets without the lines they stand on.
+func bare(list []fleet.Dataset) [][]any {
+	var out [][]any
+	for i := range list {
+		out = append(out, []any{list[i].Name, list[i].Path, list[i].Tenants, list[i].Writable})
+	}
+	return out
 }
 
 // follow reloads at every SIGHUP.

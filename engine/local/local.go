@@ -238,6 +238,7 @@ func (e *Engine) ackTask(t *task, to taskDir) (moved bool, err error) {
 	if err := os.Rename(string(from), string(to)); err != nil {
 		return false, disk(err, string(from))
 	}
+	failed := !t.outcome.Exit.OK()
 	t.state, t.outcome = engine.Acked, outcome{}
 	if t.control != nil {
 		t.control.Close()
@@ -245,6 +246,10 @@ func (e *Engine) ackTask(t *task, to taskDir) (moved bool, err error) {
 	}
 	if !e.closed {
 		e.wg.Go(func() {
+			if failed && to.keeps() { // a later attempt goes on from it
+				_ = os.RemoveAll(to.path(dirTmp))
+				return
+			}
 			for _, d := range []string{dirWork, dirTmp, dirBundle} {
 				_ = os.RemoveAll(to.path(d)) // Forget removes what is left
 			}

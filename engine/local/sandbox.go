@@ -190,6 +190,9 @@ func environment(sp *spec, devices []string) []string {
 	set["HOME"], set["TMPDIR"] = sp.Home, tmp
 	set["TIANFU_JOB"], set["TIANFU_TASK"] = o.Key.Job.String(), strconv.Itoa(o.Key.Task)
 	set["TIANFU_GENERATION"] = strconv.FormatUint(uint64(o.Key.Generation), 10)
+	if o.Keep != "" {
+		set["TIANFU_CHECKPOINT"] = filepath.Join(sp.Home, o.Keep)
+	}
 	out := make([]string, 0, len(set)+len(devices))
 	for k, v := range set {
 		if !slices.ContainsFunc(devices, func(d string) bool { return strings.HasPrefix(d, k+"=") }) {

@@ -61,7 +61,7 @@ func (e *Engine) prepare(o engine.Order) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	control, err := makeTask(part, name, &sp)
+	control, err := makeTask(part, name, &sp, e.lastKept(o))
 	if err != nil {
 		_ = os.RemoveAll(string(part))
 		return nil, err
@@ -75,10 +75,11 @@ func (e *Engine) prepare(o engine.Order) (*os.File, error) {
 		_ = os.RemoveAll(string(part))
 		return nil, disk(err, string(name))
 	}
+	e.dropKept(o)
 	return control, nil
 }
 
-func makeTask(dir, name taskDir, sp *spec) (*os.File, error) {
+func makeTask(dir, name taskDir, sp *spec, earlier string) (*os.File, error) {
 	if err := os.Mkdir(string(dir), 0o700); err != nil {
 		return nil, disk(err, string(dir))
 	}
@@ -92,6 +93,11 @@ func makeTask(dir, name taskDir, sp *spec) (*os.File, error) {
 	}
 	if err := makeTargets(dir, sp.Order.Mounts); err != nil {
 		return nil, err
+	}
+	if sp.Order.Keep != "" {
+		if err := takeOver(earlier, filepath.Join(dir.path(dirWork), sp.Order.Keep)); err != nil {
+			return nil, disk(err, dir.path(dirWork))
+		}
 	}
 	if sp.UID >= 0 {
 		if err := giveTo(dir, sp.UID); err != nil {

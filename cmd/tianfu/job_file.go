@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"tianfu/fault"
+	"tianfu/httpapi"
+)
+
+// maxJobFile bounds a job file.
+const maxJobFile = 12 << 20
+
+// readJobFile reads a job in YAML or JSON; unknown keys are errors that name
+// the line.
+func readJobFile(name string) (*httpapi.JobBody, error) {
+	data, err := readBounded(name, maxJobFile)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxJobFile {
+		return nil, fault.New(fault.Invalid, name, "is larger than 12 MiB", "mount a data set instead of sending files")
+	}
+	return parseJobFile(name, data)
+}
+
+func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
+	const fix = "docs/jobs.md shows a job file; tianfu job schema has its keys"
+	var n yaml.Node
+	if err := yaml.Unmarshal(data, &n); err != nil {
+		return nil, fault.New(fault.Invalid, name, "is not YAML: "+err.Error(), fix)
+	}
+	if len(n.Content) == 0 {
+		return nil, fault.New(fault.Invalid, name, "is empty", fix)
+	}
+	k := keyCheck{file: name}
+	k.value(n.Content[0], reflect.TypeFor[httpapi.JobBody](), "")
+	if k.err != nil {
+		return nil, k.err
+	}
+	var plain any
+	if err := n.Decode(&plain); err != nil {
+		return nil, fault.New(fault.Invalid, name, err.Error(), fix)
+	}
+	text, err := json.Marshal(plain)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, name, "has keys that are not text", fix)
+	}
+	b := &httpapi.JobBody{}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(b); err != nil {
+		return nil, fault.New(fault.Invalid, name+lineOf(n.Content[0], err), strings.TrimPrefix(err.Error(), "json: "), fix)
+	}
+	whole := *b
+	if whole.Tenant == "" {
+		whole.Tenant = "default" // the centre puts the token's there
+	}
+	if _, err := whole.Spec(); err != nil {
+		return nil, fault.Wrap(err, name, "job "+b.Name)
+	}
+	return b, nil
+}
+
+// keyCheck holds the keys of a document to the fields of a type and keeps the
+// first that is none, with its line.
+type keyCheck struct {
+	file string
+	err  error
+}
+
+func (k *keyCheck) value(n *yaml.Node, t reflect.Type, at string) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case k.err != nil || n.Kind == yaml.AliasNode:
+	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
+		for i, c := range n.Content {
+			k.value(c, t.Elem(), fmt.Sprintf("%s[%d]", at, i))
+		}
+	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
+		known := fieldsOf(t)
+		seen := map[string]int{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			of, ok := known[key.Value]
+			switch {
+			case !ok:
+				k.err = fault.New(fault.Invalid, fmt.Sprintf("%s:%d", k.file, key.Line), "unknown key "+strconv.Quote(join(at, key.Value)), suggest(key.Value, known))
+				return
+			case seen[key.Value] > 0:
+				k.err = fault.New(fault.Invalid, fmt.Sprintf("%s:%d", k.file, key.Line), fmt.Sprintf("the key %q is there already, in line %d", join(at, key.Value), seen[key.Value]), "keep one")
+				return
+			}
+			seen[key.Value] = key.Line
+			k.value(n.Content[i+1], of, join(at, key.Value))
+		}
+	}
+}
+
+func join(at, key string) string {
+	if at == "" {
+		return key
+	}
+	return at + "." + key
+}
+
+// fieldsOf lists the keys of a type as JSON knows them.
+func fieldsOf(t reflect.Type) map[string]reflect.Type {
+	out := map[string]reflect.Type{}
+	if t == reflect.TypeFor[httpapi.ArrayBody]() {
+		for _, key := range []string{"first", "count", "parallel"} {
+			out[key] = reflect.TypeFor[int]()
+		}
+		return out
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			for key, of := range fieldsOf(f.Type) {
+				out[key] = of
+			}
+		case name != "" && name != "-":
+			out[name] = f.Type
+		}
+	}
+	return out
+}
+
+// suggest names the known key that is nearest, or all of them.
+func suggest(key string, known map[string]reflect.Type) string {
+	keys := make([]string, 0, len(known))
+	for k := range known {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s)) }
+	for _, k := range keys {
+		if plain(k) == plain(key) || plain(k) == plain(key)+"s" || plain(k)+"s" == plain(key) || len(key) > 3 && distance(plain(key), plain(k)) <= 2 {
+			return "did you mean " + k + "?"
+		}
+	}
+	return "known here: " + strings.Join(keys, ", ")
+}
+
+// distance counts the letters to change, add or drop from one word to another.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := before
+			if a[i] != b[j] {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// lineOf finds the line of the key that a JSON error is about.
+func lineOf(n *yaml.Node, err error) string {
+	t, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return ""
+	}
+	for _, key := range strings.Split(t.Field, ".") {
+		for n.Kind == yaml.SequenceNode && len(n.Content) > 0 {
+			n = n.Content[0]
+		}
+		for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+			if n.Content[i].Value == key {
+				n = n.Content[i+1]
+				break
+			}
+		}
+	}
+	return ":" + strconv.Itoa(n.Line)
+}
+
+func (p *program) jobSchema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON Schema of a job file, for editors and checks", Args: cobra.NoArgs,
+		Long:    "Print the JSON Schema of a job file. A centre serves the same at /schemas/job.json.",
+		Example: "  tianfu job schema > job.schema.json\n  # in a job file, for editors:\n  # yaml-language-server: $schema=http://127.0.0.1:8420/schemas/job.json",
+		RunE: func(*cobra.Command, []string) error {
+			text, err := httpapi.JobSchema()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.out, "%s\n", text)
+			return err
+		},
+	}
+}
+
+func (p *program) dataset() *cobra.Command {
+	r := &remote{}
+	c := &cobra.Command{Use: "dataset", Short: "Data sets that jobs may mount by name", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	r.register(c)
+	c.AddCommand(&cobra.Command{
+		Use: "list", Short: "List the data sets that your jobs may mount", Args: cobra.NoArgs, Example: "  tianfu dataset list",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			list, err := client.Datasets(c.Context())
+			if err != nil {
+				return err
+			}
+			t := &table{header: []string{"DATASET", "ACCESS", "PATH", "TENANTS"}}
+			for _, d := range list {
+				access := "read"
+				if d.Writable {
+					access = "read, write"
+				}
+				t.add(d.Name, access, d.Path, strings.Join(d.Tenants, " "))
+			}
+			return p.print(list, t)
+		},
+	})
+	return c
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tianfu/fault"
+	"tianfu/httpapi"
+)
+
+func logOf(t *testing.T, c *httpapi.Client, id string, task int) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := c.Logs(context.Background(), httpapi.LogRequest{Job: id, Task: task, Stream: "stdout", Follow: true}, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestArrayRunsItsElements runs an array for real: each element knows its index,
+// and no more run at one time than it says.
+func TestArrayRunsItsElements(t *testing.T) {
+	s := startServer(t)
+	c, ctx := s.client(), context.Background()
+	body := shell("echo $TIANFU_ARRAY_INDEX of $TIANFU_ARRAY_FIRST to $TIANFU_ARRAY_LAST, $TIANFU_ARRAY_COUNT in all; sleep 0.2; test $TIANFU_ARRAY_INDEX != 14")
+	var err error
+	if body.Array, err = httpapi.ParseArray("10-18:2%2"); err != nil {
+		t.Fatal(err)
+	}
+	made, err := c.Submit(ctx, body, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := shell("true")
+	after.After = []string{"any:" + made.ID}
+	last, err := c.Submit(ctx, after, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	for {
+		j, err := c.Job(ctx, made.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		running := 0
+		for i := range j.Tasks {
+			if st := j.Tasks[i].State; st != "pending" && st != "done" {
+				running++
+			}
+		}
+		most = max(most, running)
+		if over(j.Phase) {
+			if j.Phase != "failed" || len(j.Tasks) != 5 || j.Array != "10-18:2%2" || j.Tasks[3].ArrayIndex == nil || *j.Tasks[3].ArrayIndex != 16 {
+				t.Errorf("the array is %+v", j)
+			}
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if most < 1 || most > 2 {
+		t.Errorf("%d elements ran at one time, 2 may", most)
+	}
+	for i := range 5 {
+		if got, want := logOf(t, c, made.ID, i), fmt.Sprintf("%d of 10 to 18, 5 in all\n", 10+2*i); got != want {
+			t.Errorf("element %d wrote %q, want %q", i, got, want)
+		}
+	}
+	if j := waitEnd(t, c, last.ID); j.Phase != "completed" {
+		t.Errorf("the job after the array is %s", j.Phase)
+	}
+}
+
+// TestCheckpointOutlivesEviction drains the node under a task that saves its
+// progress: it gets its signal first, and the next attempt goes on from its
+// files, over a restart of the server too.
+func TestCheckpointOutlivesEviction(t *testing.T) {
+	s := startServer(t)
+	c, ctx := s.client(), context.Background()
+	body := shell(`cd $TIANFU_CHECKPOINT
+save() { echo $n > progress; mkdir -p sub; cp progress sub/copy; echo saved $n; exit 0; }
+trap save USR1
+n=$(cat sub/copy 2>/dev/null || echo 0); n=$((n+1)); echo begin $n every $TIANFU_CHECKPOINT_EVERY
+[ $n -ge 3 ] && exit 0
+while true; do sleep 0.05; done`)
+	body.Checkpoint = &httpapi.CheckpointBody{Signal: "SIGUSR1", Grace: "20s", Every: "1m"}
+	made, err := c.Submit(ctx, body, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt := func(n int) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			j, err := c.Job(ctx, made.ID)
+			if err == nil && (int(j.Tasks[0].Attempt) == n && j.Tasks[0].State == "running" || over(j.Phase)) {
+				if n < 3 && !strings.HasPrefix(logOf2(c, made.ID), "begin") {
+					continue
+				}
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("attempt %d does not run: %+v, %v", n, j, err)
+			}
+		}
+	}
+	for n := 1; n <= 2; n++ {
+		attempt(n)
+		if err := c.SetNode(ctx, nodes[0].Name, true, true); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			j, err := c.Job(ctx, made.ID)
+			if err == nil && j.Tasks[0].State == "pending" {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("attempt %d does not leave: %+v", n, j)
+			}
+		}
+		if n == 1 {
+			s.kill()
+			s.start()
+		}
+		if err := c.SetNode(ctx, nodes[0].Name, false, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j := waitEnd(t, c, made.ID); j.Phase != "completed" || j.Tasks[0].Attempt != 3 {
+		t.Errorf("the job is %s after %d attempts", j.Phase, j.Tasks[0].Attempt)
+	}
+	if got := logOf(t, c, made.ID, 0); got != "begin 3 every 60\n" {
+		t.Errorf("the last attempt wrote %q", got)
+	}
+}
+
+func logOf2(c *httpapi.Client, id string) string {
+	var b bytes.Buffer
+	c.Logs(context.Background(), httpapi.LogRequest{Job: id, Stream: "stdout"}, &b)
+	return b.String()
+}
+
+// TestDatasetsAreMountedByName declares data sets and mounts them as tenants.
+func TestDatasetsAreMountedByName(t *testing.T) {
+	s := startServer(t)
+	ctx := context.Background()
+	t.Setenv("TIANFU_TOKEN", s.token)
+	place, err := os.MkdirTemp("/var/tmp", "tianfu-data-") // temporary directories proper are the task's own inside
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(place) })
+	if err := os.Chmod(place, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(place, "file"), []byte("content\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	world := filepath.Join(s.data, "world.yaml")
+	text, err := os.ReadFile(world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = fmt.Appendf(text, "datasets:\n  - {name: open, path: %s}\n  - {name: private, path: %s, tenants: [a]}\n", place, place)
+	if err := os.WriteFile(world, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := execute("world", "reload", "--server=http://"+s.address); code != 0 || !strings.Contains(out, "data sets are changed") {
+		t.Fatalf("reload: code %d, %s%s", code, out, errs)
+	}
+	a, b := s.client(), s.client()
+	a.Token, b.Token = s.tenantToken("a"), s.tenantToken("b")
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := b.Datasets(ctx); err == nil || time.Now().After(end) {
+			break
+		}
+	}
+	names := func(c *httpapi.Client) (out []string) {
+		list, err := c.Datasets(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range list {
+			out = append(out, d.Name)
+			if d.Path != "" {
+				t.Errorf("a tenant sees where %s lies", d.Name)
+			}
+		}
+		return out
+	}
+	if !slices.Equal(names(a), []string{"open", "private"}) || !slices.Equal(names(b), []string{"open"}) {
+		t.Errorf("a may mount %v, b %v", names(a), names(b))
+	}
+	mount := func(c *httpapi.Client, m httpapi.MountBody) (*httpapi.Submitted, error) {
+		body := shell("cat " + m.Target + "/file; touch " + m.Target + "/new && echo written; true")
+		body.Mounts = []httpapi.MountBody{m}
+		return c.Submit(ctx, body, "", false)
+	}
+	// Without a sandbox a data set can be mounted under its own path only.
+	made, err := mount(a, httpapi.MountBody{Dataset: "private", Target: place})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := waitEnd(t, a, made.ID); j.Phase != "completed" {
+		t.Errorf("the job is %s: %+v", j.Phase, j.Tasks[0].Exit)
+	}
+	if got := logOf(t, a, made.ID, 0); got != "content\n" {
+		t.Errorf("the task read %q from a data set that is read-only", got)
+	}
+	for _, c := range []struct {
+		name string
+		m    httpapi.MountBody
+		kind fault.Kind
+	}{
+		{"another tenant's", httpapi.MountBody{Dataset: "private", Target: place}, fault.NotFound},
+		{"one that is not there", httpapi.MountBody{Dataset: "none", Target: place}, fault.NotFound},
+		{"to write into", httpapi.MountBody{Dataset: "open", Target: place, Writable: true}, fault.Denied},
+		{"a directory of the site", httpapi.MountBody{Source: "/etc", Target: "/etc"}, fault.Denied},
+		{"both", httpapi.MountBody{Dataset: "open", Source: "/etc", Target: "/etc"}, fault.Invalid},
+	} {
+		if _, err := mount(b, c.m); fault.KindOf(err) != c.kind {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
