@@ -107,6 +107,7 @@ func (b *builder) build(doc *document) {
 	}
 	for i := range w.Sites {
 		b.site(&w.Sites[i])
+		b.signals(&w.Sites[i])
 	}
 	b.network(&w.Network)
 	models := map[Model]bool{}

@@ -47,6 +47,13 @@ type Site struct {
 	Tariff   unit.YuanPerKWh // 0 = not declared
 	Carbon   unit.KgPerKWh   // average carbon intensity of the grid; 0 = not declared
 	Power    unit.Watts      // limit; 0 = none
+	// What its hours cost, where one figure does not say it.
+	Signals      []Signal
+	CarbonPrefer string // trusted (the default) or hourly: which signal of a nature counts
+	TariffFile   string // instead of tariff: a name that is built in, or a file
+	Weather      string // EPW or CSV: with the plant it gives PUE and water
+	Plant        string // built in, or a file
+	Chiller      string // COP grid of the plant, instead of its own
 	// Levels between site and rack may be left out.
 	Buildings []Building
 	Halls     []Hall

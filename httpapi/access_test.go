@@ -41,6 +41,7 @@ var mayUse = map[string]string{
 	"who-am-i":      "oatuc",
 	"read-audit":    "oa---",
 	"list-meters":   "oa---",
+	"list-signals":  "oatu-",
 	"list-tokens":   "oat--",
 	"create-token":  "o-t--",
 	"revoke-token":  "o-t--",

@@ -79,6 +79,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeAudit()
 	s.routeLogin()
 	s.routeMeters()
+	s.routeSignals()
 	s.routeWorld()
 	s.routeDatasets()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)

@@ -21,12 +21,18 @@ var (
 	meterFailDesc    = prometheus.NewDesc("tianfu_meter_failures_total", "Times a meter, or a part of it, did not answer.", meterLabels, nil)
 	areaMeasuredDesc = prometheus.NewDesc("tianfu_meter_area_measured_joules_total", "Energy by an area's own meter, over intervals that the ledger knows too.", []string{"area", "level"}, nil)
 	areaLedgerDesc   = prometheus.NewDesc("tianfu_meter_area_accounted_joules_total", "Energy of the area's nodes by the ledger, over the same intervals; of a site with its overhead.", []string{"area", "level"}, nil)
+	gridCarbonDesc   = prometheus.NewDesc("tianfu_grid_carbon_grams_per_kwh", "Carbon intensity in force; absent where there is no data.", []string{"site", "nature"}, nil)
+	gridAgeDesc      = prometheus.NewDesc("tianfu_grid_signal_age_seconds", "Age of a last value that stands in for a missing one.", []string{"site", "nature"}, nil)
+	sitePriceDesc    = prometheus.NewDesc("tianfu_site_price_yuan_per_kwh", "Price of the present hour.", []string{"site"}, nil)
+	sitePUEDesc      = prometheus.NewDesc("tianfu_site_pue", "Facility energy over IT energy of the present hour.", []string{"site"}, nil)
+	siteWUEDesc      = prometheus.NewDesc("tianfu_site_wue_litres_per_kwh", "Water for a kWh of IT energy in the present hour.", []string{"site"}, nil)
 	areaUnknownDesc  = prometheus.NewDesc("tianfu_meter_area_unexplained_watts", "What an area's meter saw beyond its nodes in the newest interval; below 0 where they claim more.", []string{"area", "level"}, nil)
 )
 
 // Describe serves prometheus.Collector.
 func (c *meterCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{meterJoulesDesc, meterWattsDesc, meterLostDesc, meterReadsDesc, meterFailDesc, areaMeasuredDesc, areaLedgerDesc, areaUnknownDesc} {
+	for _, d := range []*prometheus.Desc{meterJoulesDesc, meterWattsDesc, meterLostDesc, meterReadsDesc, meterFailDesc, areaMeasuredDesc, areaLedgerDesc, areaUnknownDesc,
+		gridCarbonDesc, gridAgeDesc, sitePriceDesc, sitePUEDesc, siteWUEDesc} {
 		ch <- d
 	}
 }
@@ -50,6 +56,7 @@ func (c *meterCollector) Collect(ch chan<- prometheus.Metric) {
 		send(meterReadsDesc, prometheus.CounterValue, float64(m.Reads), labels...)
 		send(meterFailDesc, prometheus.CounterValue, float64(m.Failures), labels...)
 	}
+	c.collectSignals(send)
 	for _, a := range c.centre.Areas() {
 		if a.To == 0 {
 			continue
@@ -57,5 +64,25 @@ func (c *meterCollector) Collect(ch chan<- prometheus.Metric) {
 		send(areaMeasuredDesc, prometheus.CounterValue, joules(a.MeasuredTotal), a.Area, string(a.Level))
 		send(areaLedgerDesc, prometheus.CounterValue, joules(a.AccountedTotal), a.Area, string(a.Level))
 		send(areaUnknownDesc, prometheus.GaugeValue, joules(a.Unexplained())/a.To.Sub(a.From).Seconds(), a.Area, string(a.Level))
+	}
+}
+
+func (c *meterCollector) collectSignals(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+	for _, s := range c.centre.Signals() {
+		for _, r := range s.Readings {
+			if r.Known {
+				send(gridCarbonDesc, prometheus.GaugeValue, float64(r.Value)*1000, s.Site, r.Nature.String())
+				send(gridAgeDesc, prometheus.GaugeValue, r.Age.Seconds(), s.Site, r.Nature.String())
+			}
+		}
+		if !s.Known {
+			continue
+		}
+		h := hourOf(&s.Hour)
+		for d, v := range map[*prometheus.Desc]*float64{sitePriceDesc: h.Price, sitePUEDesc: h.PUE, siteWUEDesc: h.Water} {
+			if v != nil {
+				send(d, prometheus.GaugeValue, *v, s.Site)
+			}
+		}
 	}
 }

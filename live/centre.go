@@ -39,6 +39,8 @@ type Options struct {
 	KeepRecords time.Duration
 	// Meters are read for as long as the centre runs.
 	Meters []Instrument
+	// Signals are what the hours of the sites cost.
+	Signals []SiteSignals
 }
 
 // DefaultGrace is the time between a stop signal and SIGKILL.
@@ -67,6 +69,7 @@ type Centre struct {
 	failed    error           // why the loop ended; read after done is closed
 
 	instruments *instruments   // nil without meters
+	signals     *signals       // nil without any
 	background  sync.WaitGroup // work beside the loop that nobody waits for
 }
 
@@ -104,6 +107,7 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 	if err != nil {
 		return c, int(last), err
 	}
+	c.signals = newSignals(o.Signals)
 	c.instruments, err = newInstruments(&c.o, c.state)
 	return c, int(last), err
 }

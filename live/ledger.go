@@ -20,6 +20,9 @@ func (c *Centre) startMetering(ctx context.Context) func() {
 	if c.instruments != nil {
 		all.Go(func() { c.instruments.run(ctx, c) })
 	}
+	if c.signals != nil {
+		all.Go(func() { c.signals.run(ctx, c) })
+	}
 	if every := c.state.MeteringEvery(); every > 0 {
 		all.Go(func() { c.tellUses(ctx, every) })
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/energy"
-	"tianfu/fault"
 )
 
 func (p *program) greenFactors() *cobra.Command {
@@ -48,21 +47,23 @@ func (p *program) greenSignal() *cobra.Command {
 	var file string
 	var o energy.SeriesOptions
 	var price bool
+	r := &remote{}
 	c := &cobra.Command{
-		Use:   "signal --file FILE",
-		Short: "Check a carbon or price series and print its facts",
-		Long: "Signal reads a CSV series as the planner would: a time column (time, datetime,\n" +
+		Use:   "signal [--file FILE]",
+		Short: "Show which carbon, price and PUE are in force; or check a series file",
+		Long: "Signal asks a running centre which source of carbon intensity is in force at each\n" +
+			"site and how old it is, and what the present hour costs. With --file it reads a CSV series as the planner would: a time column (time, datetime,\n" +
 			"timestamp, datetime_utc, time_naive; without an offset it is UTC) and a value\n" +
 			"column whose name ends with its unit. Repeated times, gaps, rows out of order,\n" +
 			"negative values and impossible units are errors with their line.",
-		Example: "  tianfu green signal --file grid.csv --column ci_direct_g_per_kwh\n  tianfu green signal --file grid.csv --gaps -o json",
+		Example: "  tianfu green signal\n  tianfu green signal --file grid.csv --column ci_direct_g_per_kwh\n  tianfu green signal --file grid.csv --gaps -o json",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if err := p.checkFormat(); err != nil {
 				return err
 			}
 			if file == "" {
-				return fault.New(fault.Invalid, "--file", "no series is named", "give a CSV file")
+				return p.liveSignals(c.Context(), r)
 			}
 			if price {
 				o.Quantity = energy.EnergyPrice
@@ -78,7 +79,8 @@ func (p *program) greenSignal() *cobra.Command {
 			return p.printSeries(s, price)
 		},
 	}
-	c.Flags().StringVar(&file, "file", "", "series file (required)")
+	c.Flags().StringVar(&file, "file", "", "series file to check")
+	r.register(c)
 	c.Flags().StringVar(&o.Column, "column", "", "value column; needed where several columns end with a unit")
 	c.Flags().StringVar(&o.Unit, "unit", "", "unit of the column, such as g_per_kwh, where its name does not say so")
 	c.Flags().BoolVar(&o.Gaps, "gaps", false, "accept missing steps and empty cells as no data")

@@ -105,8 +105,12 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	logger := slog.New(slog.NewTextHandler(p.err, nil))
-	c, records, err := live.Open(ctx, live.Options{Config: world.config, Store: d.log, Engine: eng, Node: world.own, Logger: logger, SnapshotEvery: f.snapshotEvery, KeepRecords: f.keepRecords,
-		Meters: instruments(world.declared, world.own, logger), Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }})
+	o, err := f.live(world, logger)
+	if err != nil {
+		return err
+	}
+	o.Store, o.Engine = d.log, eng
+	c, records, err := live.Open(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -117,9 +121,9 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	keeper := newWorldKeeper(f, world, c, d.trail, logger)
 	go keeper.follow(ctx)
 	go followTokens(ctx, f.data, d.tokens, d.trail, logger)
-	o := d.apiOptions(f, c, keeper)
-	o.Logger, o.Provider = logger, provider
-	return p.serveUntil(ctx, c, httpapi.New(c, o), listener)
+	a := d.apiOptions(f, c, keeper)
+	a.Logger, a.Provider = logger, provider
+	return p.serveUntil(ctx, c, httpapi.New(c, a), listener)
 }
 
 // check refuses flags that cannot be.
@@ -131,6 +135,14 @@ func (f *serveFlags) check() error {
 		return fault.New(fault.Invalid, "--keep-records", f.keepRecords.String()+" is below zero", "give a time such as 2160h, or 0 for ever")
 	}
 	return nil
+}
+
+// live says what the centre runs with, but for its store and engine.
+func (f *serveFlags) live(world *readyWorld, logger *slog.Logger) (o live.Options, err error) {
+	o = live.Options{Config: world.config, Node: world.own, Logger: logger, SnapshotEvery: f.snapshotEvery, KeepRecords: f.keepRecords,
+		Meters: instruments(world.declared, world.own, logger), Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }}
+	o.Signals, err = siteSignals(world.declared)
+	return o, err
 }
 
 // meterLag is how long the ledger waits for readings after an interval's end:

@@ -58,7 +58,7 @@ type Provider struct {
 	mu     sync.Mutex
 	points map[unit.Instant]point
 	tags   map[string]string // of answers, by path
-	state  State
+	state  sensor.ProviderState
 	failed int // times in a row
 }
 
@@ -66,14 +66,6 @@ type Provider struct {
 type point struct {
 	value    float64
 	observed bool
-}
-
-// State is how a provider is, for people.
-type State struct {
-	Provider string
-	Fetched  unit.Instant // last answer; 0 = never
-	Next     unit.Instant // not before this is it asked again
-	Error    string
 }
 
 // New checks what is declared; it asks nothing yet.
@@ -122,7 +114,7 @@ func notOfZone(r rune) bool {
 func (p *Provider) Step() time.Duration { return p.step }
 
 // State returns how the provider is.
-func (p *Provider) State() State {
+func (p *Provider) State() sensor.ProviderState {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.state
