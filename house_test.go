@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"live":     {"fault", "unit", "fleet", "job", "data", "energy", "sched", "meter", "pipeline", "control", "store", "engine", "sensor", "lake", "sim"},
 	"serve":    {"fault", "unit", "data", "lake"},
 	"audit":    {"fault"},
-	"httpapi":  {"fault", "audit", "unit", "fleet", "job", "data", "energy", "control", "sim", "live", "serve"},
+	"httpapi":  {"fault", "audit", "unit", "fleet", "job", "data", "energy", "meter", "control", "sim", "live", "serve"},
 	"console":  {},
 }
 

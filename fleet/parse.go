@@ -16,6 +16,7 @@ type document struct {
 	Nodes     []Group
 	State     []Condition
 	Meters    []Meter
+	Rates     Rates
 	Tenants   []Tenant
 	Queues    []Queue
 	FairShare FairShare
@@ -128,6 +129,8 @@ func (b *builder) build(doc *document) {
 	}
 	w.Meters = doc.Meters
 	b.meters()
+	w.Rates = doc.Rates
+	b.rates()
 	w.Tenants, w.Queues, w.FairShare = doc.Tenants, doc.Queues, doc.FairShare
 	b.queueing()
 	w.Datasets = doc.Datasets

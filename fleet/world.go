@@ -28,6 +28,7 @@ type World struct {
 	Groups    []Group
 	State     []Condition
 	Meters    []Meter
+	Rates     Rates // the rate card
 	Tenants   []Tenant
 	Queues    []Queue
 	FairShare FairShare
@@ -202,6 +203,7 @@ type effective struct {
 	Nodes     []Group
 	State     []Condition
 	Meters    []Meter
+	Rates     Rates // the rate card
 	Tenants   []Tenant
 	Queues    []Queue
 	FairShare FairShare
@@ -212,7 +214,7 @@ type effective struct {
 // filled in, and each catalogue entry that a node is made of. It is itself a
 // world file.
 func (w *World) MarshalJSON() ([]byte, error) {
-	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Tenants, w.Queues, w.FairShare, w.Datasets})
+	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Rates, w.Tenants, w.Queues, w.FairShare, w.Datasets})
 }
 
 // used returns the catalogue entries that the world's nodes are made of, and

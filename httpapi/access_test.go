@@ -42,6 +42,8 @@ var mayUse = map[string]string{
 	"read-audit":    "oa---",
 	"list-meters":   "oa---",
 	"list-signals":  "oatu-",
+	"read-usage":    "oatu-",
+	"read-charges":  "oatu-",
 	"list-tokens":   "oat--",
 	"create-token":  "o-t--",
 	"revoke-token":  "o-t--",

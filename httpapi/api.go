@@ -48,6 +48,9 @@ type Options struct {
 	// again and takes it over. nil = it cannot.
 	World  func() World
 	Reload func(ctx context.Context, dry bool) (WorldChange, error)
+	// Ledger says how charges are priced and dated; it is asked each time, for a
+	// changed world changes both. nil = no rates, and UTC.
+	Ledger func() LedgerOptions
 	// Backup writes a backup of the centre; nil = it offers none.
 	Backup func(ctx context.Context, w io.Writer) error
 }
@@ -77,6 +80,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeNodes()
 	s.routeTokens()
 	s.routeAudit()
+	s.routeLedger()
 	s.routeLogin()
 	s.routeMeters()
 	s.routeSignals()

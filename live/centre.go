@@ -64,6 +64,7 @@ type Centre struct {
 	acks      chan engine.Key
 	events    *feed
 	runs      runs
+	index     pageIndex // of the ledger in the store
 	done      chan struct{}
 	ended     <-chan struct{} // of the context that Run was given
 	failed    error           // why the loop ended; read after done is closed

@@ -230,13 +230,19 @@ type Page struct {
 
 // Totals are sums of parts.
 type Totals struct {
-	CPUHeld, CPUMicros, MemorySecs, DeviceMillis int64
+	CPUHeld      int64 `json:"cpu_held_us"`
+	CPUMicros    int64 `json:"cpu_used_us"`
+	MemorySecs   int64 `json:"memory_mib_s"`
+	DeviceMillis int64 `json:"accelerator_ms"`
 
-	Idle, Dynamic, Facility unit.Millijoules
-	CarbonLocation          unit.Micrograms
-	CarbonMarket            unit.Micrograms
-	Water                   unit.Microlitres
-	Cost, IdleCost          unit.NanoYuan
+	Idle           unit.Millijoules `json:"idle_mj"`
+	Dynamic        unit.Millijoules `json:"dynamic_mj"`
+	Facility       unit.Millijoules `json:"facility_mj"`
+	CarbonLocation unit.Micrograms  `json:"carbon_location_ug"`
+	CarbonMarket   unit.Micrograms  `json:"carbon_market_ug"`
+	Water          unit.Microlitres `json:"water_ul"`
+	Cost           unit.NanoYuan    `json:"cost_nano_yuan"`
+	IdleCost       unit.NanoYuan    `json:"idle_cost_nano_yuan"`
 }
 
 // Add adds a part.

@@ -96,6 +96,9 @@ func markUsageErrors(c *cobra.Command) {
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.audit(),
+		p.usage(),
+		p.bill(),
+		p.report(),
 		p.backup(),
 		p.catalogue(),
 		p.check(),

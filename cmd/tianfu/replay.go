@@ -49,6 +49,7 @@ type replayFlags struct {
 
 	html    string
 	parquet string
+	charges string
 
 	site siteFlags
 }
@@ -104,6 +105,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.IntVar(&f.steps, "calibrate-steps", 0, "steps that one run forward makes at most (0 = 400,000)")
 	f.site.register(c)
 	fl.StringVar(&f.html, "html", "", "write a report to this file")
+	fl.StringVar(&f.charges, "charges", "", "write what the ledger came to into this file, for tianfu usage, bill and report (time)")
 	fl.StringVar(&f.parquet, "parquet", "", "write per-task and per-interval results into this directory (time)")
 }
 

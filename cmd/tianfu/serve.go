@@ -68,7 +68,7 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.StringVar(&f.require, "require-isolation", "", "refuse tasks below this level: process, landlock or sandbox")
 	fl.Uint64Var(&f.snapshotEvery, "snapshot-every", live.DefaultSnapshotEvery, "records between two snapshots of the state")
 	fl.DurationVar(&f.keepRecords, "keep-records", 0, "how long to keep records, such as 2160h; older ones are forgotten once two snapshots hold them (0 = for ever)")
-	fl.DurationVar(&f.meterEvery, "meter-every", 5*time.Minute, "length of an interval of the energy ledger, 1s to 24h; 0 keeps none")
+	fl.DurationVar(&f.meterEvery, "meter-every", time.Minute, "length of an interval of the energy ledger, 1s to 24h; 0 keeps none")
 	f.oidc.register(c)
 	c.MarkFlagRequired("data")
 	return c
@@ -198,7 +198,7 @@ func (d *openedData) close() {
 
 // apiOptions says what the API may do with the data directory.
 func (d *openedData) apiOptions(f *serveFlags, c *live.Centre, keeper *worldKeeper) httpapi.Options {
-	return httpapi.Options{Tokens: d.tokens, Version: version, Audit: d.trail,
+	return httpapi.Options{Tokens: d.tokens, Version: version, Audit: d.trail, Ledger: keeper.money,
 		ChangeTokens: func(change func(*httpapi.Tokens) error) error {
 			fresh, err := changeTokens(f.data, change)
 			if err == nil {

@@ -15,6 +15,7 @@ import (
 	"tianfu/control"
 	"tianfu/fault"
 	"tianfu/fleet"
+	"tianfu/meter"
 	"tianfu/sched"
 	"tianfu/sim"
 	"tianfu/unit"
@@ -178,6 +179,12 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 			run.history.Sample(at, run.timed, iv)
 		}
 	}
+	var book *meter.Book
+	if f.charges != "" {
+		if book, err = f.book(params); err != nil {
+			return nil, err
+		}
+	}
 	if run.timed, err = sim.NewTimed(*params); err != nil {
 		return nil, err
 	}
@@ -194,6 +201,11 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 	}
 	bar.Finish()
 	run.fill(time.Since(start))
+	if book != nil {
+		if err := f.writeCharges(run.timed, book); err != nil {
+			return nil, err
+		}
+	}
 	for why, n := range run.timed.Refused {
 		fmt.Fprintf(p.err, "%d jobs refused: %s\n", n, why)
 	}

@@ -1,11 +1,20 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
+	"tianfu/control"
+	"tianfu/fault"
+	"tianfu/fleet"
+	"tianfu/httpapi"
+	"tianfu/job"
 	"tianfu/meter"
 	"tianfu/sim"
+	"tianfu/unit"
 )
 
 // ledgerSummary is what a replay's ledger says of the run at the site's meter,
@@ -72,4 +81,87 @@ func summariseLedger(t *sim.Timed) *ledgerSummary {
 func (s *ledgerSummary) cells() []string {
 	return []string{strconv.FormatFloat(s.SiteKWh, 'f', 0, 64) + "kWh", fixed(s.PUE, 3), fmt.Sprintf("%.0f", s.KgCO2e), fixed(s.Intensity, 1),
 		fmt.Sprintf("%.0f", s.Litres), fmt.Sprintf("%.0f", s.Yuan), fmt.Sprintf("%.1f%%", 100*s.IdleKWh/max(s.ITKWh, 1e-9))}
+}
+
+// book prepares to keep the charges of a replay.
+func (f *replayFlags) book(params *sim.TimedParams) (*meter.Book, error) {
+	if !f.site.on() || strings.Contains(f.policies, ",") {
+		return nil, fault.New(fault.Invalid, "--charges", "needs a metered replay of one policy", "give one --policy, and --carbon, --weather, --tariff or --price")
+	}
+	zones := map[string]*time.Location{}
+	if f.world != "" {
+		w, _, err := parseWorldFile(f.world)
+		if err != nil {
+			return nil, err
+		}
+		if zones, err = siteZones(w); err != nil {
+			return nil, err
+		}
+	}
+	b := &meter.Book{Model: func(n int32) string { return string(params.Fleet.Nodes[n].Model) }, Zone: func(site string) *time.Location {
+		if z := zones[site]; z != nil {
+			return z
+		}
+		return time.UTC
+	}}
+	before := params.Record
+	params.Record = func(r *control.Record) {
+		if before != nil {
+			before(r)
+		}
+		if r.Kind == control.Metered && b.Err == nil {
+			b.Err = b.Add(r.Page)
+		}
+	}
+	return b, nil
+}
+
+// siteZones returns the time zone of every site that declares one.
+func siteZones(w *fleet.World) (map[string]*time.Location, error) {
+	out := map[string]*time.Location{}
+	for i := range w.Sites {
+		s := &w.Sites[i]
+		if s.TimeZone == "" {
+			continue
+		}
+		zone, err := time.LoadLocation(s.TimeZone)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "site "+s.Name, "this machine does not know the time zone "+s.TimeZone, "install the time zone database")
+		}
+		out[s.Name] = zone
+	}
+	return out, nil
+}
+
+// ratesOf returns a world's rate card; nil when it declares none.
+func ratesOf(w *fleet.World) *meter.Rates {
+	nano := func(y unit.Yuan) unit.NanoYuan { return unit.NanoYuan(float64(y)*1e9 + 0.5) }
+	if w.Rates.CpuHour == 0 && w.Rates.MemoryHour == 0 && len(w.Rates.Devices) == 0 {
+		return nil
+	}
+	r := &meter.Rates{CPUHour: nano(w.Rates.CpuHour), MemoryHour: nano(w.Rates.MemoryHour), Devices: map[string]unit.NanoYuan{}}
+	for _, d := range w.Rates.Devices {
+		r.Devices[string(d.Model)] = nano(d.Hour)
+	}
+	return r
+}
+
+// writeCharges writes what the ledger came to, as the API would say it.
+func (f *replayFlags) writeCharges(t *sim.Timed, b *meter.Book) error {
+	if b.Err != nil {
+		return b.Err
+	}
+	c := httpapi.Charges{From: t.Totals.Start.String(), To: t.Totals.End.String(), Whole: true}
+	if f.world != "" {
+		w, _, err := parseWorldFile(f.world)
+		if err != nil {
+			return err
+		}
+		c.Rates = ratesOf(w)
+	}
+	c.Charges = b.Charges(func(id job.ID) meter.Facts {
+		j, _ := t.State().Summary(id)
+		return meter.Facts{Tenant: j.Spec.Tenant, Queue: j.Spec.Queue, Name: j.Spec.Name}
+	}, c.Rates)
+	return writeFile(f.charges, func(w writer) error { return json.NewEncoder(w).Encode(&c) })
 }

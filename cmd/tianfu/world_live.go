@@ -35,6 +35,7 @@ type readyWorld struct {
 	warnings []fleet.Warning
 	digest   string // SHA-256 of the file
 	declared *fleet.World
+	money    httpapi.LedgerOptions
 }
 
 // firstWorld writes a world file of this machine where there is none yet.
@@ -86,6 +87,10 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	if f.meterEvery > 0 {
 		out.config.Metering = control.Metering{Every: f.meterEvery, Lag: min(meterLag, f.meterEvery/2)}
 	}
+	out.money.Rates = ratesOf(w)
+	if out.money.Zones, err = siteZones(w); err != nil {
+		return nil, err
+	}
 	out.own = markForeign(out.config.Fleet)
 	return out, nil
 }
@@ -121,6 +126,13 @@ type worldKeeper struct {
 
 func newWorldKeeper(f *serveFlags, w *readyWorld, c *live.Centre, trail *audit.Log, logger *slog.Logger) *worldKeeper {
 	return &worldKeeper{flags: f, now: w, centre: c, trail: trail, logger: logger}
+}
+
+// money says how the ledger's charges are priced and dated.
+func (k *worldKeeper) money() httpapi.LedgerOptions {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now.money
 }
 
 func (k *worldKeeper) world() httpapi.World {

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tianfu/fault"
+	"tianfu/httpapi"
+	"tianfu/meter"
+	"tianfu/unit"
+)
+
+// ledgerFlags say where charges come from: a running centre, or a file that a
+// replay or the API wrote.
+type ledgerFlags struct {
+	remote
+	file     string
+	from, to string
+}
+
+func (f *ledgerFlags) register(c *cobra.Command) {
+	f.remote.register(c)
+	c.Flags().StringVar(&f.file, "charges", "", "file of charges instead of a running centre: replay --charges writes one, and so does GET /v1/charges")
+}
+
+// maxCharges bounds a file of charges.
+const maxChargesBytes = 1 << 30
+
+// charges reads all charges of a time.
+func (f *ledgerFlags) charges(ctx context.Context, from, to string) (*httpapi.Charges, error) {
+	if f.file == "" {
+		client, err := f.client()
+		if err != nil {
+			return nil, err
+		}
+		return client.Charges(ctx, from, to)
+	}
+	text, err := readBounded(f.file, maxChargesBytes)
+	if err != nil {
+		return nil, err
+	}
+	out := &httpapi.Charges{}
+	if err := json.Unmarshal(text, out); err != nil {
+		return nil, &fault.Error{Kind: fault.Invalid, Where: f.file, What: "is not a file of charges", Err: err, Fix: "write one with tianfu replay --charges"}
+	}
+	begin, end := unit.Instant(-1<<63), unit.Never
+	if from != "" {
+		if begin, err = unit.ParseInstant(from); err != nil {
+			return nil, fault.Wrap(err, "--from", "read the instant")
+		}
+	}
+	if to != "" {
+		if end, err = unit.ParseInstant(to); err != nil {
+			return nil, fault.Wrap(err, "--to", "read the instant")
+		}
+	}
+	out.Charges = slices.DeleteFunc(out.Charges, func(c meter.Charge) bool { return c.From < begin || c.From >= end })
+	return out, nil
+}
+
+func (p *program) usage() *cobra.Command {
+	f := &ledgerFlags{}
+	by := "tenant"
+	c := &cobra.Command{
+		Use:   "usage",
+		Short: "Energy, carbon, water and money by tenant, queue or job, down to the meter",
+		Long: `Usage sums the ledger over a time. Holders come first, then the lines that nobody holds - idle is drawn by
+nodes, or parts of them, while nobody held them; unexplained is what a meter shows beyond model and holders;
+loss lies between the site's meter and its nodes - and the last row is the meter: the rows add up to it
+exactly. A tenant sees its own rows only.`,
+		Example: "  tianfu usage --by tenant\n  tianfu usage --by job --from 2026-07-01T00:00:00+08:00 --to 2026-08-01T00:00:00+08:00\n  tianfu usage --charges replayed.json --by queue -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			r, err := f.usage(c.Context(), meter.Dimension(by))
+			if err != nil {
+				return err
+			}
+			return p.print(r, usageTable(r))
+		},
+	}
+	f.register(c)
+	c.Flags().StringVar(&by, "by", by, "tenant, queue, job, service, site or day")
+	c.Flags().StringVar(&f.from, "from", "", "intervals that begin at or after this instant (default: 30 days ago)")
+	c.Flags().StringVar(&f.to, "to", "", "and before this one (default: now)")
+	return c
+}
+
+var dimensions = []meter.Dimension{meter.ByTenant, meter.ByQueue, meter.ByJob, meter.ByService, meter.BySite, meter.ByDay}
+
+func checkDimension(by meter.Dimension, allowed []meter.Dimension) error {
+	if slices.Contains(allowed, by) {
+		return nil
+	}
+	var names []string
+	for _, d := range allowed {
+		names = append(names, string(d))
+	}
+	return fault.New(fault.Invalid, "--by", fmt.Sprintf("%q is nothing to sum by", string(by)), "use "+strings.Join(names, ", "))
+}
+
+func (f *ledgerFlags) usage(ctx context.Context, by meter.Dimension) (*httpapi.UsageReport, error) {
+	if err := checkDimension(by, dimensions); err != nil {
+		return nil, err
+	}
+	if f.file == "" {
+		client, err := f.client()
+		if err != nil {
+			return nil, err
+		}
+		return client.Usage(ctx, by, f.from, f.to)
+	}
+	c, err := f.charges(ctx, f.from, f.to)
+	if err != nil {
+		return nil, err
+	}
+	rows, whole := meter.Sum(c.Charges, by)
+	r := &httpapi.UsageReport{From: c.From, To: c.To, By: string(by), Rows: rows}
+	if c.Whole {
+		r.Meter = &whole
+	}
+	return r, nil
+}
+
+func usageTable(r *httpapi.UsageReport) *table {
+	t := &table{header: []string{strings.ToUpper(r.By), "CPU-H", "ACCEL-H", "IDLE KWH", "DYNAMIC KWH", "OVERHEAD KWH", "SITE KWH", "KGCO2E", "LITRES", "YUAN", "% OF METER"}}
+	rows := r.Rows
+	if r.Meter != nil {
+		rows = append(slices.Clone(rows), *r.Meter)
+	}
+	missing := ""
+	for i := range rows {
+		x := &rows[i]
+		name := x.Key
+		if x.Line != meter.TaskLine.String() {
+			name = strings.TrimSpace(x.Line + " " + x.Key)
+		}
+		if x.Line == "all" {
+			name = "meter"
+		}
+		if x.Name != "" {
+			name += " " + x.Name
+		}
+		if name == "" {
+			name = "(none)"
+		}
+		t.add(name, fixed(float64(x.CPUHeld)/3.6e9, 2), fixed(float64(x.DeviceMillis)/3.6e6, 2), kwh(x.Idle), kwh(x.Dynamic), kwh(x.Facility), kwh(x.Energy()),
+			fixed(x.CarbonLocation.Kilograms(), 4), fixed(x.Water.Litres(), 2), fixed(float64((x.Cost+x.Resources).Yuan()), 4), fixed(x.Percent, 1))
+		missing = cmp.Or(missing, shown(x.Missing))
+	}
+	t.foot = footOf(missing)
+	return t
+}
+
+// shown leaves out of what is missing the factor that no table shows.
+func shown(missing string) string {
+	words := strings.Split(missing, ", ")
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == meter.NoCarbonMarket.String() }), ", ")
+}
+
+func footOf(missing string) string {
+	if missing == "" {
+		return ""
+	}
+	return "For a part of the time nobody knew: " + missing + ". The figures that follow from it are zero there."
+}
+
+func kwh(e unit.Millijoules) string { return fixed(float64(e.KWh()), 4) }
+
+// monthOf reads a month and returns instants that contain it in every time
+// zone.
+func monthOf(text string) (from, to string, err error) {
+	m, err := time.Parse("2006-01", text)
+	if err != nil {
+		return "", "", fault.New(fault.Invalid, "--month", fmt.Sprintf("%q is not a month", text), "write it as 2026-07")
+	}
+	return m.AddDate(0, 0, -1).Format(time.RFC3339), m.AddDate(0, 1, 1).Format(time.RFC3339), nil
+}

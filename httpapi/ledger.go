@@ -1,0 +1,193 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tianfu/control"
+	"tianfu/fault"
+	"tianfu/job"
+	"tianfu/meter"
+	"tianfu/unit"
+)
+
+// LedgerOptions say what the world declares about money and calendars.
+type LedgerOptions struct {
+	Rates *meter.Rates
+	Zones map[string]*time.Location // by site; absent = UTC
+}
+
+type periodInput struct {
+	From string `query:"from" maxLength:"40" doc:"Intervals that begin at or after this instant, RFC 3339; default: 30 days before to"`
+	To   string `query:"to" maxLength:"40" doc:"and before this one; default: now"`
+}
+
+// maxPeriod bounds what one question covers.
+const maxPeriod = 400 * 24 * time.Hour
+
+// period reads the two instants.
+func (in *periodInput) period(now unit.Instant) (from, to unit.Instant, err error) {
+	if to = now; in.To != "" {
+		if to, err = unit.ParseInstant(in.To); err != nil {
+			return 0, 0, fault.Wrap(err, "to", "read the instant")
+		}
+	}
+	if from = to.Add(-30 * 24 * time.Hour); in.From != "" {
+		if from, err = unit.ParseInstant(in.From); err != nil {
+			return 0, 0, fault.Wrap(err, "from", "read the instant")
+		}
+	}
+	if to <= from || to-from > unit.Instant(maxPeriod) {
+		return 0, 0, fault.New(fault.Invalid, "from, to", "a time that is empty or longer than 400 days", "ask for less at a time")
+	}
+	return from, to, nil
+}
+
+// Charges is what the ledger came to over a time, by day, holder and line.
+type Charges struct {
+	From    string         `json:"from"`
+	To      string         `json:"to"`
+	Charges []meter.Charge `json:"charges"`
+	// Rates is the rate card in force; nil when none is declared.
+	Rates *meter.Rates `json:"rates,omitempty"`
+	// Whole says that the charges are all of the centre's, and so add up to its
+	// meters; a tenant's are its own.
+	Whole bool `json:"whole"`
+}
+
+type chargesOutput struct{ Body Charges }
+
+type usageInput struct {
+	periodInput
+	By string `query:"by" enum:"tenant,queue,job,service,site,day" default:"tenant" doc:"What the rows are"`
+}
+
+// UsageReport is the ledger over a time, summed.
+type UsageReport struct {
+	From  string      `json:"from"`
+	To    string      `json:"to"`
+	By    string      `json:"by"`
+	Rows  []meter.Row `json:"rows"`
+	Meter *meter.Row  `json:"meter,omitempty" doc:"Everything, as the meters have it; only for who sees every tenant"`
+}
+
+type usageOutput struct{ Body UsageReport }
+
+func (s *Server) routeLedger() {
+	errs := []int{401, 403, 422, 429, 503}
+	huma.Register(s.api, huma.Operation{OperationID: "read-usage", Method: http.MethodGet, Path: "/v1/usage", Errors: errs,
+		Summary:     "What was used: energy, carbon, water and money by tenant, queue or job",
+		Description: "Rows of all holders and of the lines that have none (idle, unexplained, loss) add up to the meter. A tenant sees its own rows and no other."}, s.readUsage)
+	huma.Register(s.api, huma.Operation{OperationID: "read-charges", Method: http.MethodGet, Path: "/v1/charges", Errors: errs,
+		Summary: "What the ledger came to, by day, holder and line; bills are made from it"}, s.readCharges)
+}
+
+func (s *Server) readUsage(ctx context.Context, in *usageInput) (*usageOutput, error) {
+	c, err := s.charges(ctx, &in.periodInput)
+	if err != nil {
+		return nil, problem(err)
+	}
+	rows, whole := meter.Sum(c.Charges, meter.Dimension(in.By))
+	out := &usageOutput{Body: UsageReport{From: c.From, To: c.To, By: in.By, Rows: rows}}
+	if c.Whole {
+		out.Body.Meter = &whole
+	}
+	if rows == nil {
+		out.Body.Rows = []meter.Row{}
+	}
+	return out, nil
+}
+
+func (s *Server) readCharges(ctx context.Context, in *periodInput) (*chargesOutput, error) {
+	c, err := s.charges(ctx, in)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return &chargesOutput{Body: *c}, nil
+}
+
+// charges adds up the pages of a time for a caller.
+func (s *Server) charges(ctx context.Context, in *periodInput) (*Charges, error) {
+	var now unit.Instant
+	var models []string
+	err := s.centre.View(ctx, func(st *control.State) {
+		now = st.Now()
+		for n := range int32(st.Capacity().Nodes()) {
+			models = append(models, string(st.Capacity().Node(n).Model))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := in.period(max(now, unit.Instant(time.Now().UnixNano())))
+	if err != nil {
+		return nil, err
+	}
+	var money LedgerOptions
+	if s.o.Ledger != nil {
+		money = s.o.Ledger()
+	}
+	book := meter.Book{Zone: money.zone, Model: func(n int32) string {
+		if int(n) < len(models) {
+			return models[n]
+		}
+		return ""
+	}}
+	if err := s.centre.Pages(ctx, from, to, book.Add); err != nil {
+		return nil, err
+	}
+	out := &Charges{From: from.String(), To: to.String(), Rates: money.Rates, Whole: identity(ctx).seesAll()}
+	err = s.centre.View(ctx, func(st *control.State) {
+		out.Charges = book.Charges(func(id job.ID) meter.Facts {
+			if j, ok := st.Summary(id); ok {
+				return meter.Facts{Tenant: j.Spec.Tenant, Queue: j.Spec.Queue, Name: j.Spec.Name}
+			}
+			return meter.Facts{}
+		}, money.Rates)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !out.Whole {
+		who := identity(ctx)
+		out.Charges = slices.DeleteFunc(out.Charges, func(c meter.Charge) bool { return c.Line != meter.TaskLine.String() || !who.maySee(c.Tenant) })
+	}
+	return out, nil
+}
+
+func (o *LedgerOptions) zone(site string) *time.Location {
+	if z := o.Zones[site]; z != nil {
+		return z
+	}
+	return time.UTC
+}
+
+// Charges returns what the ledger came to; empty texts are the defaults.
+func (c *Client) Charges(ctx context.Context, from, to string) (*Charges, error) {
+	out := &Charges{}
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/charges?" + period(from, to).Encode()}, out)
+}
+
+// Usage returns the ledger over a time, summed by a dimension.
+func (c *Client) Usage(ctx context.Context, by meter.Dimension, from, to string) (*UsageReport, error) {
+	v := period(from, to)
+	v.Set("by", string(by))
+	out := &UsageReport{}
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/usage?" + v.Encode()}, out)
+}
+
+func period(from, to string) url.Values {
+	v := url.Values{}
+	if from != "" {
+		v.Set("from", from)
+	}
+	if to != "" {
+		v.Set("to", to)
+	}
+	return v
+}
