@@ -31,6 +31,7 @@ func TestSchemathesis(t *testing.T) {
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
 		"--exclude-path-regex", "events|logs|backup|reload", // streams, and what changes the centre's files
 		"--max-examples", "25", "--seed", "1", "--request-timeout", "20", "--no-color", "--phases", "examples,coverage,fuzzing")
+	cmd.Dir = t.TempDir() // it keeps what it found beside itself
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()

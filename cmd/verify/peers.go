@@ -132,7 +132,7 @@ func trivialNomad(n int) (float64, error) {
 	for w := range 4 {
 		go func() {
 			for i := w; i < n; i += 4 {
-				body := fmt.Sprintf(`{"Job":{"ID":"%s%d","Name":"t","Type":"batch","Datacenters":["dc1"],"TaskGroups":[{"Name":"g","Count":1,"EphemeralDisk":{"SizeMB":10},"Tasks":[{"Name":"t","Driver":"raw_exec","Config":{"command":"/bin/true"},"Resources":{"CPU":20,"MemoryMB":10},"LogConfig":{"MaxFiles":1,"MaxFileSizeMB":1}}]}]}}`, prefix, i)
+				body := fmt.Sprintf(`{"Job":{"ID":"%s%d","Name":"t","Type":"batch","Datacenters":["dc1"],"TaskGroups":[{"Name":"g","Count":1,"EphemeralDisk":{"SizeMB":10},"Tasks":[{"Name":"t","Driver":"raw_exec","Config":{"command":"/bin/true"},"Resources":{"CPU":100,"MemoryMB":10},"LogConfig":{"MaxFiles":1,"MaxFileSizeMB":1}}]}]}}`, prefix, i)
 				if err := s.call(http.MethodPut, "/v1/jobs", body, nil); err != nil {
 					ended <- err
 					return
