@@ -39,6 +39,7 @@ type Options struct {
 	Audit   *audit.Log   // nil = nothing is recorded
 	// Provider lets people of an identity provider in; nil = there is none.
 	Provider *Provider
+	WhatIfs  *WhatIfs // nil = there are none
 	// ChangeTokens changes the tokens where they are kept, alone, and takes the
 	// change over; nil = they cannot be changed through the API.
 	ChangeTokens func(change func(*Tokens) error) error
@@ -77,6 +78,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.api = humago.New(s.mux, cfg)
 	s.routeJobs()
 	s.routeWhy()
+	s.routeWhatIf()
 	s.routeNodes()
 	s.routeTokens()
 	s.routeAudit()

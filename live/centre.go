@@ -59,6 +59,7 @@ type Centre struct {
 	last      uint64 // the last record in the store; the loop's
 	snapshots snapshots
 	estimates estimates
+	whatIfs   whatIfs
 	asks      chan ask
 	orders    orderQueue
 	acks      chan engine.Key

@@ -19,7 +19,7 @@ const (
 	estimateTime  = 30 * time.Second // work spent on one set of estimates
 	estimateWait  = 600 * time.Millisecond
 	frozenFresh   = 500 * time.Millisecond
-	estimateSteps = 50_000 // of the core, in one run forward
+	estimateSteps = 20_000 // of the core, in one run forward
 )
 
 // estimates is what the centre keeps to tell when jobs will start.

@@ -26,6 +26,7 @@ const (
 	Exact Estimate = iota
 	OneToFive
 	NoEstimate
+	AsTold // what the jobs say themselves
 )
 
 // TimedParams are what a replay in time needs.
@@ -37,6 +38,7 @@ type TimedParams struct {
 	Rules    sched.Rules
 	Params   sched.Config
 	Power    []energy.NodeModel
+	Queueing *job.Queueing // declared tenants and queues; nil = none
 	Estimate Estimate
 	Failures Failures
 	Events   []NodeEvent // cordons, drains and failures at stated times
@@ -148,7 +150,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 		return nil, fault.New(fault.Invalid, p.Workload.Name, "has no times to replay", "use --protocol inflate, or a file with submit and run times")
 	}
 	state, err := control.Open(control.Config{
-		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules, Metering: p.Metering,
+		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules, Metering: p.Metering, Queueing: p.Queueing,
 	})
 	if err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ func TestRunTimesCountWhatStillRuns(t *testing.T) {
 	}
 	var share float64
 	times := sim.NewRunTimes()
-	p := sim.TimedParams{Fleet: f, Workload: w, Policy: "tianfu", Estimate: 99, Every: 30 * time.Minute,
+	p := sim.TimedParams{Fleet: f, Workload: w, Policy: "tianfu", Estimate: sim.AsTold, Every: 30 * time.Minute,
 		Record: func(r *control.Record) { times.See(r, func(id job.ID) *job.Spec { return w.Jobs[id-1].Spec }) }}
 	p.Sample = func(now unit.Instant, s *control.State) {
 		if now != unit.Instant(30*time.Minute) {

@@ -121,6 +121,6 @@ func (p *program) subcommands() []*cobra.Command {
 		p.trace(),
 		p.whoami(),
 		p.world(),
-		p.why(),
+		p.why(), p.whatif(),
 	}
 }

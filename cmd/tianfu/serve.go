@@ -198,7 +198,8 @@ func (d *openedData) close() {
 
 // apiOptions says what the API may do with the data directory.
 func (d *openedData) apiOptions(f *serveFlags, c *live.Centre, keeper *worldKeeper) httpapi.Options {
-	return httpapi.Options{Tokens: d.tokens, Version: version, Audit: d.trail, Ledger: keeper.money,
+	whatIfs := whatIfStore{filepath.Join(f.data, "whatif")}
+	return httpapi.Options{WhatIfs: &httpapi.WhatIfs{Save: whatIfs.save, Load: whatIfs.load, List: whatIfs.list}, Tokens: d.tokens, Version: version, Audit: d.trail, Ledger: keeper.money,
 		ChangeTokens: func(change func(*httpapi.Tokens) error) error {
 			fresh, err := changeTokens(f.data, change)
 			if err == nil {

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tianfu/fault"
+	"tianfu/httpapi"
+	"tianfu/live"
+	"tianfu/sim"
+)
+
+// whatIfFlags are the flags of whatif.
+type whatIfFlags struct {
+	replayFlags
+	remote
+	against string
+	dir     string
+}
+
+func (p *program) whatif() *cobra.Command {
+	f := &whatIfFlags{}
+	c := &cobra.Command{
+		Use:   "whatif CHANGE --against last-week|FILE",
+		Short: "Run a past period again under a change, and say what would have differed",
+		Long: `Run a period twice through the core that schedules live - as it was, and changed - in virtual time, and
+print what would have differed. The period is a span of a running centre's records (last-hour, last-day,
+last-week, last-month, 36h), or a workload in a file, replayed on --world or --nodes. The result is kept: in
+the centre, under /v1/whatif/ID; of a file, in --dir.
+
+A change is one clause or several, divided by semicolons:
+  ` + strings.Join(append(sim.ChangeForms(), "weather FILE (of a file's period; changes PUE and water)"), "\n  "),
+		Example: `  tianfu whatif "add 4 nodes like n12" --against last-week
+  tianfu whatif "arrivals x1.2; policy fgd" --against tasks.csv --nodes nodes.csv --load 0.9 --warm
+  tianfu whatif show w-0123456789ab`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return p.runWhatIf(c.Context(), f, args[0]) },
+	}
+	f.replayFlags.register(c)
+	f.remote.register(c)
+	for _, hidden := range []string{"protocol", "seeds", "processors", "scale", "html", "parquet", "calibrate-start", "calibrate-every", "calibrate-draws", "calibrate-steps", "jobs", "tasks"} {
+		c.Flags().MarkHidden(hidden)
+	}
+	c.Flags().StringVar(&f.against, "against", "", "a period of the running centre, or a file of tasks or jobs")
+	c.PersistentFlags().StringVar(&f.dir, "dir", "", "directory of results of files' periods (default: whatif in the user's cache directory)")
+	c.AddCommand(p.whatIfList(f), p.whatIfShow(f))
+	return c
+}
+
+func (p *program) runWhatIf(ctx context.Context, f *whatIfFlags, change string) error {
+	if err := p.checkFormat(); err != nil {
+		return err
+	}
+	if f.against == "" {
+		return fault.New(fault.Invalid, "--against", "is missing", "name a period of the centre such as last-week, or a file of tasks")
+	}
+	if _, err := live.Period(f.against); err == nil {
+		client, err := f.client()
+		if err != nil {
+			return err
+		}
+		w, err := client.WhatIf(ctx, &httpapi.WhatIfBody{Change: change, Against: f.against})
+		if err != nil {
+			return err
+		}
+		return p.printWhatIf(w, "permalink "+strings.TrimSuffix(f.server, "/")+"/v1/whatif/"+w.ID)
+	}
+	if _, err := os.Stat(f.against); err != nil {
+		return fault.New(fault.Invalid, "--against", strconv.Quote(f.against)+" is neither a period nor a file", "write last-hour, last-day, last-week, last-month, a span such as 36h, or the name of a file")
+	}
+	store, err := f.store()
+	if err != nil {
+		return err
+	}
+	f.tasks = f.against
+	w, err := p.compareFile(ctx, f, change)
+	if err != nil {
+		return err
+	}
+	if err := store.save(w); err != nil {
+		return err
+	}
+	return p.printWhatIf(w, "kept as "+w.ID+": tianfu whatif show "+w.ID)
+}
+
+// compareFile runs the period of a file.
+func (p *program) compareFile(ctx context.Context, f *whatIfFlags, change string) (*sim.WhatIf, error) {
+	change, weather := takeWeather(change)
+	base, _, err := f.timedWorkload()
+	if err != nil {
+		return nil, err
+	}
+	base.Policy = f.policies
+	var apply func(*sim.TimedParams) error
+	if weather != "" {
+		other := f.replayFlags
+		other.site.weather = weather
+		if f.site.weather == "" {
+			return nil, fault.New(fault.Invalid, "change "+strconv.Quote("weather "+weather), "changes the weather, and none is named for the period", "name it: --weather FILE.epw")
+		}
+		changed, _, err := other.timedWorkload()
+		if err != nil {
+			return nil, err
+		}
+		apply = func(t *sim.TimedParams) error { t.Hours = changed.Hours; return nil }
+	}
+	type result struct {
+		w   *sim.WhatIf
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		w, err := sim.CompareChange(*base, change, f.against, apply)
+		done <- result{w, err}
+	}()
+	select {
+	case r := <-done:
+		return r.w, r.err
+	case <-ctx.Done():
+		return nil, fault.New(fault.Unavailable, "whatif", "interrupted", "")
+	}
+}
+
+// takeWeather takes the clause that names a file out of a change: only this room
+// reads files.
+func takeWeather(change string) (rest, file string) {
+	var kept []string
+	for clause := range strings.SplitSeq(change, ";") {
+		if words := strings.Fields(clause); len(words) == 2 && words[0] == "weather" {
+			file = words[1]
+			continue
+		}
+		kept = append(kept, clause)
+	}
+	return strings.Join(kept, ";"), file
+}
+
+func (f *whatIfFlags) store() (whatIfStore, error) {
+	if f.dir != "" {
+		return whatIfStore{f.dir}, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return whatIfStore{}, fault.New(fault.Invalid, "--dir", "is missing, and there is no cache directory of yours", "name a directory")
+	}
+	return whatIfStore{cache + "/tianfu/whatif"}, nil
+}
+
+// printWhatIf prints the difference and where it is kept.
+func (p *program) printWhatIf(w *sim.WhatIf, where string) error {
+	t := &table{header: []string{"FIGURE", "UNIT", "AS IT WAS", "CHANGED", "DIFFERENCE"}}
+	for i := range w.Figures {
+		d := &w.Figures[i]
+		t.add(d.Name, d.Unit, strconv.FormatFloat(d.Base, 'f', -1, 64), strconv.FormatFloat(d.Changed, 'f', -1, 64), difference(d))
+	}
+	var foot []string
+	foot = append(foot, fmt.Sprintf("%s: %q against %s, %d jobs in %.1f h, policy %s", w.ID, w.Change, w.Against, w.Jobs, w.Hours, w.Policy))
+	foot = append(foot, w.Notes...)
+	if where != "" {
+		foot = append(foot, where)
+	}
+	t.foot = strings.Join(foot, "\n")
+	return p.print(w, t)
+}
+
+func difference(d *sim.Difference) string {
+	by := strconv.FormatFloat(d.Changed-d.Base, 'f', 1, 64)
+	if d.Changed >= d.Base {
+		by = "+" + by
+	}
+	if d.Change != nil {
+		by += fmt.Sprintf(" (%+.1f%%)", *d.Change)
+	}
+	return by
+}
+
+// asked tells whether the running centre is meant: its address was given.
+func (f *whatIfFlags) live(c *cobra.Command) bool {
+	return c.Flags().Changed("server") || c.Flags().Changed("token-file")
+}
+
+func (p *program) whatIfList(f *whatIfFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List what-ifs, newest first: those of files, or with --server those of the centre", Args: cobra.NoArgs,
+		Example: "  tianfu whatif list\n  tianfu whatif list --server http://127.0.0.1:8420",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			list, err := f.listed(c)
+			if err != nil {
+				return err
+			}
+			t := &table{header: []string{"ID", "CHANGE", "AGAINST", "JOBS", "HOURS", "POLICY"}}
+			for i := range list {
+				w := &list[i]
+				t.add(w.ID, w.Change, w.Against, strconv.Itoa(w.Jobs), fmt.Sprint(w.Hours), w.Policy)
+			}
+			return p.print(httpapi.WhatIfPage{WhatIfs: list}, t)
+		},
+	}
+}
+
+func (f *whatIfFlags) listed(c *cobra.Command) ([]sim.WhatIf, error) {
+	if f.live(c) {
+		client, err := f.client()
+		if err != nil {
+			return nil, err
+		}
+		return client.StoredWhatIfs(c.Context())
+	}
+	store, err := f.store()
+	if err != nil {
+		return nil, err
+	}
+	return store.list()
+}
+
+func (p *program) whatIfShow(f *whatIfFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a what-if: of a file, or with --server of the centre", Args: cobra.ExactArgs(1),
+		Example: "  tianfu whatif show w-0123456789ab",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
+			if f.live(c) {
+				client, err := f.client()
+				if err != nil {
+					return err
+				}
+				w, err := client.StoredWhatIf(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return p.printWhatIf(w, "")
+			}
+			store, err := f.store()
+			if err != nil {
+				return err
+			}
+			w, err := store.load(args[0])
+			if err != nil {
+				return err
+			}
+			return p.printWhatIf(w, "")
+		},
+	}
+}
