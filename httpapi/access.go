@@ -125,6 +125,8 @@ var access = map[string]rule{
 	"GET /v1/nodes/{name}":       {readers, NodesRead},
 	"PUT /v1/nodes/{name}/state": {operators, NodesWrite},
 	"GET /v1/signals":            {readers, NodesRead},
+	"GET /v1/queues":             {readers, JobsRead},
+	"GET /v1/queues/{name}":      {readers, JobsRead},
 	"GET /v1/meters":             {[]Role{Operator, Auditor}, NodesRead},
 	"GET /v1/tokens":             {[]Role{Operator, Auditor, TenantAdmin}, TokensRead},
 	"POST /v1/tokens":            {admins, TokensWrite},

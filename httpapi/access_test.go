@@ -39,6 +39,8 @@ var mayUse = map[string]string{
 	"read-logs":     "oatu-",
 	"stream-events": "oatu-",
 	"list-nodes":    "oatu-",
+	"list-queues":   "oatu-",
+	"get-queue":     "oatu-",
 	"get-node":      "oatu-",
 	"set-node":      "o----",
 	"who-am-i":      "oatuc",

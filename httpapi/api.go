@@ -80,6 +80,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeWhy()
 	s.routeWhatIf()
 	s.routeNodes()
+	s.routeQueues()
 	s.routeTokens()
 	s.routeAudit()
 	s.routeLedger()

@@ -85,6 +85,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{submittedDesc, pendingDesc, nodesDesc, eventsDesc} {
 		ch <- d
 	}
+	for _, d := range queueDescs {
+		ch <- d
+	}
 	for _, group := range [][len(resources)]*prometheus.Desc{capacityDescs, usedDescs, tenantDescs} {
 		for _, d := range group {
 			ch <- d
@@ -114,6 +117,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for _, t := range s.Tenants() {
 			if t.Name != "" && c.who.maySee(t.Name) {
 				send(tenantDescs, [...]int64{t.Used.CPU, t.Used.Memory, t.Used.Milli}, string(t.Name))
+			}
+		}
+		for _, q := range s.Queues() {
+			if c.who.maySeeQueue(&q) {
+				sendQueue(gauge, &q)
 			}
 		}
 		for state, n := range nodeStates(s) {

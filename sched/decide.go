@@ -89,6 +89,7 @@ type Decider struct {
 	claim   claim // of the job that is being made room for
 	// reclaims counts the jobs that tried to have back what their queue lent.
 	reclaims int
+	behind   int // jobs looked at behind one of their group
 	within   restriction
 	barred   uint64 // models of which the queue of the task being placed may not use more
 	held     []hold
@@ -118,7 +119,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	p := &d.plan
 	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
 	p.Unplaced, p.Reservation, p.Others = p.Unplaced[:0], nil, p.Others[:0]
-	d.head, d.heads, d.pending, d.barred, d.reclaims = 0, d.heads[:0], false, 0, 0
+	d.head, d.heads, d.pending, d.barred, d.reclaims, d.behind = 0, d.heads[:0], false, 0, 0, 0
 	d.journal = d.journal[:0]
 	d.within = restriction{}
 	d.power.areas, d.power.log = d.power.areas[:0], d.power.log[:0]
@@ -159,10 +160,21 @@ func (d *Decider) visit(o *groupCursor) bool {
 	}
 	g.reason = why
 	keep := d.block(o, e, why)
-	if keep {
+	if keep && d.lookBehind() {
 		d.order.advance(d, o, next)
 	}
 	return keep
+}
+
+// maxBehind bounds how many jobs a cycle looks at behind one of their group that
+// did not fit, where queues are declared and lines are long: each of them may
+// fit beside a reservation, but looking at all of them would make the cycle cost
+// what waits.
+const maxBehind = 2000
+
+func (d *Decider) lookBehind() bool {
+	d.behind++
+	return d.Quotas == nil || d.behind <= maxBehind
 }
 
 // block notes why a job waits; the first one becomes the head and holds a

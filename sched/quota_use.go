@@ -2,8 +2,11 @@ package sched
 
 import (
 	"fmt"
+	"time"
 
+	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/unit"
 )
 
 // QueueUse is how a queue stands, resource by resource.
@@ -99,3 +102,46 @@ func (s *Quotas) Describe() string {
 	}
 	return text
 }
+
+// Part returns the dominant part of a total.
+func (t *Totals) Part(total *Totals) float64 {
+	part := func(v, all int64) float64 {
+		if all == 0 {
+			return 0
+		}
+		return float64(v) / float64(all)
+	}
+	return max(part(t.CPU, total.CPU), part(t.Memory, total.Memory), part(t.Milli, total.Milli))
+}
+
+// Set sets the amount of a resource; models are not in totals.
+func (t *Totals) Set(resource string, v int64) {
+	switch resource {
+	case fleet.CPUs:
+		t.CPU = v
+	case fleet.Memory:
+		t.Memory = v
+	case fleet.Accelerators:
+		t.Milli = v
+	}
+}
+
+// Mean returns what a queue held in the past, in which the past counts half
+// after every half-life.
+func (s *Quotas) Mean(queue int16, at unit.Instant, halfLife time.Duration) Totals {
+	return s.queues[queue].held.MeanAt(at, halfLife)
+}
+
+// Each visits the pending jobs, with the queue of each and the cause it was last
+// given.
+func (w *Waiting) Each(visit func(queue int16, cause Cause)) {
+	for _, gi := range w.live {
+		g := &w.groups[gi]
+		for i := g.first; i >= 0; i = w.entries[i].next {
+			visit(g.key.queue, g.reason.Dominant)
+		}
+	}
+}
+
+// InWords prints an amount of a resource in the unit people use.
+func InWords(resource string, v int64) string { return inUnits(resource, v) }

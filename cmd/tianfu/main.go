@@ -112,6 +112,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.logout(),
 		p.meter(),
 		p.node(),
+		p.queue(),
 		p.replay(),
 		p.restore(),
 		p.serve(),
