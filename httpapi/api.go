@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"go.opentelemetry.io/otel/trace"
 
 	"tianfu/audit"
 	"tianfu/fault"
@@ -36,6 +37,7 @@ type Options struct {
 	Tokens  *Tokens
 	Version string
 	Logger  *slog.Logger // nil = requests are not logged
+	Tracer  trace.Tracer // nil = requests are not traced
 	Audit   *audit.Log   // nil = nothing is recorded
 	// Provider lets people of an identity provider in; nil = there is none.
 	Provider *Provider

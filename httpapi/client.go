@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"go.opentelemetry.io/otel/propagation"
 
 	"tianfu/fault"
 	"tianfu/live"
@@ -68,6 +69,7 @@ func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 	if c.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.Token)
 	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header)) // nothing, where ctx has no trace
 	for k, v := range q.header {
 		r.Header.Set(k, v)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"tianfu/fault"
 )
 
@@ -26,6 +28,7 @@ type exchange struct {
 	began   time.Time
 	note    func() error // makes the answer's audit record durable
 	void    bool         // the answer was replaced: the route's own is dropped
+	span    trace.Span   // nil where requests are not traced
 }
 
 type exchangeKey struct{}
@@ -90,7 +93,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) (*exchange, *http
 	h.Set("X-Request-Id", x.id)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	return x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	return x, r.WithContext(context.WithValue(s.trace(r, x), exchangeKey{}, x))
 }
 
 // end counts and logs an exchange. Neither query nor headers are logged: they
@@ -106,6 +109,7 @@ func (s *Server) end(x *exchange, r *http.Request) {
 	if x.status == 0 {
 		x.WriteHeader(http.StatusOK) // a route that wrote nothing
 	}
+	x.traced()
 	took := time.Since(x.began)
 	s.metrics.requests.WithLabelValues(x.pattern, strconv.Itoa(x.status)).Observe(took.Seconds())
 	level := slog.LevelDebug

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"tianfu/control"
 	"tianfu/engine"
 	"tianfu/fault"
@@ -37,6 +39,8 @@ type Options struct {
 	// KeepRecords is how long records are kept at the least; older ones are
 	// forgotten once two snapshots have them. 0 = for ever.
 	KeepRecords time.Duration
+	// Tracer makes spans of steps and orders; nil makes none.
+	Tracer trace.Tracer
 	// Meters are read for as long as the centre runs.
 	Meters []Instrument
 	// Signals are what the hours of the sites cost.
@@ -81,6 +85,7 @@ type ask struct {
 	input control.Input
 	look  func(*control.State)
 	reply chan answer
+	span  trace.SpanContext // of the request, where it is traced
 }
 
 type answer struct {
@@ -142,6 +147,9 @@ func (c *Centre) Run(ctx context.Context) error {
 // send hands something to the loop and waits for the answer.
 func (c *Centre) send(ctx context.Context, a ask) (answer, error) {
 	a.reply = make(chan answer, 1)
+	if c.o.Tracer != nil {
+		a.span = trace.SpanContextFromContext(ctx)
+	}
 	select {
 	case c.asks <- a:
 	case <-c.done:

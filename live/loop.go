@@ -96,10 +96,13 @@ func (c *Centre) gather(b *batch) {
 // them and before any order goes out.
 func (c *Centre) step(b *batch) error {
 	now := max(c.o.Now(), c.state.Now())
+	times := stepTimes{began: c.traced()}
 	out := c.state.Step(now, b.inputs)
+	times.decided = c.traced()
 	if err := c.persist(out.Records); err != nil {
 		return err
 	}
+	times.durable = c.traced()
 	answers := make([]answer, len(b.waiting))
 	for _, a := range out.Accepted {
 		answers[a.Tag-1].id = a.Job
@@ -119,8 +122,11 @@ func (c *Centre) step(b *batch) error {
 		c.acknowledge(&out.Records[i])
 		c.metered(&out.Records[i])
 	}
+	span := c.traceStep(b, out, &times)
 	for _, o := range out.Orders {
-		c.orders.push(c.actOf(o))
+		a := c.actOf(o)
+		a.span = span
+		c.orders.push(a)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"tianfu/control"
 	"tianfu/engine"
 	"tianfu/fault"
@@ -22,12 +24,13 @@ const workers = 8
 type act struct {
 	control.Order
 	spec *job.Spec
+	span trace.SpanContext // of the step that made it, where steps are traced
 }
 
 // actOf joins an order with its job, whose spec never changes.
 func (c *Centre) actOf(o control.Order) act {
 	j, _ := c.state.Summary(o.Job)
-	return act{o, j.Spec}
+	return act{Order: o, spec: j.Spec}
 }
 
 // orderQueue holds orders on their way to the workers. It has no bound of its
@@ -137,8 +140,11 @@ func (c *Centre) acknowledgeAll(ctx context.Context) {
 // tried again; one that refuses ends the attempt with the reason.
 func (c *Centre) carryOut(ctx context.Context, o act) {
 	k := engine.Key{Job: o.Job, Task: int(o.Task), Generation: uint32(o.Attempt)}
+	ctx, end := c.traceOrder(ctx, &o)
+	var err error
+	defer func() { end(err) }()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-		err := c.give(ctx, o, k)
+		err = c.give(ctx, o, k)
 		if err == nil || ctx.Err() != nil {
 			return
 		}

@@ -38,7 +38,7 @@ type program struct {
 func (p *program) Run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := root.ExecuteContext(callerTrace(ctx)); err != nil {
 		var usage *usageError
 		kind := fault.KindOf(err)
 		if errors.As(err, &usage) {

@@ -43,6 +43,7 @@ type serveFlags struct {
 	snapshotEvery       uint64
 	keepRecords         time.Duration
 	meterEvery          time.Duration
+	otlp                string
 	oidc                oidcFlags
 }
 
@@ -69,6 +70,7 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.Uint64Var(&f.snapshotEvery, "snapshot-every", live.DefaultSnapshotEvery, "records between two snapshots of the state")
 	fl.DurationVar(&f.keepRecords, "keep-records", 0, "how long to keep records, such as 2160h; older ones are forgotten once two snapshots hold them (0 = for ever)")
 	fl.DurationVar(&f.meterEvery, "meter-every", time.Minute, "length of an interval of the energy ledger, 1s to 24h; 0 keeps none")
+	fl.StringVar(&f.otlp, "otlp-endpoint", "", "send traces to this OpenTelemetry collector (OTLP/HTTP), such as http://127.0.0.1:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT; none, no traces)")
 	f.oidc.register(c)
 	c.MarkFlagRequired("data")
 	return c
@@ -109,7 +111,12 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	o.Store, o.Engine = d.log, eng
+	tracer, delivered, err := openTracer(ctx, f.otlp, world.config.Fleet.Name, logger)
+	if err != nil {
+		return err
+	}
+	defer delivered()
+	o.Store, o.Engine, o.Tracer = d.log, eng, tracer
 	c, records, err := live.Open(ctx, o)
 	if err != nil {
 		return err
@@ -122,7 +129,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	go keeper.follow(ctx)
 	go followTokens(ctx, f.data, d.tokens, d.trail, logger)
 	a := d.apiOptions(f, c, keeper)
-	a.Logger, a.Provider = logger, provider
+	a.Logger, a.Provider, a.Tracer = logger, provider, tracer
 	return p.serveUntil(ctx, c, httpapi.New(c, a), listener)
 }
 
