@@ -142,6 +142,12 @@ func newOutside(seed uint64) (*outside, error) {
 		return nil, err
 	}
 	o := &outside{seed: seed, rng: c.rng, cfg: c.cfg, state: c.state, steps: 40 + c.rng.IntN(40), accepted: map[string]job.ID{}, engine: map[attemptKey]*process{}}
+	if seed%2 == 1 {
+		o.cfg.Queueing = randomQueues(o.rng, o.cfg.Fleet)
+		if o.state, err = control.Open(o.cfg); err != nil {
+			return nil, err
+		}
+	}
 	for i := range 10 + o.rng.IntN(40) {
 		s := randomSpec(o.rng, i, unit.At(int64(i*20)))
 		if s.Gang { // whether groups of different tasks fit together on an idle fleet is not checked at the door
@@ -151,6 +157,55 @@ func newOutside(seed uint64) (*outside, error) {
 		o.jobs = append(o.jobs, s)
 	}
 	return o, nil
+}
+
+// randomQueues gives every tenant a queue; they lend each other CPU.
+func randomQueues(rng *rand.Rand, f *fleet.Fleet) *job.Queueing {
+	cpu := int64(0)
+	for i := range f.Nodes {
+		cpu += int64(f.Nodes[i].CPU)
+	}
+	q := &job.Queueing{}
+	for i := range 3 {
+		t := job.Tenant(fmt.Sprintf("tenant%d", i))
+		r := job.QueueRule{Name: job.Queue(fmt.Sprintf("queue%d", i)), Tenants: []job.Tenant{t}, Cohort: []string{"all", "all", "alone"}[i], Weight: 1,
+			MinPriority: -1 << 31, MaxPriority: 1<<31 - 1, Guaranteed: []job.Amount{{Resource: "cpu", Units: cpu / int64(3+rng.IntN(6))}}}
+		if rng.IntN(2) == 0 {
+			r.Borrow = []job.Amount{{Resource: "cpu", Units: rng.Int64N(cpu/6 + 1)}}
+		}
+		if rng.IntN(2) == 0 {
+			r.Lend = []job.Amount{{Resource: "cpu", Units: rng.Int64N(cpu/6 + 1)}}
+		}
+		q.Tenants, q.Queues = append(q.Tenants, job.TenantRule{Name: t, Weight: 1}), append(q.Queues, r)
+	}
+	return q
+}
+
+// quota sums up, from what is allocated alone, what every queue and every cohort
+// holds, and holds it to what is declared.
+func (b *books) quota(cfg *control.Config) error {
+	if cfg.Queueing == nil {
+		return nil
+	}
+	held, cohort, guaranteed := map[job.Tenant]int64{}, map[string]int64{}, map[string]int64{}
+	for k, a := range b.active {
+		held[b.specs[k.id].Tenant] += int64(a.CPU)
+	}
+	for i := range cfg.Queueing.Queues {
+		q := &cfg.Queueing.Queues[i]
+		has := held[q.Tenants[0]]
+		cohort[q.Cohort] += has
+		guaranteed[q.Cohort] += q.Guaranteed[0].Units
+		if q.Borrow != nil && has > q.Guaranteed[0].Units+q.Borrow[0].Units {
+			return fmt.Errorf("queue %s holds %d CPU: it is guaranteed %d and may borrow %d", q.Name, has, q.Guaranteed[0].Units, q.Borrow[0].Units)
+		}
+	}
+	for name, has := range cohort {
+		if has > guaranteed[name] {
+			return fmt.Errorf("cohort %s holds %d CPU of %d", name, has, guaranteed[name])
+		}
+	}
+	return nil
 }
 
 // live lets the faulty time pass, then the calm one, and checks the end.
@@ -480,6 +535,9 @@ func (b *books) add(cfg *control.Config, r *control.Record) error {
 			return fmt.Errorf("%s/%d is placed on node %d, which takes no work", r.Job, r.Task, r.Node)
 		}
 		b.active[k], b.tasks[taskKey{r.Job, r.Task}] = *r, k
+		if err := b.quota(cfg); err != nil {
+			return fmt.Errorf("%s/%d: %w", r.Job, r.Task, err)
+		}
 		return b.node(cfg, r.Node)
 	case control.Moved:
 		a := b.active[k]
