@@ -153,6 +153,10 @@ func newOutside(seed uint64) (*outside, error) {
 		if s.Gang { // whether groups of different tasks fit together on an idle fleet is not checked at the door
 			s.Groups = s.Groups[:1]
 		}
+		if s.Tasks() > 1 && !s.Gang && o.rng.IntN(2) == 0 {
+			s.Array, s.Parallel = true, int32(o.rng.IntN(3))
+		}
+		s.Pausable = o.rng.IntN(6) == 0
 		s.Key, s.Work = fmt.Sprintf("want%d", i), []byte("work")
 		o.jobs = append(o.jobs, s)
 	}

@@ -125,6 +125,8 @@ func (s *scenario) job(number int, at unit.Instant) *job.Spec {
 		j.Groups[0].Count = 2 + rng.IntN(5)
 		if j.Gang = rng.IntN(3) > 0; j.Gang {
 			j.Topology = job.Topology{Mode: job.TopologyMode(rng.IntN(3)), Level: fleet.Level(rng.IntN(4))}
+		} else if rng.IntN(2) == 0 {
+			j.Array, j.Parallel = true, int32(rng.IntN(3))
 		}
 	}
 	if rng.IntN(3) == 0 {
@@ -133,6 +135,7 @@ func (s *scenario) job(number int, at unit.Instant) *job.Spec {
 	if number > 0 && rng.IntN(4) == 0 {
 		j.After = append(j.After, job.Dependency{AnyEnd: rng.IntN(2) == 0}) // of which: when the order is known
 	}
+	j.Pausable = rng.IntN(6) == 0
 	if rng.IntN(6) == 0 {
 		j.StartBy = at.Add(time.Duration(rng.Int64N(int64(3 * time.Minute))))
 	}
