@@ -91,6 +91,27 @@ func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 	return nil, problemOf(reply)
 }
 
+// Raw sends a request of the caller's own making and returns the body of the
+// answer; a problem becomes an error.
+func (c *Client) Raw(ctx context.Context, method, path string, header map[string]string, body io.Reader) (io.ReadCloser, error) {
+	q := request{method: method, path: path, header: header}
+	if body != nil {
+		text, err := io.ReadAll(io.LimitReader(body, maxJobBody+1))
+		if err != nil {
+			return nil, fault.New(fault.Unavailable, "request", "cannot be read: "+err.Error(), "")
+		}
+		if !json.Valid(text) {
+			return nil, fault.New(fault.Invalid, "request", "is not JSON", "write it like {\"cordoned\": true}")
+		}
+		q.in = json.RawMessage(text)
+	}
+	reply, err := c.open(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return reply.Body, nil
+}
+
 // problemOf turns a problem document back into the error it was.
 func problemOf(reply *http.Response) error {
 	var p huma.ErrorModel
@@ -143,14 +164,14 @@ func (c *Client) Job(ctx context.Context, id string) (*Job, error) {
 
 // ListQuery says which jobs a list shows.
 type ListQuery struct {
-	Phase, Tenant, Cursor string
-	Limit                 int
+	Phase, Tenant, Queue, Name, Cursor string
+	Limit                              int
 }
 
 // Jobs returns a page of jobs, newest first.
 func (c *Client) Jobs(ctx context.Context, q ListQuery) (*JobPage, error) {
 	v := url.Values{}
-	for k, s := range map[string]string{"phase": q.Phase, "tenant": q.Tenant, "cursor": q.Cursor} {
+	for k, s := range map[string]string{"phase": q.Phase, "tenant": q.Tenant, "queue": q.Queue, "name": q.Name, "cursor": q.Cursor} {
 		if s != "" {
 			v.Set(k, s)
 		}

@@ -139,11 +139,15 @@ type jobOutput struct {
 type listInput struct {
 	Phase  string `query:"phase" enum:"pending,running,completed,failed,cancelled,expired" doc:"Only jobs in this phase"`
 	Tenant string `query:"tenant" maxLength:"128"`
+	Queue  string `query:"queue" maxLength:"128" doc:"Only jobs of this queue"`
+	Name   string `query:"name" maxLength:"128" doc:"Only jobs of this name; * at its end stands for any rest"`
+	Match  string `header:"If-None-Match" maxLength:"128"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor string `query:"cursor" maxLength:"24" doc:"next of the page before"`
 }
 
 type listOutput struct {
+	ETag string `header:"ETag"`
 	Body JobPage
 }
 
@@ -156,8 +160,8 @@ type JobPage struct {
 func (s *Server) routeJobs() {
 	errors := []int{400, 401, 403, 404, 409, 413, 422, 429, 503}
 	huma.Register(s.api, huma.Operation{OperationID: "submit-job", Method: http.MethodPost, Path: "/v1/jobs", Summary: "Submit a job",
-		DefaultStatus: 201, MaxBodyBytes: maxJobBody, Errors: errors}, s.submit)
-	huma.Register(s.api, huma.Operation{OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs", Summary: "List jobs, newest first", Errors: errors}, s.list)
+		DefaultStatus: 201, MaxBodyBytes: maxJobBody, Errors: append([]int{507}, errors...)}, s.submit)
+	huma.Register(s.api, huma.Operation{OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs", Summary: "List jobs, newest first", Errors: append([]int{304}, errors...)}, s.list)
 	huma.Register(s.api, huma.Operation{OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{id}", Summary: "Show a job with its tasks", Errors: append([]int{304}, errors...)}, s.get)
 	huma.Register(s.api, huma.Operation{OperationID: "cancel-job", Method: http.MethodDelete, Path: "/v1/jobs/{id}", Summary: "Cancel a job", DefaultStatus: 204, Errors: errors}, s.cancel)
 }
@@ -187,6 +191,9 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, er
 	}
 	if in.DryRun == "server" {
 		return s.dryRun(ctx, spec)
+	}
+	if err := s.centre.Room(); err != nil {
+		return nil, huma.NewError(http.StatusInsufficientStorage, err.Error())
 	}
 	spec.Key = in.Key
 	id, err := s.centre.Submit(ctx, spec)
@@ -252,12 +259,7 @@ func (s *Server) get(ctx context.Context, in *getInput) (*jobOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(j)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(text)
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+	tag := tagOf(j)
 	if strings.Contains(in.IfNoneMatch, tag) {
 		return nil, huma.Status304NotModified()
 	}
@@ -299,13 +301,37 @@ func (s *Server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 				return
 			}
 			j, _ := st.Summary(id)
-			if !who.maySee(j.Spec.Tenant) || in.Tenant != "" && string(j.Spec.Tenant) != in.Tenant || in.Phase != "" && j.Phase.String() != in.Phase {
+			if !who.maySee(j.Spec.Tenant) || in.Tenant != "" && string(j.Spec.Tenant) != in.Tenant || in.Phase != "" && j.Phase.String() != in.Phase ||
+				in.Queue != "" && string(j.Spec.Queue) != in.Queue || in.Name != "" && !named(j.Spec.Name, in.Name) {
 				continue
 			}
 			out.Body.Jobs = append(out.Body.Jobs, s.jobOf(st, who, &j))
 		}
 	})
+	if err == nil {
+		if out.ETag = tagOf(out.Body); strings.Contains(in.Match, out.ETag) {
+			return nil, huma.Status304NotModified()
+		}
+	}
 	return out, problem(err)
+}
+
+// named tells whether a job's name is what is looked for.
+func named(name, want string) bool {
+	if prefix, open := strings.CutSuffix(want, "*"); open {
+		return strings.HasPrefix(name, prefix)
+	}
+	return name == want
+}
+
+// tagOf returns the entity tag of a reply: replies alike have tags alike.
+func tagOf(body any) string {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return `"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
 // maxExamined bounds the jobs that one page looks at.

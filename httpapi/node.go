@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -31,7 +32,12 @@ type Node struct {
 	Tasks        []string `json:"tasks,omitempty" doc:"Of jobs the caller may see; others are anonymous load"`
 }
 
+type nodesInput struct {
+	Match string `header:"If-None-Match" maxLength:"128"`
+}
+
 type nodesOutput struct {
+	ETag string `header:"ETag"`
 	Body struct {
 		Nodes []Node `json:"nodes"`
 	}
@@ -53,13 +59,13 @@ type setNodeInput struct {
 
 func (s *Server) routeNodes() {
 	errors := []int{401, 403, 404, 422, 503}
-	huma.Register(s.api, huma.Operation{OperationID: "list-nodes", Method: http.MethodGet, Path: "/v1/nodes", Summary: "List nodes", Errors: errors}, s.listNodes)
+	huma.Register(s.api, huma.Operation{OperationID: "list-nodes", Method: http.MethodGet, Path: "/v1/nodes", Summary: "List nodes", Errors: append([]int{304}, errors...)}, s.listNodes)
 	huma.Register(s.api, huma.Operation{OperationID: "get-node", Method: http.MethodGet, Path: "/v1/nodes/{name}", Summary: "Show a node", Errors: errors}, s.getNode)
 	huma.Register(s.api, huma.Operation{OperationID: "set-node", Method: http.MethodPut, Path: "/v1/nodes/{name}/state", Summary: "Cordon, drain or open a node",
 		DefaultStatus: 204, MaxBodyBytes: maxBody, Errors: errors}, s.setNode)
 }
 
-func (s *Server) listNodes(ctx context.Context, _ *struct{}) (*nodesOutput, error) {
+func (s *Server) listNodes(ctx context.Context, in *nodesInput) (*nodesOutput, error) {
 	out := &nodesOutput{}
 	out.Body.Nodes = []Node{}
 	err := s.centre.View(ctx, func(st *control.State) {
@@ -67,6 +73,11 @@ func (s *Server) listNodes(ctx context.Context, _ *struct{}) (*nodesOutput, erro
 			out.Body.Nodes = append(out.Body.Nodes, nodeOf(st, n))
 		}
 	})
+	if err == nil {
+		if out.ETag = tagOf(out.Body); strings.Contains(in.Match, out.ETag) {
+			return nil, huma.Status304NotModified()
+		}
+	}
 	return out, problem(err)
 }
 

@@ -186,6 +186,9 @@ func (c *Centre) Submit(ctx context.Context, s *job.Spec) (job.ID, error) {
 	return a.id, err
 }
 
+// Room is nil while new work may be taken; little disk is left otherwise.
+func (c *Centre) Room() error { return c.o.Store.Room() }
+
 // Cancel ends a job.
 func (c *Centre) Cancel(ctx context.Context, id job.ID) error {
 	_, err := c.send(ctx, ask{input: control.Input{Kind: control.Cancel, Job: id}})

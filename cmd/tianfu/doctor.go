@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,11 +19,15 @@ import (
 type finding = engine.Finding
 
 func (p *program) doctor() *cobra.Command {
-	var data, world string
+	var data, world, cert, key string
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine before a centre runs on it, with a fix beside each failing line",
+		Long: `Check what a centre needs of this machine: clock, disk, record log, certificate, world file, meters, control
+groups and sandbox, with the level of isolation that tasks would have and what it does not cover. A line that
+fails has its fix beside it; a note is worth knowing and stops nothing. The exit code is 1 when a line fails.`,
 		Example: `  tianfu doctor --data /var/lib/tianfu
+  tianfu doctor --data /var/lib/tianfu --tls-cert cert.pem --tls-key key.pem -o json
   tianfu doctor --world examples/chengdu.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -32,6 +35,7 @@ func (p *program) doctor() *cobra.Command {
 				return err
 			}
 			found := append(checkClock(), checkData(data)...)
+			found = append(found, checkCertificate(cert, key)...)
 			found = append(found, checkWorldFile(data, world)...)
 			found = append(found, checkMeters(c.Context(), data, world)...)
 			probe, isolation := checkEngine(c.Context())
@@ -40,8 +44,11 @@ func (p *program) doctor() *cobra.Command {
 			bad := 0
 			for _, f := range found {
 				state := "ok"
-				if !f.OK {
+				switch {
+				case !f.OK:
 					state, bad = "FAILS", bad+1
+				case f.Fix != "":
+					state = "note"
 				}
 				t.add(f.Name, state, f.Detail, f.Fix)
 			}
@@ -58,17 +65,10 @@ func (p *program) doctor() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "data directory of the centre")
+	c.Flags().StringVar(&cert, "tls-cert", "", "certificate file that the centre would serve with")
+	c.Flags().StringVar(&key, "tls-key", "", "its key file")
 	c.Flags().StringVar(&world, "world", "", "world file (default: world.yaml in the data directory)")
 	return c
-}
-
-func checkClock() []finding {
-	now := time.Now()
-	f := finding{Name: "clock", OK: now.Year() >= 2025, Detail: now.UTC().Format(time.RFC3339)}
-	if !f.OK {
-		f.Fix = "set the clock; run chrony or systemd-timesyncd"
-	}
-	return []finding{f}
 }
 
 // checkData looks at the disk under the data directory, or where it would be.
@@ -99,7 +99,7 @@ func checkData(data string) []finding {
 	if !f.OK {
 		f.Fix = "make room: below 64 MiB no new work is taken"
 	}
-	return append(out, f)
+	return append(append(out, f), checkFileSystem(at, &s, data)...)
 }
 
 // worldFile returns the file that a centre of the data directory would read;

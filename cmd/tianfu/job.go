@@ -22,6 +22,16 @@ func (p *program) job() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	r.register(c)
 	c.AddCommand(p.jobSubmit(r), p.jobList(r), p.jobShow(r), p.jobLogs(r), p.jobCancel(r), p.jobWait(r), p.jobWatch(r), p.jobSchema())
+	for _, sub := range c.Commands() {
+		switch sub.Name() {
+		case "show", "logs":
+			sub.ValidArgsFunction = r.completeJobs("")
+		case "cancel", "wait":
+			sub.ValidArgsFunction = r.completeJobs("running")
+		case "list":
+			sub.RegisterFlagCompletionFunc("phase", cobra.FixedCompletions([]cobra.Completion{"pending", "running", "completed", "failed", "cancelled", "expired"}, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
 	return c
 }
 
@@ -123,9 +133,12 @@ func (p *program) submitJob(ctx context.Context, r *remote, x submission) error 
 
 func (p *program) jobList(r *remote) *cobra.Command {
 	var q httpapi.ListQuery
+	w := &repeat{}
 	c := &cobra.Command{
 		Use: "list", Short: "List jobs, newest first", Args: cobra.NoArgs,
-		Example: "  tianfu job list --phase pending",
+		Long: `List jobs, newest first. TASKS is done+running/all of a job of several. A page that ends early says where the
+next begins.`,
+		Example: "  tianfu job list --phase pending\n  tianfu job list --queue train --name 'resnet*' --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := p.checkFormat(); err != nil {
 				return err
@@ -134,31 +147,40 @@ func (p *program) jobList(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			page, err := client.Jobs(c.Context(), q)
-			if err != nil {
-				return err
-			}
-			t := &table{header: []string{"JOB", "NAME", "TENANT", "PHASE", "TASKS", "PRIORITY", "SUBMITTED", "WHY"}}
-			for i := range page.Jobs {
-				j := &page.Jobs[i]
-				why := ""
-				if j.Reason != nil {
-					why = j.Reason.Text
+			return p.show(c.Context(), w, func(p *program) error {
+				page, err := client.Jobs(c.Context(), q)
+				if err != nil {
+					return err
 				}
-				t.add(j.ID, j.Name, j.Tenant, j.Phase, strconv.Itoa(j.TaskCount), strconv.Itoa(int(j.Priority)), seconds(j.Submitted), why)
-			}
-			if page.Next != "" {
-				fmt.Fprintf(p.err, "more: --cursor %s\n", page.Next)
-			}
-			return p.print(page, t)
+				if page.Next != "" && !w.watch {
+					fmt.Fprintf(p.err, "more: --cursor %s\n", page.Next)
+				}
+				return p.print(page, jobsTable(page.Jobs))
+			})
 		},
 	}
 	fl := c.Flags()
 	fl.StringVar(&q.Phase, "phase", "", "only pending, running, completed, failed, cancelled or expired jobs")
 	fl.StringVar(&q.Tenant, "tenant", "", "only jobs of this tenant")
+	fl.StringVar(&q.Queue, "queue", "", "only jobs of this queue")
+	fl.StringVar(&q.Name, "name", "", "only jobs of this name; * at its end stands for any rest")
 	fl.IntVar(&q.Limit, "limit", 100, "most jobs to show, to 1,000")
 	fl.StringVar(&q.Cursor, "cursor", "", "where the page before ended")
+	w.register(c)
 	return c
+}
+
+func jobsTable(jobs []httpapi.Job) *table {
+	t := &table{header: []string{"JOB", "NAME", "TENANT", "QUEUE", "PHASE", "TASKS", "PRIORITY", "SUBMITTED", "WHY"}}
+	for i := range jobs {
+		j := &jobs[i]
+		why := ""
+		if j.Reason != nil {
+			why = j.Reason.Text
+		}
+		t.add(j.ID, j.Name, j.Tenant, j.Queue, j.Phase, tasksOf(j), strconv.Itoa(int(j.Priority)), seconds(j.Submitted), why)
+	}
+	return t
 }
 
 // seconds cuts the fraction off an instant, for tables.
@@ -190,6 +212,14 @@ func (p *program) jobShow(r *remote) *cobra.Command {
 	}
 }
 
+// taskName renders a task: by its index where it is an element of an array.
+func taskName(j *httpapi.Job, x *httpapi.Task) string {
+	if x.ArrayIndex != nil {
+		return fmt.Sprintf("%s[%d]", j.ID, *x.ArrayIndex)
+	}
+	return fmt.Sprintf("%s/%d", j.ID, x.Index)
+}
+
 func jobTable(j *httpapi.Job) *table {
 	t := &table{header: []string{"TASK", "STATE", "ATTEMPT", "NODE", "DEVICES", "STARTED", "LAST EXIT"}}
 	for i := range j.Tasks {
@@ -198,7 +228,7 @@ func jobTable(j *httpapi.Job) *table {
 		if x.Exit != nil {
 			exit = fmt.Sprintf("%d %s", x.Exit.Code, x.Exit.Detail)
 		}
-		t.add(fmt.Sprintf("%s/%d", j.ID, x.Index), x.State, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(x.Started), exit)
+		t.add(taskName(j, x), x.State, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(x.Started), exit)
 	}
 	t.foot = fmt.Sprintf("%s %q of %s is %s", j.ID, j.Name, j.Tenant, j.Phase)
 	if j.Reason != nil {
@@ -211,7 +241,9 @@ func (p *program) jobLogs(r *remote) *cobra.Command {
 	var task int
 	var stderr, follow bool
 	c := &cobra.Command{
-		Use: "logs JOB", Short: "Print what a task wrote", Args: cobra.ExactArgs(1), Example: "  tianfu job logs j-42 -f",
+		Use: "logs JOB", Short: "Print what a task wrote", Args: cobra.ExactArgs(1),
+		Long:    "Print what a task wrote. JOB is j-42, a task of it as j-42/3, or an element of an array by its index as j-42[7].",
+		Example: "  tianfu job logs j-42 -f\n  tianfu job logs 'j-42[7]' --stderr",
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := r.client()
 			if err != nil {
@@ -221,13 +253,50 @@ func (p *program) jobLogs(r *remote) *cobra.Command {
 			if stderr {
 				stream = "stderr"
 			}
-			return client.Logs(c.Context(), httpapi.LogRequest{Job: args[0], Task: task, Stream: stream, Follow: follow}, p.out)
+			id, number, err := taskArg(c.Context(), client, args[0], task)
+			if err != nil {
+				return err
+			}
+			return client.Logs(c.Context(), httpapi.LogRequest{Job: id, Task: number, Stream: stream, Follow: follow}, p.out)
 		},
 	}
 	c.Flags().IntVar(&task, "task", 0, "number of the task")
 	c.Flags().BoolVar(&stderr, "stderr", false, "the error output instead")
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "until the task ends")
 	return c
+}
+
+// taskArg reads j-42, j-42/3 or j-42[7]; the last asks for the element of an
+// array that has the index.
+func taskArg(ctx context.Context, client *httpapi.Client, arg string, task int) (string, int, error) {
+	bad := func() (string, int, error) {
+		return "", 0, fault.New(fault.Invalid, "job "+strconv.Quote(arg), "is not a job or task", "write it like j-42, j-42/3 or j-42[7]")
+	}
+	if id, number, ok := strings.Cut(arg, "/"); ok {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 {
+			return bad()
+		}
+		return id, n, nil
+	}
+	id, index, ok := strings.Cut(strings.TrimSuffix(arg, "]"), "[")
+	if !ok {
+		return arg, task, nil
+	}
+	want, err := strconv.Atoi(index)
+	if err != nil {
+		return bad()
+	}
+	j, err := client.Job(ctx, id)
+	if err != nil {
+		return "", 0, err
+	}
+	for i := range j.Tasks {
+		if at := j.Tasks[i].ArrayIndex; at != nil && *at == want {
+			return id, i, nil
+		}
+	}
+	return "", 0, fault.New(fault.NotFound, arg, "the job has no element of that index", "its array is "+strconv.Quote(j.Array))
 }
 
 func (p *program) jobCancel(r *remote) *cobra.Command {

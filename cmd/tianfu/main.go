@@ -95,6 +95,7 @@ func markUsageErrors(c *cobra.Command) {
 // subcommands lists the commands of the binary, one file each.
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
+		p.api(),
 		p.audit(),
 		p.usage(),
 		p.bill(),
@@ -118,6 +119,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.serve(),
 		p.store(),
 		p.token(),
+		p.top(),
 		p.shim(),
 		p.trace(),
 		p.whoami(),

@@ -18,6 +18,11 @@ func (p *program) node() *cobra.Command {
 		p.nodeSet(r, "cordon", "Accept no new work on nodes", true, false),
 		p.nodeSet(r, "drain", "Accept no new work and move present work away", true, true),
 		p.nodeSet(r, "uncordon", "Accept work again", false, false))
+	for _, sub := range c.Commands() {
+		if sub.Name() != "list" {
+			sub.ValidArgsFunction = r.completeNodes
+		}
+	}
 	return c
 }
 
@@ -38,8 +43,9 @@ func nodesTable(nodes []httpapi.Node) *table {
 }
 
 func (p *program) nodeList(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List nodes", Args: cobra.NoArgs,
+	w := &repeat{}
+	c := &cobra.Command{
+		Use: "list", Short: "List nodes", Args: cobra.NoArgs, Example: "  tianfu node list --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := p.checkFormat(); err != nil {
 				return err
@@ -48,13 +54,17 @@ func (p *program) nodeList(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			nodes, err := client.Nodes(c.Context())
-			if err != nil {
-				return err
-			}
-			return p.print(nodes, nodesTable(nodes))
+			return p.show(c.Context(), w, func(p *program) error {
+				nodes, err := client.Nodes(c.Context())
+				if err != nil {
+					return err
+				}
+				return p.print(nodes, nodesTable(nodes))
+			})
 		},
 	}
+	w.register(c)
+	return c
 }
 
 func (p *program) nodeShow(r *remote) *cobra.Command {

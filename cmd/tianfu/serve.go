@@ -42,6 +42,9 @@ type serveFlags struct {
 	require             string
 	snapshotEvery       uint64
 	keepRecords         time.Duration
+	keepLogs            time.Duration
+	keepLogBytes        string
+	logFormat           string
 	meterEvery          time.Duration
 	otlp                string
 	oidc                oidcFlags
@@ -72,6 +75,9 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.DurationVar(&f.meterEvery, "meter-every", time.Minute, "length of an interval of the energy ledger, 1s to 24h; 0 keeps none")
 	fl.StringVar(&f.otlp, "otlp-endpoint", "", "send traces to this OpenTelemetry collector (OTLP/HTTP), such as http://127.0.0.1:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT; none, no traces)")
 	f.oidc.register(c)
+	fl.DurationVar(&f.keepLogs, "keep-logs", 0, "how long to keep what ended tasks wrote, such as 720h (0 = for ever)")
+	fl.StringVar(&f.keepLogBytes, "keep-logs-size", "", "the most that what ended tasks wrote may take, such as 10GiB; the oldest goes first")
+	fl.StringVar(&f.logFormat, "log-format", "text", "of the server's own log on standard error: text or json")
 	c.MarkFlagRequired("data")
 	return c
 }
@@ -106,7 +112,14 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	logger := slog.New(slog.NewTextHandler(p.err, nil))
+	logger, err := p.logger(f.logFormat)
+	if err != nil {
+		return err
+	}
+	keep, err := f.logLimits()
+	if err != nil {
+		return err
+	}
 	o, err := f.live(world, logger)
 	if err != nil {
 		return err
@@ -127,6 +140,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	keeper := newWorldKeeper(f, world, c, d.trail, logger)
 	go keeper.follow(ctx)
+	go keepLogs(ctx, eng, c, keep, logger)
 	go followTokens(ctx, f.data, d.tokens, d.trail, logger)
 	a := d.apiOptions(f, c, keeper)
 	a.Logger, a.Provider, a.Tracer = logger, provider, tracer

@@ -43,6 +43,7 @@ Of a job that runs or has ended it says where and how.`,
 		},
 	}
 	r.register(c)
+	c.ValidArgsFunction = r.completeJobs("pending")
 	return c
 }
 
