@@ -223,6 +223,9 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 		s.cycle()
 	}
 	if s.cfg.Tree != nil {
+		if s.cap.HeldBack() {
+			s.lift()
+		}
 		s.stepSleep()
 	}
 	s.dirty = false

@@ -42,6 +42,17 @@ func (s *State) Describe() string {
 	if l := s.ledger; l != nil {
 		fmt.Fprintf(&b, "ledger next %d %+v %+v %+v\n", l.next, l.sites, l.nodes, l.tenants)
 	}
+	for i := range s.cap.Areas() {
+		a := s.cap.Area(int32(i))
+		fmt.Fprintf(&b, "area %s %+v budget %d bound %d draw %d settled %d capped %d stopped %d tried %v battery %+v\n",
+			a.Declared.Path, a.Facts, a.Budget, a.Bound, a.Draw, a.Settled, a.Capped, a.Stopped, a.Tried, s.power.batteries[i])
+	}
+	for n := range int32(s.cap.Nodes()) {
+		if s.cfg.Tree != nil {
+			fmt.Fprintf(&b, "node %d power %+v\n", n, s.cap.NodePower(n))
+		}
+	}
+	fmt.Fprintf(&b, "caps %+v solar %+v sheds %+v waking %+v\n", s.power.caps, s.power.solar, s.power.sheds, s.power.waking)
 	due := slices.Clone(s.due)
 	due = slices.DeleteFunc(due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })

@@ -137,7 +137,7 @@ type delivery struct {
 }
 
 func newOutside(seed uint64) (*outside, error) {
-	c, err := newScenario(seed)
+	c, err := newPowered(seed)
 	if err != nil {
 		return nil, err
 	}

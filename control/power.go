@@ -19,6 +19,7 @@ type powerState struct {
 	lastCap   int32
 	solar     []solarTable // by site
 	batteries []battery    // by area; only sites have one
+	stores    []int32      // the areas that have one
 	sheds     []Shed       // the latest, oldest first
 	edge      unit.Instant // when a budget next changes by itself; worked out again when stale
 	sleepy    unit.Instant // when a node may next be put to sleep
@@ -78,7 +79,9 @@ func (s *State) openPower() {
 	s.power.stale, s.power.sleepy = true, unit.Never
 	s.power.batteries = make([]battery, len(p.Areas))
 	for i := range p.Areas {
-		s.power.batteries[i].charge = p.Areas[i].Battery.Charge
+		if s.power.batteries[i].charge = p.Areas[i].Battery.Charge; p.Areas[i].Battery.Capacity > 0 {
+			s.power.stores = append(s.power.stores, int32(i))
+		}
 	}
 }
 
@@ -119,9 +122,9 @@ func CheckCap(k *sched.CapEvent, a *sched.PowerArea, idle int64) error {
 	where := "cap " + k.Area
 	to := k.Limit
 	if k.Part > 0 {
-		to = a.Limit / sched.Million * k.Part
+		to = mulDiv(a.Limit, k.Part, sched.Million)
 	}
-	facility := idle / sched.Million * max(a.Overhead, sched.Million)
+	facility := mulDiv(idle, max(a.Overhead, sched.Million), sched.Million)
 	switch {
 	case k.Part < 0 || k.Part > sched.Million || k.Limit < 0 || k.Limit > maxMilliwatts || (k.Part > 0) == (k.Limit > 0):
 		return fault.New(fault.Invalid, where, "says not how much may be drawn", "give a part of the configured limit from 0.1% to 100%, or watts")
@@ -240,7 +243,7 @@ func (s *State) stepPower() {
 	if s.cfg.Tree == nil {
 		return
 	}
-	if s.power.stale || s.now >= s.power.edge {
+	if s.power.stale || s.now >= s.power.edge || s.batteryDue() {
 		s.moveBudgets()
 	}
 	s.awaken()
@@ -273,9 +276,6 @@ func (s *State) moveBudgets() {
 			edge = min(edge, until)
 			f.Solar, until = s.solarAt(a.Path, s.now)
 			edge = min(edge, until)
-			if a.Battery.Capacity > 0 {
-				edge = min(edge, nextHour(s.now))
-			}
 		}
 		b.PowerFacts = f
 		now := s.cap.Area(int32(i)).Facts
@@ -285,11 +285,38 @@ func (s *State) moveBudgets() {
 			due, b.Battery = true, 0 // recorded every hour, so that a recovered state decides when this one does
 			s.chargeOrGive(a, &b)
 		}
+		if b.Battery != 0 || a.Battery.Capacity > 0 && s.siteTable(a.Path) != nil && len(s.SiteHours(a.Path)) > 0 {
+			edge = min(edge, s.batteryEdge(a))
+		}
 		if due {
 			s.record(Record{Kind: BudgetSet, Budget: &b})
 		}
 	}
 	s.power.edge, s.power.stale = edge, false
+}
+
+// batteryDue tells whether an hour has passed since a battery was decided on.
+// An idle one that nothing can change wakes nobody, and is looked at when
+// something else happens.
+func (s *State) batteryDue() bool {
+	for _, i := range s.power.stores {
+		if nextHour(s.power.batteries[i].at) <= s.now {
+			return true
+		}
+	}
+	return false
+}
+
+// batteryEdge returns when a battery that works, or that carbon may move, is to
+// be decided on again.
+func (s *State) batteryEdge(a *sched.PowerArea) unit.Instant {
+	hours := s.SiteHours(a.Path)
+	for _, i := range s.power.stores {
+		if &s.cfg.Tree.Areas[i] == a && s.power.batteries[i].rate == 0 && (len(hours) == 0 || hours[len(hours)-1].To <= s.now) {
+			return unit.Never
+		}
+	}
+	return nextHour(s.now)
 }
 
 func nextHour(now unit.Instant) unit.Instant {

@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"tianfu/job"
 	"tianfu/sched"
@@ -92,18 +91,28 @@ func (s *State) capNodes(area int32, left func() int64) (capped int32) {
 		now := s.cap.NodePower(x.node)
 		level := sched.CapLevels[len(sched.CapLevels)-1]
 		for _, l := range sched.CapLevels {
-			if l < now.Level && now.Settled-s.cap.AtLevel(x.node, l) >= over {
+			if _, to := s.cap.AtLevel(x.node, l); l < now.Level && now.Settled-to >= over {
 				level = l
 				break
 			}
 		}
-		if now.Settled == s.cap.AtLevel(x.node, level) {
+		if _, to := s.cap.AtLevel(x.node, level); now.Settled == to {
 			continue
 		}
 		s.setLevel(x.node, level, area)
 		capped++
 	}
 	return capped
+}
+
+// lift ends the caps on nodes that protected work has come to - no cap held
+// there any more - and on those that hold nothing.
+func (s *State) lift() {
+	for n := range int32(s.cap.Nodes()) {
+		if x := s.cap.NodePower(n); x.Level < sched.Uncapped && (s.priorityOn(n) >= s.cfg.Tree.Protect || len(s.cap.OnNode(n)) == 0) {
+			s.setLevel(n, sched.Uncapped, x.For)
+		}
+	}
 }
 
 func (s *State) setLevel(n int32, level int16, area int32) {
@@ -170,7 +179,7 @@ func (s *State) relax() {
 	slices.SortFunc(list, func(a, b one) int { return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.node, b.node)) })
 	for _, x := range list {
 		p := s.cap.NodePower(x.node)
-		if by := max(s.cap.AtLevel(x.node, sched.Uncapped)-p.Settled, 0); s.cap.MayRise(x.node, by) {
+		if draw, _ := s.cap.AtLevel(x.node, sched.Uncapped); s.cap.MayRise(x.node, draw-p.Draw) {
 			s.setLevel(x.node, sched.Uncapped, p.For)
 		}
 	}
@@ -227,77 +236,3 @@ func (s *State) foldShed(r *Record) {
 	}
 	s.power.sheds = append(s.power.sheds, *r.Shed)
 }
-
-// foldNodePowered folds that a node is held to a level, sleeps or wakes.
-func (s *State) foldNodePowered(r *Record) {
-	if r.Share > 0 {
-		s.cap.SetLevel(r.Node, r.Share, r.Device)
-		return
-	}
-	s.power.waking = slices.DeleteFunc(s.power.waking, func(w wakeUp) bool { return w.node == r.Node })
-	if uint8(r.CPU) == sched.Waking {
-		s.power.waking = append(s.power.waking, wakeUp{r.End, r.Node})
-	}
-	s.cap.SetWake(r.Node, uint8(r.CPU), r.End, r.At)
-}
-
-// awaken says of nodes whose wake latency is over that they take work.
-func (s *State) awaken() {
-	for len(s.power.waking) > 0 && s.power.waking[0].at <= s.now {
-		s.record(Record{Kind: NodePowered, Node: s.power.waking[0].node, CPU: int32(sched.Awake)})
-	}
-}
-
-// mostWanted bounds for how many waiting tasks of a kind nodes are woken.
-const mostWanted = 4096
-
-// stepSleep wakes nodes that the line needs, and puts idle ones to sleep.
-func (s *State) stepSleep() {
-	z := &s.cfg.Tree.Sleep
-	if z.After == 0 {
-		return
-	}
-	if s.out.Plan != nil {
-		s.wakeFor(s.out.Plan)
-	}
-	s.power.sleepy = s.cap.Sleepy(s.now, func(n int32) {
-		if s.held != nil && slices.ContainsFunc(s.held.Nodes, func(h sched.HeldNode) bool { return h.Node == n }) {
-			return
-		}
-		s.record(Record{Kind: NodePowered, Node: n, CPU: int32(sched.Asleep)})
-		s.out.Orders = append(s.out.Orders, Order{Kind: SleepNode, Node: n})
-	})
-}
-
-// wakeFor wakes as many sleeping nodes as hold what waits for want of them, no
-// more than power allows, counting those that are on their way.
-func (s *State) wakeFor(plan *sched.Plan) {
-	taken := map[int32]bool{}
-	for i := range plan.Unplaced {
-		u := &plan.Unplaced[i]
-		if u.Reason.Excluded[sched.NodeAsleep] == 0 || s.phaseOver(u.Job) {
-			continue
-		}
-		ask, want := s.waiting.Wants(u.Handle, mostWanted)
-		for _, state := range []uint8{sched.Waking, sched.Asleep} {
-			for n := int32(0); n < int32(s.cap.Nodes()) && want > 0; n++ {
-				x := s.cap.NodePower(n)
-				if x.State != state || taken[n] {
-					continue
-				}
-				slots := int(s.cap.CouldHold(n, ask))
-				if slots == 0 || state == sched.Asleep && !s.cap.MayRise(n, x.Idle-x.Draw) {
-					continue
-				}
-				taken[n] = true
-				want -= slots
-				if state == sched.Asleep {
-					s.record(Record{Kind: NodePowered, Node: n, CPU: int32(sched.Waking), End: s.now.Add(max(s.cfg.Tree.Sleep.Latency, time.Nanosecond))})
-					s.out.Orders = append(s.out.Orders, Order{Kind: WakeNode, Node: n})
-				}
-			}
-		}
-	}
-}
-
-func (s *State) phaseOver(id job.ID) bool { return s.jobOf(id).phase > Running || !s.jobOf(id).queued }

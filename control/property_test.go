@@ -30,6 +30,7 @@ type scenario struct {
 	jobs    []*job.Spec
 	first   control.Config // before any change
 	stable  bool           // changes leave the nodes and their order as they are
+	power   *rand.Rand     // of every second centre, which has a power tree
 }
 
 type taskKey struct {
@@ -119,7 +120,12 @@ func randomSpec(rng *rand.Rand, number int, now unit.Instant) *job.Spec {
 	return s
 }
 
-func newScenario(seed uint64) (*scenario, error) {
+func newScenario(seed uint64) (*scenario, error) { return newScenarioOf(seed, false) }
+
+// newPowered gives every second centre a power tree.
+func newPowered(seed uint64) (*scenario, error) { return newScenarioOf(seed, true) }
+
+func newScenarioOf(seed uint64, powered bool) (*scenario, error) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	policies := []string{"tianfu", "tianfu-migrate", "fgd", "bestfit", "firstfit", "random", "dotprod", "gpu-packing", "gpu-clustering"}
 	c := &scenario{rng: rng, running: map[taskKey]control.Order{}}
@@ -130,6 +136,10 @@ func newScenario(seed uint64) (*scenario, error) {
 	}
 	if seed%2 == 1 {
 		c.cfg.Queueing = randomQueueing(rng, c.cfg.Fleet)
+	}
+	if powered && seed%2 == 0 {
+		c.power = rand.New(rand.NewPCG(seed, 2))
+		randomPower(c.power, &c.cfg)
 	}
 	c.first = c.cfg
 	var err error
@@ -143,6 +153,7 @@ func (c *scenario) batch() []control.Input {
 	for range c.rng.IntN(4) {
 		s := randomSpec(c.rng, len(c.jobs), c.now)
 		c.jobs = append(c.jobs, s)
+		s.Suspendable = c.power != nil && c.power.IntN(2) == 0
 		in = append(in, control.Input{Kind: control.Submit, Spec: s})
 	}
 	for _, k := range c.sortedRunning() {
@@ -166,6 +177,9 @@ func (c *scenario) batch() []control.Input {
 	c.evicted = kept
 	if len(c.stale) > 0 && c.rng.IntN(2) == 0 {
 		in = append(in, c.stale[c.rng.IntN(len(c.stale))])
+	}
+	if c.power != nil {
+		in = append(in, c.told()...)
 	}
 	if c.rng.IntN(6) == 0 {
 		in = append(in, c.hours())
@@ -457,7 +471,7 @@ func checkReasons(t *testing.T, c *scenario, p *sched.Plan, at string) {
 				fits++
 			}
 		}
-		if fits > 0 && why.Excluded[sched.Reserved] == 0 && why.Ahead == 0 && r.Accelerators == 0 {
+		if fits > 0 && why.Excluded[sched.Reserved] == 0 && why.Ahead == 0 && r.Accelerators == 0 && why.Excluded[sched.PowerCap]+why.Excluded[sched.NodeAsleep] == 0 {
 			t.Fatalf("%s: %s waits although %d nodes have room: %s", at, u.Job, fits, why.String())
 		}
 		sum := int32(0)
@@ -474,7 +488,7 @@ func checkReasons(t *testing.T, c *scenario, p *sched.Plan, at string) {
 // drives both with the same inputs: from then on their records are equal.
 func TestRecoveredCentreGoesOnAlike(t *testing.T) {
 	for seed := range uint64(60) {
-		c, err := newScenario(1000 + seed)
+		c, err := newPowered(1000 + seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -513,7 +527,7 @@ func render(rs []control.Record) string {
 // original as it was, and what the fork did is what the original then does.
 func TestForkGoesOnAlone(t *testing.T) {
 	for seed := range uint64(60) {
-		c, err := newScenario(2000 + seed)
+		c, err := newPowered(2000 + seed)
 		if err != nil {
 			t.Fatal(err)
 		}

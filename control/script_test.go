@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"tianfu/control"
+	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -24,6 +25,8 @@ import (
 //
 //	centre policy=NAME [preempt] [strict] [weights=tenant:2,...] [half-life=SECONDS]
 //	queue NAME tenants=a,b cohort=c weight=2 priority=0..9 default guaranteed=gpu:4,T4:2 borrow=gpu:2 lend=gpu:1
+//	power protect=5 latency=2 grace=30 sleep=AFTER,RESERVE,LATENCY,WATTS      (seconds)
+//	area PATH limit=2kW reserve=200W overhead=1.2 warn=0.95 resume=0.9 battery=WH,WATTS,CHARGED   (the outer areas first)
 //	NODE cpu=8 memory=64GiB gpu=4 model=A100 rack=r1 segment=s1 pod=p1 window=100-200
 //	reload at=SECONDS, then as centre
 //	step at=SECONDS
@@ -37,6 +40,10 @@ import (
 //	defer j-1 3600-4000 5000-5400 site=s1 model=A100    (the plan of a driver)
 //	node NAME [device=0] healthy|suspect|failed|cordon|drain
 //	cancel j-1
+//	cap AREA 70%|1kW from=10 for=60 every=100 until=500
+//	clear CAP
+//	solar SITE 0-3600 500W
+//	facility SITE 0-3600 pue=1.3 carbon=200
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		var c *scriptCentre
@@ -129,6 +136,12 @@ func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 	}}
 	for line := range strings.Lines(d.Input) {
 		w := strings.Fields(line)
+		if w[0] == "power" || w[0] == "area" {
+			if err := setPower(&cfg, w); err != nil {
+				return cfg, err
+			}
+			continue
+		}
 		if w[0] == "queue" {
 			if err := setQueue(&cfg, w[1:]); err != nil {
 				return cfg, err
@@ -137,6 +150,14 @@ func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 		}
 		n := fleet.Node{ID: fleet.NodeID(w[0])}
 		for _, kv := range w[1:] {
+			if v, ok := strings.CutPrefix(kv, "watts="); ok { // base, a device idle and full; a full CPU draws 100 W
+				m := energy.NodeModel{CPU: n.CPU, PackageFull: 100, Linear: true}
+				if _, err := fmt.Sscanf(v, "%g,%g,%g", &m.Base, &m.DeviceIdle, &m.DeviceFull); err != nil {
+					return cfg, err
+				}
+				cfg.Power = append(cfg.Power, m)
+				continue
+			}
 			if err := setNode(&n, kv); err != nil {
 				return cfg, err
 			}
@@ -345,6 +366,8 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		fmt.Fprintf(b, "node %s device %d: %s cordon=%v drain=%v\n", node(), r.Device, r.Health, r.Cordon, r.Drain)
 	case control.ShiftPlanned, control.DeadlineAtRisk, control.DeadlineMissed, control.SiteHoursKnown:
 		c.describeDeferral(b, r)
+	case control.PowerTold, control.BudgetSet, control.NodePowered, control.TaskPaused, control.PowerShed:
+		c.describePower(b, r)
 	case control.Moved:
 		fmt.Fprintf(b, "moved %s/%d to %s\n", c.name(r.Job), r.Task, node())
 	}
@@ -359,6 +382,8 @@ func atSecond(t unit.Instant) string {
 
 func (c *scriptCentre) input(w []string) (control.Input, error) {
 	switch w[0] {
+	case "cap", "clear", "solar", "facility":
+		return powerInput(w)
 	case "tick":
 		return control.Input{Kind: control.Tick}, nil
 	case "cancel":
@@ -461,6 +486,8 @@ func parseSubmit(w []string) (*job.Spec, error) {
 			s.Priority, err = int32(n), e
 		case "preemptible":
 			s.Preemptible = true
+		case "suspendable":
+			s.Suspendable = true
 		case "run":
 			n, e := strconv.Atoi(v)
 			s.ExpectedRun, err = time.Duration(n)*time.Second, e

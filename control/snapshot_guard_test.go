@@ -36,7 +36,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded}},
 		{siteTable{}, map[string]string{"name": coded, "hours": coded}},
 		{powerState{}, map[string]string{
-			"caps": coded, "lastCap": coded, "solar": coded, "batteries": coded, "sheds": coded, "edge": coded, "sleepy": coded, "waking": coded, "stale": coded}},
+			"caps": coded, "lastCap": coded, "solar": coded, "batteries": coded, "stores": derived, "sheds": coded, "edge": coded, "sleepy": coded, "waking": coded, "stale": coded}},
 		{battery{}, map[string]string{"at": coded, "charge": coded, "rate": coded, "charged": coded}},
 		{Shed{}, map[string]string{"Area": coded, "At": coded, "Over": coded, "ByCap": coded, "Capped": coded, "Suspended": coded, "Evicted": coded, "Short": coded, "By": coded}},
 		{submitKey{}, map[string]string{"tenant": derived, "key": derived}},

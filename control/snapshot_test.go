@@ -28,7 +28,7 @@ func TestSnapshotGoesOnAlike(t *testing.T) {
 		seeds = 40
 	}
 	for seed := range uint64(seeds) {
-		c, err := newScenario(3000 + seed)
+		c, err := newPowered(3000 + seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func checkRecoveryFrom(t *testing.T, c *scenario, image []byte, kept int) {
 // TestFrozenStaysAsItWas freezes a centre, lets it go on, and writes it then.
 func TestFrozenStaysAsItWas(t *testing.T) {
 	for seed := range uint64(40) {
-		c, err := newScenario(7000 + seed)
+		c, err := newPowered(7000 + seed)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -101,6 +101,7 @@ type Decider struct {
 	closed []uint64
 	shut   []uint64 // room for closed
 	short  PowerShort
+	lacks  PowerShort // of the head
 	power  powerHold
 }
 
@@ -194,6 +195,7 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 		why.Ahead = ahead
 	default:
 		d.addHead(e)
+		d.lacks = why.Short
 		if (d.Rules.Preempt && d.Capacity.preemptible > 0 || d.Quotas != nil) && !d.evicting(e) {
 			d.preempt(o.entry)
 		}

@@ -25,6 +25,9 @@ func (c *Capacity) Possible(s *job.Spec) error {
 			}
 		}
 	}
+	if c.power != nil {
+		return c.possiblePower(s)
+	}
 	return nil
 }
 

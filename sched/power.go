@@ -146,7 +146,9 @@ type powerTree struct {
 	over  int32   // areas whose settled draw is above what running work may draw
 
 	capped    int32     // nodes under a cap
+	sleepers  int32     // nodes asleep
 	suspended []AllocID // in the order they were suspended
+	possible  map[roomKey]bool
 	idle      []idleNode
 	idleCount map[idleGroup]int32
 }
@@ -155,6 +157,7 @@ type powerTree struct {
 type areaNow struct {
 	parent int32
 	nodes  int32
+	idle   int64 // draw of its nodes when they hold nothing
 	// budget is the IT power that new work may bring the area to, bound what
 	// running work may draw: the battery carries running work, no new work.
 	budget, bound int64
@@ -209,6 +212,7 @@ type nodeNow struct {
 	state         uint8
 	area          int32        // for whose sake it is capped
 	still         int16        // allocations suspended or told to leave
+	firm          int16        // allocations of protected work: while there are any, no cap holds
 	since         unit.Instant // idle
 	ready         unit.Instant // when it takes work again, while it wakes
 }
@@ -244,7 +248,7 @@ const largeArea = 32
 // runs.
 func (c *Capacity) SetPower(p *Power) {
 	t := &powerTree{p: p, areas: make([]areaNow, len(p.Areas)), leaf: make([]int32, len(c.nodes)), nodes: make([]nodeNow, len(c.nodes)),
-		idleCount: map[idleGroup]int32{}}
+		idleCount: map[idleGroup]int32{}, possible: map[roomKey]bool{}}
 	at := make(map[string]int32, len(p.Areas))
 	for i := range p.Areas {
 		a := &p.Areas[i]
@@ -261,6 +265,7 @@ func (c *Capacity) SetPower(p *Power) {
 		t.nodes[n].level = Uncapped
 		for a := t.leaf[n]; a >= 0; a = t.areas[a].parent {
 			t.areas[a].nodes++
+			t.areas[a].idle += t.kinds[c.nodes[n].kind].idle
 		}
 	}
 	c.power = t
@@ -356,8 +361,11 @@ func (c *Capacity) without(l *drawn, n int32, leaving bool) {
 // heldTo returns what node n draws with a load at the level it is held to.
 func (t *powerTree) heldTo(c *Capacity, n int32, l *drawn) int64 {
 	kind := c.nodes[n].kind
-	idle := t.kinds[kind].idle
-	return idle + (milliwatts(&c.kinds[kind], l)-idle)*int64(t.nodes[n].level)/Uncapped
+	full, idle := milliwatts(&c.kinds[kind], l), t.kinds[kind].idle
+	if x := &t.nodes[n]; x.firm == 0 && x.level < Uncapped {
+		return idle + (full-idle)*int64(x.level)/Uncapped
+	}
+	return full
 }
 
 // drawOf returns what node n draws, and will once what leaves has left.

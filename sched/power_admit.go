@@ -9,9 +9,14 @@ import (
 // node, whether every area around the node may draw that much more, and how a
 // reservation keeps power for the head of the line.
 
-// drawWith returns what node n draws with a task of a shape on devices.
-func (c *Capacity) drawWith(n int32, s *Shape, devices uint16) int64 {
+// drawWith returns what node n draws with a task of a shape on devices. For
+// protected work a cap on the node is lifted.
+func (c *Capacity) drawWith(n int32, s *Shape, devices uint16, priority int32) int64 {
 	t := c.power
+	if priority >= t.p.Protect {
+		t.nodes[n].firm++
+		defer func() { t.nodes[n].firm-- }()
+	}
 	l := c.drawnOf(&c.nodes[n])
 	if t.nodes[n].still > 0 {
 		c.without(&l, n, false)
@@ -138,7 +143,7 @@ func (d *Decider) powered(n int32, t *task, spec *job.Spec, devices uint16) Caus
 	if tree.leaf[n] < 0 {
 		return None
 	}
-	more := c.drawWith(n, &c.shapes[t.ask.Shape], devices) - tree.nodes[n].draw
+	more := c.drawWith(n, &c.shapes[t.ask.Shape], devices, t.priority) - tree.nodes[n].draw
 	for a := tree.leaf[n]; a >= 0; a = tree.areas[a].parent {
 		if y := &tree.areas[a]; y.draw+more > y.budget && more > 0 || y.behind(t.priority) {
 			d.blame(a, more, t.priority)
@@ -158,7 +163,11 @@ func (d *Decider) poweredOn(n int32, nd *node, s *Shape, priority int32) bool {
 	x := *nd
 	x.placeOn(s, 0)
 	l := c.drawnOf(&x)
-	more := tree.heldTo(c, n, &l) - tree.nodes[n].draw
+	to := tree.heldTo(c, n, &l)
+	if priority >= tree.p.Protect {
+		to = milliwatts(&c.kinds[c.nodes[n].kind], &l)
+	}
+	more := to - tree.nodes[n].draw
 	for a := tree.leaf[n]; a >= 0; a = tree.areas[a].parent {
 		if y := &tree.areas[a]; y.draw+more > y.budget && more > 0 || y.behind(priority) {
 			return false
@@ -202,7 +211,7 @@ func (d *Decider) besidePower(n int32, more int64) bool {
 
 func (d *Decider) takePower(a *Alloc) {
 	c := d.Capacity
-	more := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices) - c.power.nodes[a.Node].draw
+	more := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices, a.Priority) - c.power.nodes[a.Node].draw
 	for i := range d.power.areas {
 		if k := &d.power.areas[i]; c.Inside(a.Node, k.area) {
 			k.extra -= more
@@ -227,7 +236,7 @@ func (d *Decider) givePower(placements int) {
 // Where only power lacks there is no reservation yet, and the first node that
 // would do is taken. It returns nil when no expected end frees enough.
 func (d *Decider) withPower(e *entry, r *Reservation) *Reservation {
-	if r == nil || d.short != (PowerShort{}) && len(d.tasks) == 1 && r.At > d.now {
+	if r == nil || d.lacks != (PowerShort{}) && len(d.tasks) == 1 && r.At > d.now {
 		if n := d.anyNode(e); n >= 0 {
 			r = &Reservation{Job: e.job, At: d.now, Nodes: []HeldNode{{Node: n, Tasks: d.oneTask(e)}}}
 		}

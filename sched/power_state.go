@@ -51,6 +51,12 @@ func (c *Capacity) SetWake(n int32, state uint8, ready, now unit.Instant) {
 	if x.state == Awake {
 		c.power.busy(c, n)
 	}
+	if x.state == Asleep {
+		c.power.sleepers--
+	}
+	if state == Asleep {
+		c.power.sleepers++
+	}
 	x.state, x.ready = state, ready
 	if state == Awake {
 		c.power.idles(c, n, now)
@@ -67,6 +73,7 @@ func (c *Capacity) Suspend(id AllocID, area int32, now unit.Instant) {
 		a.Left = max(a.End.Sub(now), 0)
 	}
 	a.End = unit.Never
+	c.moves(id)
 	a.Suspended, a.For = true, area
 	c.stands(id)
 	c.freed++
@@ -80,6 +87,9 @@ func (c *Capacity) stands(id AllocID) {
 	if a.Suspended || a.Evicting {
 		t.nodes[a.Node].still++
 	}
+	if a.Priority >= t.p.Protect {
+		t.nodes[a.Node].firm++
+	}
 	if a.Suspended {
 		i, _ := slices.BinarySearch(t.suspended, id)
 		t.suspended = slices.Insert(t.suspended, i, id)
@@ -92,6 +102,9 @@ func (c *Capacity) moves(id AllocID) {
 	a, t := &c.allocs[id], c.power
 	if a.Suspended || a.Evicting {
 		t.nodes[a.Node].still--
+	}
+	if a.Priority >= t.p.Protect {
+		t.nodes[a.Node].firm--
 	}
 	if !a.Suspended {
 		return
@@ -122,10 +135,8 @@ func (c *Capacity) Resume(id AllocID, now unit.Instant) {
 		a.End = now.Add(a.Left)
 	}
 	a.Left = 0
+	c.stands(id)
 	c.ends.add(a.End, id, a)
-	if a.Evicting {
-		c.power.nodes[a.Node].still++
-	}
 	c.changes.touch(a.Node)
 	c.updatePower(a.Node)
 }
@@ -251,14 +262,14 @@ func (c *Capacity) Inside(n, area int32) bool {
 // OnNode returns the allocations of a node. The caller must not change it.
 func (c *Capacity) OnNode(n int32) []AllocID { return c.onNode[n] }
 
-// AtLevel returns what node n would settle at if held to another level.
-func (c *Capacity) AtLevel(n int32, level int16) int64 {
+// AtLevel returns what node n would draw and settle at if held to another level.
+func (c *Capacity) AtLevel(n int32, level int16) (draw, settled int64) {
 	x := &c.power.nodes[n]
 	was := x.level
 	x.level = level
-	_, settled := c.drawOf(n)
+	draw, settled = c.drawOf(n)
 	x.level = was
-	return settled
+	return draw, settled
 }
 
 // MayRise tells whether node n may draw so much more, up to the part of every
@@ -333,24 +344,47 @@ func (c *Capacity) CouldHold(n int32, ask Ask) int32 {
 	return c.idleSlots(&c.kinds[c.nodes[n].kind], &c.shapes[ask.Shape], ask.Memory)
 }
 
-// Wants returns what jobs of a group that waits ask for and how many tasks they
-// have, up to a bound.
-func (w *Waiting) Wants(h Handle, most int) (ask Ask, tasks int) {
-	e := &w.entries[h]
-	g := &w.groups[e.group]
-	for i := g.first; i >= 0 && tasks < most; i = w.entries[i].next {
-		tasks += w.entries[i].waitingTasks()
-	}
-	return e.ask, min(tasks, most)
+// Want is what tasks that wait ask for and how many they are.
+type Want struct {
+	Ask   Ask
+	Tasks int
 }
 
-// clonePower copies the tree for a clone of the capacity.
+// Wants returns what the jobs of a group that waits ask for, up to a bound.
+func (w *Waiting) Wants(h Handle, most int) []Want {
+	e := &w.entries[h]
+	asks := e.asks
+	if asks == nil {
+		asks = []Ask{e.ask}
+	}
+	out := make([]Want, len(asks))
+	for i := range asks {
+		out[i].Ask = asks[i]
+	}
+	for i := w.groups[e.group].first; i >= 0 && out[0].Tasks < most; i = w.entries[i].next {
+		x := &w.entries[i]
+		if len(asks) == 1 {
+			out[0].Tasks += x.waitingTasks()
+			continue
+		}
+		for g := range x.spec.Groups {
+			out[g].Tasks += x.spec.Groups[g].Count
+		}
+	}
+	return out
+}
+
+// Sleepers returns how many nodes sleep.
+func (c *Capacity) Sleepers() int32 { return c.power.sleepers }
+
+// clone copies the tree for a clone of the capacity.
 func (t *powerTree) clone() *powerTree {
 	if t == nil {
 		return nil
 	}
 	u := *t
 	u.areas, u.nodes, u.suspended, u.idle, u.least = slices.Clone(t.areas), slices.Clone(t.nodes), slices.Clone(t.suspended), slices.Clone(t.idle), nil
+	u.possible = map[roomKey]bool{}
 	u.idleCount = make(map[idleGroup]int32, len(t.idleCount))
 	for k, v := range t.idleCount {
 		u.idleCount[k] = v
@@ -381,7 +415,7 @@ func (t *powerTree) code(x *Coder) {
 // workOutPower finds the draws again, once allocations are known.
 func (c *Capacity) workOutPower() {
 	t := c.power
-	t.over, t.capped, t.idle = 0, 0, nil
+	t.over, t.capped, t.sleepers, t.idle = 0, 0, 0, nil
 	clear(t.idleCount)
 	for i := range t.areas {
 		y := &t.areas[i]
@@ -392,15 +426,22 @@ func (c *Capacity) workOutPower() {
 	}
 	for n := range t.nodes {
 		x := &t.nodes[n]
-		x.draw, x.settled, x.still = 0, 0, 0
+		x.draw, x.settled, x.still, x.firm = 0, 0, 0, 0
 		for _, id := range c.onNode[n] {
-			if a := &c.allocs[id]; a.Suspended || a.Evicting {
+			a := &c.allocs[id]
+			if a.Suspended || a.Evicting {
 				x.still++
+			}
+			if a.Priority >= t.p.Protect {
+				x.firm++
 			}
 		}
 		if x.level < Uncapped {
 			t.areas[x.area].capped++
 			t.capped++
+		}
+		if x.state == Asleep {
+			t.sleepers++
 		}
 		c.updatePower(int32(n))
 		if t.p.Sleep.After > 0 && x.state == Awake && len(c.onNode[n]) == 0 {

@@ -44,12 +44,12 @@ func (v *Verifier) checkPower(s *Snapshot, p *Plan) error {
 	}
 	for n := range c.nodes {
 		if last := c.changes.last[n]; k.seen[n] != last || last == 0 {
-			k.draws[n], k.seen[n] = drawOfLoad(c, int32(n), v.running(c, int32(n))), last
+			k.draws[n], k.seen[n] = drawOfLoad(c, int32(n), v.running(c, int32(n)), v.firm(s, nil, int32(n))), last
 		}
 		before := k.draws[n]
 		after := before
 		if l := v.work[int32(n)]; l != nil {
-			after = drawOfLoad(c, int32(n), v.awake(c, int32(n), *l))
+			after = drawOfLoad(c, int32(n), v.awake(c, int32(n), *l), v.firm(s, p, int32(n)))
 		}
 		for a := innermostOf(c, int32(n)); a >= 0; a = t.p.Areas[a].Parent {
 			k.before[a] += before
@@ -156,8 +156,43 @@ func (v *Verifier) awake(c *Capacity, n int32, l load) load {
 	return l
 }
 
+// firm tells whether protected work is on a node, with the plan if there is one:
+// then no cap holds it.
+func (v *Verifier) firm(s *Snapshot, p *Plan, n int32) bool {
+	c := s.Capacity
+	gone := func(id AllocID) bool {
+		if p != nil {
+			for i := range p.Moves {
+				if p.Moves[i].Alloc == id {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for _, id := range c.onNode[n] {
+		if c.allocs[id].Priority >= c.power.p.Protect && !gone(id) {
+			return true
+		}
+	}
+	if p == nil {
+		return false
+	}
+	for i := range p.Placements {
+		if x := &p.Placements[i]; x.Node == n && x.Alloc.Priority >= c.power.p.Protect {
+			return true
+		}
+	}
+	for i := range p.Moves {
+		if x := &p.Moves[i]; x.Node == n && c.allocs[x.Alloc].Priority >= c.power.p.Protect {
+			return true
+		}
+	}
+	return false
+}
+
 // drawOfLoad returns what a node draws with a load, in milliwatts.
-func drawOfLoad(c *Capacity, n int32, l load) int64 {
+func drawOfLoad(c *Capacity, n int32, l load, firm bool) int64 {
 	x := &c.power.nodes[n]
 	if x.state == Asleep {
 		return c.power.p.Sleep.Draw
@@ -175,5 +210,8 @@ func drawOfLoad(c *Capacity, n int32, l load) int64 {
 		return int64(math.Round(float64(w) * 1000))
 	}
 	idle := sum(&load{})
+	if firm {
+		return sum(&l)
+	}
 	return idle + (sum(&l)-idle)*int64(x.level)/1000
 }
