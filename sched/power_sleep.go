@@ -111,4 +111,3 @@ func (w *Waiting) Wants(h Handle, most int) []Want {
 
 // Sleepers returns how many nodes sleep.
 func (c *Capacity) Sleepers() int32 { return c.power.sleepers }
-
