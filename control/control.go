@@ -223,7 +223,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 		s.cycle()
 	}
 	if s.cfg.Tree != nil {
-		if s.cap.HeldBack() {
+		if len(s.out.Records) > 0 && s.cap.HeldBack() {
 			s.lift()
 		}
 		s.stepSleep()

@@ -255,7 +255,7 @@ func (s *State) stepPower() {
 	if s.cap.OverPower() {
 		s.shed()
 	}
-	if s.cap.HeldBack() {
+	if s.cap.HeldBack() && s.cap.MayRelax() {
 		s.relax()
 	}
 }

@@ -16,6 +16,7 @@ type area struct {
 	place       Place
 	limit       unit.Watts
 	slots       int
+	bands       PowerBands
 
 	nodes, devices, used int // used rack units
 	idle, full           unit.Watts
@@ -28,6 +29,8 @@ type Area struct {
 	Slots, Used    int        // rack units it has (0 = not declared) and those filled
 	Limit          unit.Watts // 0 = none
 	Idle, Full     unit.Watts // of its nodes, at the plug
+	Parent         int        // the area around it; -1 for a site
+	Bands          PowerBands
 }
 
 // Areas returns every area, the outer ones before what is in them.
@@ -35,7 +38,7 @@ func (w *World) Areas() []Area {
 	out := make([]Area, len(w.areas))
 	for i := range w.areas {
 		a := &w.areas[i]
-		out[i] = Area{a.path, a.level, a.nodes, a.devices, a.slots, a.used, a.limit, a.idle, a.full}
+		out[i] = Area{a.path, a.level, a.nodes, a.devices, a.slots, a.used, a.limit, a.idle, a.full, a.parent, a.bands}
 	}
 	return out
 }
@@ -54,10 +57,11 @@ func (b *builder) site(s *Site) {
 		b.fail(s.line, "declare each site", "%s: a site's name is no pattern", where)
 		return
 	}
-	own := b.addArea(-1, "site", s.Name, s.line, s.Power, 0)
+	own := b.banded(b.addArea(-1, "site", s.Name, s.line, s.Power, 0), &s.PowerBands)
+	b.powered(s)
 	for i := range s.Buildings {
 		building := &s.Buildings[i]
-		for _, p := range b.addArea(at0(own), "building", building.Name, building.line, building.Power, 0) {
+		for _, p := range b.banded(b.addArea(at0(own), "building", building.Name, building.line, building.Power, 0), &building.PowerBands) {
 			b.halls(p, building.Halls)
 			b.rows(p, building.Rows)
 			b.racks(p, building.Racks)
@@ -80,7 +84,7 @@ func at0(list []int) int {
 func (b *builder) halls(parent int, halls []Hall) {
 	for i := range halls {
 		h := &halls[i]
-		for _, p := range b.addArea(parent, "hall", h.Name, h.line, h.Power, 0) {
+		for _, p := range b.banded(b.addArea(parent, "hall", h.Name, h.line, h.Power, 0), &h.PowerBands) {
 			b.rows(p, h.Rows)
 			b.racks(p, h.Racks)
 		}
@@ -90,7 +94,7 @@ func (b *builder) halls(parent int, halls []Hall) {
 func (b *builder) rows(parent int, rows []Row) {
 	for i := range rows {
 		r := &rows[i]
-		for _, p := range b.addArea(parent, "row", r.Name, r.line, r.Power, 0) {
+		for _, p := range b.banded(b.addArea(parent, "row", r.Name, r.line, r.Power, 0), &r.PowerBands) {
 			b.racks(p, r.Racks)
 		}
 	}
@@ -99,7 +103,7 @@ func (b *builder) rows(parent int, rows []Row) {
 func (b *builder) racks(parent int, racks []Rack) {
 	for i := range racks {
 		r := &racks[i]
-		b.addArea(parent, "rack", r.Name, r.line, r.Power, r.Slots)
+		b.banded(b.addArea(parent, "rack", r.Name, r.line, r.Power, r.Slots), &r.PowerBands)
 	}
 }
 
@@ -236,9 +240,9 @@ func (b *builder) limits() {
 			p := &b.areas[a.parent]
 			b.fail(a.line, "lower one of them", "%s %s may draw %s, but %s %s around it only %s",
 				a.level, a.path, kilowatts(a.limit), p.level, p.path, kilowatts(p.limit))
-		case a.idle > a.limit:
+		case b.idleAt(a) > a.limit:
 			b.fail(a.line, "raise power: or move nodes", "%s %s may draw %s, its %s %s when idle",
-				a.level, a.path, kilowatts(a.limit), draws(a.nodes), kilowatts(a.idle))
+				a.level, a.path, kilowatts(a.limit), draws(a.nodes), kilowatts(b.idleAt(a)))
 		case a.full > a.limit:
 			b.warn(a.line, "the limit will have to be enforced", "%s %s may draw %s, its %s %s at full load",
 				a.level, a.path, kilowatts(a.limit), draws(a.nodes), kilowatts(a.full))

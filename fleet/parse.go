@@ -21,6 +21,8 @@ type document struct {
 	Queues    []Queue
 	FairShare FairShare
 	Datasets  []Dataset
+	Caps      []Cap
+	Power     PowerRules
 }
 
 // builder turns a document into a world and collects what is wrong with it.
@@ -136,6 +138,8 @@ func (b *builder) build(doc *document) {
 	w.Datasets = doc.Datasets
 	b.datasets()
 	b.limits()
+	w.Caps, w.Power = doc.Caps, doc.Power
+	b.rules()
 	w.areas = b.areas
 }
 
@@ -188,7 +192,7 @@ func (b *builder) addNodes(g *Group, s *SKU, proto *Node, names []string, spot *
 		n.Devices = slab[i*k : (i+1)*k : (i+1)*k]
 		at := spot.places[i*len(spot.places)/len(names)]
 		n.Place = b.areas[at].place
-		b.load(&b.areas[at], s, draw)
+		b.load(&b.areas[b.nodeArea(g, at, &n)], s, draw)
 		if spot.segments != nil {
 			seg := spot.segments[i*len(spot.segments)/len(names)]
 			n.Segment, n.Pod = seg.name, seg.pod

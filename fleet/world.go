@@ -33,6 +33,8 @@ type World struct {
 	Queues    []Queue
 	FairShare FairShare
 	Datasets  []Dataset
+	Caps      []Cap
+	Power     PowerRules
 
 	nodes []Node
 	areas []area
@@ -47,14 +49,17 @@ type Site struct {
 	Grid     string
 	Tariff   unit.YuanPerKWh // 0 = not declared
 	Carbon   unit.KgPerKWh   // average carbon intensity of the grid; 0 = not declared
-	Power    unit.Watts      // limit; 0 = none
+	Power    unit.Watts      // limit of the grid connection; 0 = none
 	// What its hours cost, where one figure does not say it.
 	Signals      []Signal
-	CarbonPrefer string // trusted (the default) or hourly: which signal of a nature counts
-	TariffFile   string // instead of tariff: a name that is built in, or a file
-	Weather      string // EPW or CSV: with the plant it gives PUE and water
-	Plant        string // built in, or a file
-	Chiller      string // COP grid of the plant, instead of its own
+	CarbonPrefer string  // trusted (the default) or hourly: which signal of a nature counts
+	TariffFile   string  // instead of tariff: a name that is built in, or a file
+	Weather      string  // EPW or CSV: with the plant it gives PUE and water
+	Plant        string  // built in, or a file
+	Chiller      string  // COP grid of the plant, instead of its own
+	PUE          float64 // facility power over IT power while the hour's is not known; 0 = 1
+	PowerBands   PowerBands
+	Battery      Battery
 	// Levels between site and rack may be left out.
 	Buildings []Building
 	Halls     []Hall
@@ -68,36 +73,40 @@ type Location struct{ Lat, Lon float64 }
 // Building is a house of a site. Its name may be a pattern, as of every area.
 type Building struct {
 	at
-	Name  string
-	Power unit.Watts // limit; 0 = none
-	Halls []Hall
-	Rows  []Row
-	Racks []Rack
+	Name       string
+	Power      unit.Watts // limit; 0 = none
+	PowerBands PowerBands
+	Halls      []Hall
+	Rows       []Row
+	Racks      []Rack
 }
 
 // Hall is a room with shared cooling.
 type Hall struct {
 	at
-	Name  string
-	Power unit.Watts // limit; 0 = none
-	Rows  []Row
-	Racks []Rack
+	Name       string
+	Power      unit.Watts // limit; 0 = none
+	PowerBands PowerBands
+	Rows       []Row
+	Racks      []Rack
 }
 
 // Row is a line of racks.
 type Row struct {
 	at
-	Name  string
-	Power unit.Watts // limit; 0 = none
-	Racks []Rack
+	Name       string
+	Power      unit.Watts // limit; 0 = none
+	PowerBands PowerBands
+	Racks      []Rack
 }
 
 // Rack is a frame with shared power.
 type Rack struct {
 	at
-	Name  string
-	Power unit.Watts // limit; 0 = none
-	Slots int        // rack units; 0 = not checked
+	Name       string
+	Power      unit.Watts // limit; 0 = none
+	PowerBands PowerBands
+	Slots      int // rack units; 0 = not checked
 }
 
 // Network says which nodes are near each other.
@@ -135,6 +144,7 @@ type Group struct {
 	Place   string // site/building/hall/row/rack, without the levels the site has not
 	Segment string
 	Rail    string
+	Power   unit.Watts // limit of each node; 0 = none
 	// Position is the lowest rack unit the node fills, from 1; 0 = not said.
 	// Serial is the maker's number. Both are of a single node.
 	Position int
@@ -208,13 +218,15 @@ type effective struct {
 	Queues    []Queue
 	FairShare FairShare
 	Datasets  []Dataset
+	Caps      []Cap
+	Power     PowerRules
 }
 
 // MarshalJSON renders the effective world: everything declared, defaults
 // filled in, and each catalogue entry that a node is made of. It is itself a
 // world file.
 func (w *World) MarshalJSON() ([]byte, error) {
-	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Rates, w.Tenants, w.Queues, w.FairShare, w.Datasets})
+	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Rates, w.Tenants, w.Queues, w.FairShare, w.Datasets, w.Caps, w.Power})
 }
 
 // used returns the catalogue entries that the world's nodes are made of, and

@@ -182,6 +182,19 @@ func (c *Capacity) OverPower() bool { return c.power.over > 0 }
 // HeldBack tells whether a node is capped or a task suspended for power.
 func (c *Capacity) HeldBack() bool { return c.power.capped > 0 || len(c.power.suspended) > 0 }
 
+// MayRelax tells whether any area that something is held back for draws less
+// than where it comes back.
+func (c *Capacity) MayRelax() bool {
+	t := c.power
+	for i := range t.areas {
+		y := &t.areas[i]
+		if (y.capped > 0 || y.suspended > 0) && y.draw < part(y.budget, t.p.Areas[i].Resume) {
+			return true
+		}
+	}
+	return false
+}
+
 // Suspended returns the allocations that stand still.
 func (c *Capacity) Suspended() []AllocID { return c.power.suspended }
 

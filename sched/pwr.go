@@ -53,6 +53,9 @@ func (c *Capacity) addedWatts(n int32, s *Shape) (unit.Watts, uint16) {
 
 // Watts returns what node n draws now by its model.
 func (c *Capacity) Watts(n int32) unit.Watts {
+	if c.power != nil { // with what is held back of it
+		return unit.Watts(float64(c.power.nodes[n].draw)/1000) - c.kinds[c.nodes[n].kind].Power.Base
+	}
 	nd := &c.nodes[n]
 	k := &c.kinds[nd.kind]
 	w := k.Power.CPUWatts(unit.MilliCPU(k.CPU - nd.cpu))

@@ -39,6 +39,7 @@ type TimedParams struct {
 	Params   sched.Config
 	Power    []energy.NodeModel
 	Queueing *job.Queueing // declared tenants and queues; nil = none
+	Tree     *sched.Power  // limits of power; nil = none
 	Estimate Estimate
 	Failures Failures
 	Events   []NodeEvent // cordons, drains and failures at stated times
@@ -106,7 +107,8 @@ type Timed struct {
 	attempts  map[attemptKey]unit.Instant // start of every running task
 	gangNodes map[job.ID][]int32          // nodes of gangs being placed
 	Totals    Integrals
-	Ledger    *Ledger // nil = the replay is not metered
+	Ledger    *Ledger       // nil = the replay is not metered
+	Shedding  *PowerOutcome // nil = power is not limited
 	feed      *siteFeed
 	metering  bool // the step to come is due to the ledger alone
 	watts     []float64
@@ -150,13 +152,16 @@ func NewTimed(p TimedParams) (*Timed, error) {
 		return nil, fault.New(fault.Invalid, p.Workload.Name, "has no times to replay", "use --protocol inflate, or a file with submit and run times")
 	}
 	state, err := control.Open(control.Config{
-		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules, Metering: p.Metering, Queueing: p.Queueing,
+		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules, Metering: p.Metering, Queueing: p.Queueing, Tree: p.Tree,
 	})
 	if err != nil {
 		return nil, err
 	}
 	t := &Timed{p: p, state: state, hands: hands{told: p.Stopped}, Refused: map[string]int{}, attempts: map[attemptKey]unit.Instant{}}
 	t.Totals.PFLOPSHours = map[string]float64{}
+	if p.Tree != nil {
+		t.Shedding = &PowerOutcome{Peak: map[int32]int64{}}
+	}
 	jobs := p.Workload.Jobs
 	for i := range jobs {
 		if jobs[i].Run >= 0 {
@@ -277,7 +282,7 @@ func (t *Timed) nextInstant() unit.Instant {
 	if len(t.inputs) > 0 {
 		at = min(at, t.inputs[0].At)
 	}
-	if at == unit.Never && t.state.Pending()+t.state.Delayed() == 0 {
+	if at == unit.Never && t.state.Pending()+t.state.Delayed()+t.hands.paces.still == 0 {
 		return unit.Never // faults and windows alone do not keep a replay alive
 	}
 	if len(t.faults) > 0 {
@@ -320,6 +325,9 @@ func (t *Timed) integrate(at unit.Instant) {
 		t.Totals.MilliSeconds += float64(float64(used.Milli) * dt)
 		t.Totals.CPUSeconds += float64(float64(used.CPU) * dt)
 		t.Totals.KWh += float64(t.power * dt / 3.6e6)
+		if t.Shedding != nil {
+			t.watchPower(at.Sub(t.now))
+		}
 		t.now = at
 	}
 }

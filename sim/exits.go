@@ -15,6 +15,7 @@ type exit struct {
 	attempt int32
 	ending  control.Ending
 	told    *control.Exit
+	turn    int32 // which plan of the attempt's end this is; 0 = the only one
 }
 
 func (a *exit) before(b *exit) bool {
@@ -26,7 +27,10 @@ func (a *exit) before(b *exit) bool {
 	case a.task != b.task:
 		return a.task < b.task
 	}
-	return a.attempt < b.attempt
+	if a.attempt != b.attempt {
+		return a.attempt < b.attempt
+	}
+	return a.turn < b.turn
 }
 
 // exitHeap is a binary heap without the boxing of container/heap: a replay

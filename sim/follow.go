@@ -27,6 +27,9 @@ func (t *Timed) follow(out *control.Outcome) {
 		if t.p.History != nil {
 			t.p.History.see(t, r)
 		}
+		if t.Shedding != nil {
+			t.seePower(r)
+		}
 		switch r.Kind {
 		case control.Allocated:
 			t.allocated(r)

@@ -11,10 +11,14 @@ import (
 type hands struct {
 	exits exitHeap
 	told  *control.Exit // of an attempt that was made to leave
+	paces paces         // of a centre that limits power
 }
 
 // next returns when they have something to report; Never when nothing runs.
 func (h *hands) next() unit.Instant {
+	for len(h.exits) > 0 && h.paces.stale(&h.exits[0]) {
+		h.exits.pop()
+	}
 	if len(h.exits) == 0 {
 		return unit.Never
 	}
@@ -25,6 +29,10 @@ func (h *hands) next() unit.Instant {
 func (h *hands) due(at unit.Instant, batch []control.Input) []control.Input {
 	for len(h.exits) > 0 && h.exits[0].at <= at {
 		e := h.exits.pop()
+		if h.paces.stale(&e) {
+			continue
+		}
+		h.paces.end(attemptKey{e.id, e.task})
 		batch = append(batch, control.Input{Kind: control.Exited, Job: e.id, Task: e.task, Attempt: e.attempt, Ending: e.ending, Exit: e.told})
 	}
 	return batch
@@ -39,8 +47,15 @@ func (h *hands) obey(s *control.State, out *control.Outcome, batch []control.Inp
 		switch o.Kind {
 		case control.Start:
 			a := run(o)
-			h.exits.push(exit{at: s.Now().Add(a.Run), id: o.Job, task: o.Task, attempt: o.Attempt, ending: a.Ending, told: a.Exit})
+			e := exit{at: s.Now().Add(a.Run), id: o.Job, task: o.Task, attempt: o.Attempt, ending: a.Ending, told: a.Exit}
+			if s.HasPower() {
+				e = h.paces.begin(s, e, a.Run, o.Node)
+			}
+			h.exits.push(e)
+		case control.Suspend, control.Resume, control.CapNode:
+			h.obeyPower(s, o)
 		case control.Stop:
+			h.paces.end(attemptKey{o.Job, o.Task})
 			ending := control.Evicted
 			if phase, _, _ := s.Phase(o.Job); phase == control.Cancelled {
 				ending = control.Stopped

@@ -28,6 +28,9 @@ func openbTask(t *table, p *specPool) (Arrival, string) {
 	if q.Accelerators == 0 {
 		q.Models = nil
 	}
+	if t.has("qos") {
+		a.QoS = t.text("qos")
+	}
 	a.Spec = &job.Spec{Name: t.ident("name"), Tenant: "openb", Groups: []job.Group{{Count: 1, Request: q}}}
 	if t.text("scheduled_time") != "" {
 		created, scheduled := t.integer("creation_time", 0, maxTime), t.integer("scheduled_time", 0, maxTime)

@@ -21,8 +21,9 @@ type Arrival struct {
 	// Models is the accepted-model field as the source spells it. The peers'
 	// typical-task classes compare this text, not the parsed set.
 	Models string
-	Line   int   // in the source, for messages; 0 = generated
-	Number int64 // job number of a Standard Workload Format log
+	Line   int    // in the source, for messages; 0 = generated
+	Number int64  // job number of a Standard Workload Format log
+	QoS    string // class of service as the source spells it; empty = none
 }
 
 // Workload is an ordered list of jobs with where it came from.

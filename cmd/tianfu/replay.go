@@ -51,7 +51,8 @@ type replayFlags struct {
 	parquet string
 	charges string
 
-	site siteFlags
+	site   siteFlags
+	limits powerFlags
 }
 
 func (p *program) replay() *cobra.Command {
@@ -104,6 +105,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.IntVar(&f.draws, "calibrate-draws", sim.FullDraws, "runs forward of each estimate")
 	fl.IntVar(&f.steps, "calibrate-steps", 0, "steps that one run forward makes at most (0 = 400,000)")
 	f.site.register(c)
+	f.limits.register(c)
 	fl.StringVar(&f.html, "html", "", "write a report to this file")
 	fl.StringVar(&f.charges, "charges", "", "write what the ledger came to into this file, for tianfu usage, bill and report (time)")
 	fl.StringVar(&f.parquet, "parquet", "", "write per-task and per-interval results into this directory (time)")

@@ -59,6 +59,8 @@ type timedRun struct {
 	Hash                string             `json:"record_log_sha256"`
 	Ledger              *ledgerSummary     `json:"ledger,omitempty"`
 
+	Limits *powerDocument `json:"power,omitempty"`
+
 	timed     *sim.Timed
 	intervals []sim.Interval
 	history   *sim.History // with a report
@@ -111,6 +113,11 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	if err := checkPossible(w, fl); err != nil {
 		return nil, "", err
 	}
+	if f.limits.tiers {
+		if err := sim.Tier(w); err != nil {
+			return nil, "", err
+		}
+	}
 	if f.load < 0 || f.load > 100 || math.IsNaN(f.load) {
 		return nil, "", fault.New(fault.Invalid, "--load", fmt.Sprint(f.load)+" is out of range", "0.95 is 95 % of the accelerators")
 	}
@@ -143,6 +150,9 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	}
 	if f.backfill == "none" {
 		params.Rules.Backfill = sched.Strict
+	}
+	if err := f.limitPower(params); err != nil {
+		return nil, "", err
 	}
 	if f.site.on() {
 		if params.Hours, err = f.site.hours(fl, w); err == nil {
@@ -206,6 +216,7 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 			return nil, err
 		}
 	}
+	run.Limits = run.power(params.Tree)
 	for why, n := range run.timed.Refused {
 		fmt.Fprintf(p.err, "%d jobs refused: %s\n", n, why)
 	}
@@ -248,6 +259,7 @@ func timedTable(runs []timedRun) *table {
 			t.rows[i] = append(t.rows[i], r.Ledger.cells()...)
 		}
 	}
+	t.foot = powerTable(runs)
 	return t
 }
 

@@ -84,6 +84,11 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	if m, err := cataloguePower(out.config.Fleet); err == nil {
 		out.config.Power = m
 	}
+	if tree := sched.PowerOf(w); tree != nil && out.config.Power != nil {
+		out.config.Tree = tree
+	} else if tree != nil {
+		out.warnings = append(out.warnings, fleet.Warning{Where: f.worldFile(), What: "power is declared and not limited: not every accelerator's draw is known", Fix: "give idle: and full: under catalogue:"})
+	}
 	if f.meterEvery > 0 {
 		out.config.Metering = control.Metering{Every: f.meterEvery, Lag: min(meterLag, f.meterEvery/2)}
 	}

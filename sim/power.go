@@ -1,0 +1,206 @@
+package sim
+
+import (
+	"time"
+
+	"tianfu/control"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// pace is how an attempt goes on a node whose power is held down: slower under a
+// cap, not at all while it is suspended.
+type pace struct {
+	exit    exit
+	left    time.Duration // at full speed
+	since   unit.Instant
+	speed   int64 // thousandths
+	node    int32
+	standby bool // suspended
+}
+
+// paces keeps the attempts that run, of a centre that limits power.
+type paces struct {
+	running map[attemptKey]*pace
+	onNode  map[int32]map[attemptKey]bool
+	turn    int32 // numbers the exits, so that one that was put off is known
+	still   int   // attempts that are suspended
+}
+
+// begin notes an attempt and returns its exit.
+func (p *paces) begin(s *control.State, e exit, run time.Duration, node int32) exit {
+	if p.running == nil {
+		p.running, p.onNode = map[attemptKey]*pace{}, map[int32]map[attemptKey]bool{}
+	}
+	k := attemptKey{e.id, e.task}
+	p.end(k)
+	x := &pace{exit: e, left: run, since: s.Now(), node: node, speed: int64(sched.SpeedAt(s.Capacity().NodePower(node).Level))}
+	p.running[k] = x
+	if p.onNode[node] == nil {
+		p.onNode[node] = map[attemptKey]bool{}
+	}
+	p.onNode[node][k] = true
+	return p.plan(x)
+}
+
+// plan returns the exit of an attempt at its present speed.
+func (p *paces) plan(x *pace) exit {
+	p.turn++
+	x.exit.turn = p.turn
+	x.exit.at = x.since.Add(time.Duration(float64(x.left) / float64(x.speed) * 1000))
+	return x.exit
+}
+
+// change gives an attempt another speed from now on; 0 = it is suspended.
+func (p *paces) change(x *pace, now unit.Instant, speed int64) (exit, bool) {
+	x.left = max(x.left-time.Duration(float64(now.Sub(x.since))*float64(x.speed)/1000), 0)
+	x.since, x.speed = now, speed
+	if speed == 0 {
+		p.turn++
+		x.exit.turn = p.turn
+		return exit{}, false
+	}
+	return p.plan(x), true
+}
+
+// stale tells whether an exit was put off since.
+func (p *paces) stale(e *exit) bool {
+	if e.turn == 0 {
+		return false
+	}
+	x := p.running[attemptKey{e.id, e.task}]
+	return x == nil || x.exit.turn != e.turn
+}
+
+func (p *paces) end(k attemptKey) {
+	if x := p.running[k]; x != nil {
+		if x.standby {
+			p.still--
+		}
+		delete(p.onNode[x.node], k)
+		delete(p.running, k)
+	}
+}
+
+// obeyPower carries out an order about power.
+func (h *hands) obeyPower(s *control.State, o *control.Order) {
+	p, now := &h.paces, s.Now()
+	switch o.Kind {
+	case control.Suspend, control.Resume:
+		x := p.running[attemptKey{o.Job, o.Task}]
+		if x == nil || x.exit.attempt != o.Attempt || x.standby == (o.Kind == control.Suspend) {
+			return
+		}
+		speed := int64(0)
+		if x.standby = o.Kind == control.Suspend; x.standby {
+			p.still++
+		} else {
+			p.still--
+			speed = int64(sched.SpeedAt(s.Capacity().NodePower(x.node).Level))
+		}
+		if e, ok := p.change(x, now, speed); ok {
+			h.exits.push(e)
+		}
+	case control.CapNode:
+		for k := range p.onNode[o.Node] {
+			if x := p.running[k]; !x.standby {
+				if e, ok := p.change(x, now, int64(sched.SpeedAt(o.Level))); ok {
+					h.exits.push(e) // the heap orders them; which was first does not show
+				}
+			}
+		}
+	}
+}
+
+// PowerOutcome is what a replay saw of power.
+type PowerOutcome struct {
+	Sheds     []control.Shed
+	Capped    int // nodes held to less, once for each time
+	Suspended int // tasks
+	Resumed   int
+	Evicted   int
+	// The same of protected work, which must be none, and how much of it ran when
+	// the first shedding began.
+	ProtectedShed, ProtectedRunning int
+	ProtectedMilli                  int64 // accelerators it held then
+	Limits                          []LimitChange
+	Over                            time.Duration // a site drew more than it may, beyond the time to comply
+	Peak                            map[int32]int64
+	complyBy                        unit.Instant
+}
+
+// LimitChange is when what a site may draw changed.
+type LimitChange struct {
+	At         unit.Instant
+	Area       int32
+	Limit      int64 // in force
+	DrawBefore int64 // facility power
+}
+
+// seePower keeps the record of a replay that limits power.
+func (t *Timed) seePower(r *control.Record) {
+	o, c := t.Shedding, t.state.Capacity()
+	switch r.Kind {
+	case control.PowerShed:
+		if len(o.Sheds) == 0 {
+			o.ProtectedRunning, o.ProtectedMilli = t.protected()
+		}
+		o.Sheds = append(o.Sheds, *r.Shed)
+		o.complyBy = max(o.complyBy, r.Shed.By)
+	case control.NodePowered:
+		if r.Share > 0 && r.Share < sched.Uncapped {
+			o.Capped++
+		}
+		t.meterNode(r.Node)
+	case control.TaskPaused:
+		if r.Device < 0 {
+			o.Resumed++
+		} else {
+			o.Suspended++
+			t.shedWork(r.Job)
+		}
+		t.meterNode(r.Node)
+	case control.Evicting:
+		if r.Cause == control.CausePower {
+			o.Evicted++
+			t.shedWork(r.Job)
+		}
+	case control.BudgetSet:
+		if a := c.Area(r.Budget.Area); a.Declared.Parent < 0 {
+			o.Limits = append(o.Limits, LimitChange{r.At, r.Budget.Area, r.Budget.Limit, a.Draw / 1000 * (r.Budget.Overhead / 1000)})
+		}
+	}
+}
+
+func (t *Timed) shedWork(id job.ID) {
+	if t.specOf(id).Priority >= t.p.Tree.Protect {
+		t.Shedding.ProtectedShed++
+	}
+}
+
+// protected counts the protected tasks that run and the accelerators they hold.
+func (t *Timed) protected() (tasks int, milli int64) {
+	c := t.state.Capacity()
+	for n := range int32(c.Nodes()) {
+		for _, a := range c.Running(n) {
+			if a.Priority >= t.p.Tree.Protect {
+				tasks++
+				milli += int64(a.Milli())
+			}
+		}
+	}
+	return tasks, milli
+}
+
+// watchPower integrates how long a site drew more than it may.
+func (t *Timed) watchPower(dt time.Duration) {
+	c := t.state.Capacity()
+	for i := range int32(c.Areas()) {
+		a := c.Area(i)
+		t.Shedding.Peak[i] = max(t.Shedding.Peak[i], a.Draw)
+		if a.Declared.Parent < 0 && a.Draw > a.Bound && t.now >= t.Shedding.complyBy {
+			t.Shedding.Over += dt
+		}
+	}
+}
