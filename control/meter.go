@@ -307,7 +307,7 @@ func (s *State) machine(n int32) meter.Machine {
 
 // meterHour returns what a kilowatt-hour at a site causes and costs at an
 // instant, and until when that holds; Never where nothing follows.
-func (s *State) meterHour(site string, at unit.Instant) (meter.Hour, unit.Instant) {
+func (s *State) meterHour(site string, at unit.Instant) (meter.Factors, unit.Instant) {
 	hours := s.SiteHours(site)
 	i, _ := slices.BinarySearchFunc(hours, at, func(h energy.SiteHour, t unit.Instant) int { return cmp.Compare(h.To, t+1) })
 	switch {

@@ -131,6 +131,7 @@ var access = map[string]rule{
 	"GET /v1/tokens":             {[]Role{Operator, Auditor, TenantAdmin}, TokensRead},
 	"POST /v1/tokens":            {admins, TokensWrite},
 	"DELETE /v1/tokens/{id}":     {admins, TokensWrite},
+	"GET /v1/jobs/{id}/receipt":  {readers, UsageRead},
 	"GET /v1/usage":              {readers, UsageRead},
 	"GET /v1/charges":            {readers, UsageRead},
 	"GET /v1/audit":              {[]Role{Operator, Auditor}, AuditRead},

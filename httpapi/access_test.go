@@ -48,6 +48,7 @@ var mayUse = map[string]string{
 	"list-meters":   "oa---",
 	"list-signals":  "oatu-",
 	"read-usage":    "oatu-",
+	"get-receipt":   "oatu-",
 	"read-charges":  "oatu-",
 	"list-tokens":   "oat--",
 	"create-token":  "o-t--",

@@ -66,11 +66,13 @@ type Server struct {
 	mux     *http.ServeMux
 	metrics *metrics
 	auditor *auditor
+	// receipts holds a token while one is made: it reads the whole history.
+	receipts chan struct{}
 }
 
 // New returns the API of a centre.
 func New(c *live.Centre, o Options) *Server {
-	s := &Server{o: o, centre: c, mux: http.NewServeMux(), auditor: newAuditor(o.Audit)}
+	s := &Server{o: o, centre: c, mux: http.NewServeMux(), auditor: newAuditor(o.Audit), receipts: make(chan struct{}, 1)}
 	cfg := huma.DefaultConfig("Tianfu", o.Version)
 	cfg.Info.Description = "Jobs, queues and nodes of a computing centre. Errors are problem documents (RFC 9457); quantities are text with units."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""

@@ -85,6 +85,8 @@ func (s *Server) routeLedger() {
 		Description: "Rows of all holders and of the lines that have none (idle, unexplained, loss) add up to the meter. A tenant sees its own rows and no other."}, s.readUsage)
 	huma.Register(s.api, huma.Operation{OperationID: "read-charges", Method: http.MethodGet, Path: "/v1/charges", Errors: errs,
 		Summary: "What the ledger came to, by day, holder and line; bills are made from it"}, s.readCharges)
+	huma.Register(s.api, huma.Operation{OperationID: "get-receipt", Method: http.MethodGet, Path: "/v1/jobs/{id}/receipt", Errors: []int{401, 403, 404, 422, 429, 503},
+		Summary: "What a job's part of the ledger can be recomputed from"}, s.readReceipt)
 }
 
 func (s *Server) readUsage(ctx context.Context, in *usageInput) (*usageOutput, error) {
@@ -190,4 +192,50 @@ func period(from, to string) url.Values {
 		v.Set("to", to)
 	}
 	return v
+}
+
+type receiptInput struct {
+	ID string `path:"id" maxLength:"24" doc:"Job, such as j-42"`
+}
+
+type receiptOutput struct{ Body *meter.Receipt }
+
+// readReceipt folds the whole history, one caller at a time.
+func (s *Server) readReceipt(ctx context.Context, in *receiptInput) (*receiptOutput, error) {
+	id, err := ParseID(in.ID)
+	if err != nil {
+		return nil, problem(err)
+	}
+	missing := fault.New(fault.NotFound, id.String(), "no such job", "")
+	found := false
+	err = s.centre.View(ctx, func(st *control.State) {
+		j, ok := st.Summary(id)
+		if found = ok && identity(ctx).maySee(j.Spec.Tenant); ok && !found {
+			exchangeOf(ctx).hidden = true
+		}
+	})
+	if err == nil && !found {
+		err = missing
+	}
+	if err != nil {
+		return nil, problem(err)
+	}
+	select {
+	case s.receipts <- struct{}{}:
+		defer func() { <-s.receipts }()
+	case <-ctx.Done():
+		return nil, problem(fault.New(fault.Unavailable, "receipt", "others are being made", "try again"))
+	}
+	m := control.ReceiptMaker{ID: id}
+	if err := s.centre.History(ctx, m.Add); err != nil {
+		return nil, problem(err)
+	}
+	r, err := m.Receipt()
+	return &receiptOutput{r}, problem(err)
+}
+
+// Receipt returns what a job's part of the ledger can be recomputed from.
+func (c *Client) Receipt(ctx context.Context, id string) (*meter.Receipt, error) {
+	out := &meter.Receipt{}
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs/" + url.PathEscape(id) + "/receipt"}, out)
 }

@@ -82,7 +82,7 @@ func describeResources(prefix, help string, labels []string) (out [len(resources
 
 // Describe serves prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{submittedDesc, pendingDesc, nodesDesc, eventsDesc} {
+	for _, d := range []*prometheus.Desc{energyDesc, carbonDesc, costDesc, siteDesc, submittedDesc, pendingDesc, nodesDesc, eventsDesc} {
 		ch <- d
 	}
 	for _, d := range queueDescs {
@@ -124,6 +124,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 				sendQueue(gauge, &q)
 			}
 		}
+		ledgerMetrics(s, &c.who, func(d *prometheus.Desc, v float64, labels ...string) {
+			out = append(out, prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...))
+		})
 		for state, n := range nodeStates(s) {
 			gauge(nodesDesc, float64(n), state)
 		}

@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 
 type script struct {
 	machine meter.Machine
-	hour    meter.Hour
+	hour    meter.Factors
 	carry   meter.Carry
 }
 
@@ -268,7 +268,7 @@ func randomMachine(rng *rand.Rand) meter.Machine {
 	return m
 }
 
-func randomHour(rng *rand.Rand, h *meter.Hour) {
+func randomHour(rng *rand.Rand, h *meter.Factors) {
 	*h = meter.NoHour()
 	if rng.IntN(4) > 0 {
 		h.PUE = 1_000_000 + rng.Int64N(600_000)
@@ -306,7 +306,7 @@ func randomHolders(rng *rand.Rand, n *meter.Interval) (out []meter.Holder) {
 func BenchmarkAttribute(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 7))
 	n := meter.Interval{To: unit.At(3600), Machine: meter.Machine{CPU: 96_000, Memory: 1 << 19, Devices: 8, Power: meter.Power{DeviceIdle: 25_000, DeviceFull: 250_000, PackageIdle: 15_000, PackageMax: 120_000, CoresPerPackage: 16}}}
-	n.Hour = meter.Hour{CarbonLocation: 156_400, CarbonMarket: energy.NoData, Price: 6e8, PUE: 1_149_000, Water: 2_000_000}
+	n.Hour = meter.Factors{CarbonLocation: 156_400, CarbonMarket: energy.NoData, Price: 6e8, PUE: 1_149_000, Water: 2_000_000}
 	n.Holders = randomHolders(rng, &n)
 	var a meter.Attributor
 	for b.Loop() {

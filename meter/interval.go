@@ -14,10 +14,10 @@ const MaxInterval = unit.Instant(24 * 3600 * 1e9)
 // Unknown stands for a reading or a use of CPU that nobody told.
 const Unknown = -1
 
-// Hour is what a kilowatt-hour at a site causes and costs during an interval.
+// Factors are what a kilowatt-hour at a site causes and costs during an interval.
 // Every factor is energy.NoData where nobody knows; the figure that follows from
 // it is then zero and the interval says so.
-type Hour struct {
+type Factors struct {
 	CarbonLocation int64 // mg CO2e per kWh at the site's meter
 	CarbonMarket   int64
 	Price          int64 // nano-yuan per kWh at the site's meter; may be below 0
@@ -27,13 +27,13 @@ type Hour struct {
 }
 
 // NoHour is an hour of which nothing is known.
-func NoHour() Hour {
-	return Hour{energy.NoData, energy.NoData, energy.NoData, energy.NoData, energy.NoData, false}
+func NoHour() Factors {
+	return Factors{energy.NoData, energy.NoData, energy.NoData, energy.NoData, energy.NoData, false}
 }
 
 // HourOf takes from a site's hour what the ledger needs.
-func HourOf(h *energy.SiteHour) Hour {
-	return Hour{h.CarbonLocation, h.CarbonMarket, h.Price, h.PUE, h.Water, h.Forecast}
+func HourOf(h *energy.SiteHour) Factors {
+	return Factors{h.CarbonLocation, h.CarbonMarket, h.Price, h.PUE, h.Water, h.Forecast}
 }
 
 // Missing says which factors of an interval nobody knew.
@@ -49,7 +49,7 @@ const (
 )
 
 // Missing returns which factors are not known.
-func (h *Hour) Missing() (m Missing) {
+func (h *Factors) Missing() (m Missing) {
 	for i, v := range [...]int64{h.CarbonLocation, h.CarbonMarket, h.Price, h.PUE, h.Water} {
 		if v == energy.NoData {
 			m |= 1 << i
@@ -165,7 +165,7 @@ type Interval struct {
 	// Late is energy that the meter counted in intervals before, beyond what was
 	// booked for them (below 0: less than that).
 	Late  unit.Millijoules
-	Hour  Hour
+	Hour  Factors
 	Carry Carry
 }
 
@@ -224,7 +224,7 @@ func (n *NodePart) IT() (sum unit.Millijoules) {
 type Page struct {
 	Site     string
 	From, To unit.Instant
-	Hour     Hour
+	Hour     Factors
 	Nodes    []NodePart
 }
 
@@ -308,7 +308,7 @@ func PartOf(e unit.Millijoules, part, whole int64) unit.Millijoules {
 // Loss returns the line of a site's page that is left between what the site's
 // own meter counted and the sum of its nodes with their overhead. It is below
 // zero where the overhead was taken too high.
-func Loss(total, sum unit.Millijoules, basis Basis, h *Hour, carry Carry) NodePart {
+func Loss(total, sum unit.Millijoules, basis Basis, h *Factors, carry Carry) NodePart {
 	p := Part{Line: LossLine, CPUMicros: Unknown, Facility: total - sum}
 	figure := func(factor int64, carry *int64, each int64) (q int64) {
 		if factor != energy.NoData {

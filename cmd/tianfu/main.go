@@ -99,6 +99,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.audit(),
 		p.usage(),
 		p.bill(),
+		p.receipt(),
 		p.report(),
 		p.backup(),
 		p.catalogue(),

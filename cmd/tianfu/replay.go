@@ -50,6 +50,7 @@ type replayFlags struct {
 	html    string
 	parquet string
 	charges string
+	receipt string
 
 	site   siteFlags
 	limits powerFlags
@@ -107,6 +108,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 	f.site.register(c)
 	f.limits.register(c)
 	fl.StringVar(&f.html, "html", "", "write a report to this file")
+	fl.StringVar(&f.receipt, "receipt", "", "JOB=FILE: write the receipt of a job of a metered replay of one policy, such as j-5=j-5.json (time)")
 	fl.StringVar(&f.charges, "charges", "", "write what the ledger came to into this file, for tianfu usage, bill and report (time)")
 	fl.StringVar(&f.parquet, "parquet", "", "write per-task and per-interval results into this directory (time)")
 }

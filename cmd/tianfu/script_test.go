@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -32,6 +33,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"hole":   hole,
 			"code":   code,
+			"forge":  forge,
 			"serve":  serve,
 			"post":   postJob,
 			"secret": secret,
@@ -50,6 +52,18 @@ func hole(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(f.Truncate(size))
 	ts.Check(f.Close())
+}
+
+var dynamicFigure = regexp.MustCompile(`"Dynamic": (\d+)`)
+
+// forge changes a figure of a receipt: forge FILE.
+func forge(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile(args[0])
+	at := dynamicFigure.FindStringSubmatchIndex(text)
+	if at == nil {
+		ts.Fatalf("no figure to change")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:at[2]]+"7"+text[at[2]:]), 0o600))
 }
 
 // code runs a command that must end with an exit code: code N COMMAND ARG...

@@ -195,6 +195,10 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 			return nil, err
 		}
 	}
+	finish, err := f.makeReceipt(params)
+	if err != nil {
+		return nil, err
+	}
 	if run.timed, err = sim.NewTimed(*params); err != nil {
 		return nil, err
 	}
@@ -211,6 +215,9 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 	}
 	bar.Finish()
 	run.fill(time.Since(start))
+	if err := finish(); err != nil {
+		return nil, err
+	}
 	if book != nil {
 		if err := f.writeCharges(run.timed, book); err != nil {
 			return nil, err

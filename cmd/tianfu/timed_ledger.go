@@ -165,3 +165,36 @@ func (f *replayFlags) writeCharges(t *sim.Timed, b *meter.Book) error {
 	}, c.Rates)
 	return writeFile(f.charges, func(w writer) error { return json.NewEncoder(w).Encode(&c) })
 }
+
+// makeReceipt prepares to make the receipt of a job as the replay goes on, and
+// returns what writes it at the end.
+func (f *replayFlags) makeReceipt(params *sim.TimedParams) (finish func() error, err error) {
+	if f.receipt == "" {
+		return func() error { return nil }, nil
+	}
+	name, file, ok := strings.Cut(f.receipt, "=")
+	id, err := httpapi.ParseID(name)
+	if !ok || file == "" || err != nil || !f.site.on() || strings.Contains(f.policies, ",") {
+		return nil, fault.New(fault.Invalid, "--receipt", strconv.Quote(f.receipt)+" needs a metered replay of one policy", "write it like j-5=j-5.json, with one --policy and --carbon, --weather, --tariff or --price")
+	}
+	m := &control.ReceiptMaker{ID: id}
+	before := params.Record
+	params.Record = func(r *control.Record) {
+		if before != nil {
+			before(r)
+		}
+		if err == nil {
+			err = m.Add(r)
+		}
+	}
+	return func() error {
+		if err != nil {
+			return err
+		}
+		x, err := m.Receipt()
+		if err != nil {
+			return err
+		}
+		return writeReceipt(file, x)
+	}, nil
+}
