@@ -125,6 +125,9 @@ func (p *program) submitJob(ctx context.Context, r *remote, x submission) error 
 	}
 	if !x.wait {
 		t.add(s.ID)
+		if terminal(p.err) {
+			fmt.Fprintf(p.err, "next: tianfu job logs %s -f, tianfu job show %s, tianfu why %s\n", s.ID, s.ID, s.ID)
+		}
 		return p.print(s, t)
 	}
 	fmt.Fprintf(p.err, "%s submitted; waiting\n", s.ID)

@@ -91,16 +91,25 @@ func (p *program) nodeSet(r *remote, use, short string, cordon, drain bool) *cob
 	return &cobra.Command{
 		Use: use + " NODE...", Short: short, Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.checkFormat(); err != nil {
+				return err
+			}
 			client, err := r.client()
 			if err != nil {
 				return err
 			}
+			var set []httpapi.Node
 			for _, name := range args {
 				if err := client.SetNode(c.Context(), name, cordon, drain); err != nil {
 					return err
 				}
+				n, err := client.Node(c.Context(), name)
+				if err != nil {
+					return err
+				}
+				set = append(set, *n)
 			}
-			return nil
+			return p.print(set, nodesTable(set))
 		},
 	}
 }

@@ -33,7 +33,7 @@ func (p *program) firstTokens(data string) (*httpapi.Tokens, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(p.err, "operator token, shown this once:\n%s\n", secret)
+		fmt.Fprintf(p.err, "operator token, shown this once:\n%s\nnext, in another terminal: export TIANFU_TOKEN=tf_... (the line above), then tianfu job submit --name hello --wait -- echo hello\n", secret)
 	}
 	return readTokens(data)
 }

@@ -172,6 +172,9 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 		for _, w := range next.warnings {
 			out.Warnings = append(out.Warnings, w.String())
 		}
+		if !reflect.DeepEqual(bareMeters(k.now.declared), bareMeters(next.declared)) {
+			out.Warnings = append(out.Warnings, "meters are changed: they are read as declared once the centre is started again")
+		}
 		var change *live.Change
 		if change, err = k.centre.Configure(ctx, next.config, dry); err == nil {
 			out.Changes = append(out.Changes, change.Lines...)
@@ -206,6 +209,18 @@ func bare(list []fleet.Dataset) [][]any {
 		out = append(out, []any{list[i].Name, list[i].Path, list[i].Tenants, list[i].Writable})
 	}
 	return out
+}
+
+// bareMeters are declared meters as the file would say them again.
+func bareMeters(w *fleet.World) string {
+	text := ""
+	for _, m := range w.Meters {
+		text += fmt.Sprintln(m.Name, m.Kind, m.Covers, m.Address, m.Every, m.MaxPower, m.UnitID, m.User, m.SecretEnv, m.CA, m.Fingerprint)
+		for _, c := range m.Channels {
+			text += fmt.Sprintln(" ", c.Name, c.Address, c.Field, c.Type, c.Unit, c.Wraps, c.Part)
+		}
+	}
+	return text
 }
 
 // follow reloads at every SIGHUP.

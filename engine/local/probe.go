@@ -53,10 +53,10 @@ func (s *site) cgroupFinding() engine.Finding {
 
 func (s *site) imageFinding() engine.Finding {
 	if s.runtime == "" {
-		return engine.Finding{Name: "images", Detail: "no OCI runtime: jobs with an image are refused", Fix: "install " + s.runtimeName() + ", if images are wanted"}
+		return engine.Finding{Name: "images", OK: true, Detail: "no OCI runtime: jobs with an image are refused", Fix: "install " + s.runtimeName() + ", if images are wanted"}
 	}
 	if s.uids == nil {
-		return engine.Finding{Name: "images", Detail: "jobs with an image are refused: a runtime is used only where tenants have users of their own", Fix: "run the server as root, if images are wanted"}
+		return engine.Finding{Name: "images", OK: true, Detail: "jobs with an image are refused: a runtime is used only where tenants have users of their own", Fix: "run the server as root, if images are wanted"}
 	}
 	return engine.Finding{Name: "images", OK: true, Detail: "unpacked images (dir:/PATH) run by " + s.runtime}
 }

@@ -68,7 +68,11 @@ func lockLog(dir string) (*os.File, error) {
 	if _, err := os.Stat(fileOf(dir)); err != nil {
 		return nil, &fault.Error{Kind: fault.NotFound, Where: dir, What: "find a record log", Err: err, Fix: "name the data directory of a centre"}
 	}
-	return lockDir(dir)
+	lock, err := lockDir(dir)
+	if fault.KindOf(err) == fault.Conflict {
+		return nil, fault.New(fault.Conflict, dir, "a running centre has this data directory", "stop it first, or copy it as it runs: tianfu backup --to FILE")
+	}
+	return lock, err
 }
 
 func verify(dir string, each func(seq uint64, record []byte) error) (*Finding, error) {
