@@ -110,19 +110,18 @@ func (m *instruments) settle(s *control.State) {
 // accelerators together with the model's base stand for the node, and what is
 // told is estimated; with one of the two missing the model alone is better.
 func (m *instruments) arrange(s *control.State) {
-	whole, parts := map[string][]string{}, map[string][]string{}
-	kinds := map[string]map[string]bool{}
+	whole := map[string][]string{}
+	parts := map[string]map[string][]string{} // of a node, by kind
 	level := map[string]sensor.Level{}
 	for i := range m.list {
 		x := &m.list[i]
 		at := x.Covers.Path
 		level[at] = x.Covers.Level
 		if x.Kind == "rapl" || x.Kind == "nvml" {
-			parts[at] = append(parts[at], x.Name)
-			if kinds[at] == nil {
-				kinds[at] = map[string]bool{}
+			if parts[at] == nil {
+				parts[at] = map[string][]string{}
 			}
-			kinds[at][x.Kind] = true
+			parts[at][x.Kind] = append(parts[at][x.Kind], x.Name)
 		} else {
 			whole[at] = append(whole[at], x.Name)
 		}
@@ -133,10 +132,17 @@ func (m *instruments) arrange(s *control.State) {
 	capacity := s.Capacity()
 	for n := range int32(capacity.Nodes()) {
 		at := string(capacity.Node(n).ID)
-		if whole[at] != nil || !kinds[at]["rapl"] || capacity.DevicesOf(n) > 0 && !kinds[at]["nvml"] {
+		names := parts[at]["rapl"]
+		if devices := parts[at]["nvml"]; capacity.DevicesOf(n) > 0 {
+			if devices == nil {
+				continue
+			}
+			names = append(names[:len(names):len(names)], devices...)
+		}
+		if whole[at] != nil || len(parts[at]["rapl"]) == 0 {
 			continue
 		}
-		t := &thing{gathering: newGathering(parts[at]...), level: sensor.Node, path: at, meters: parts[at]}
+		t := &thing{gathering: newGathering(names...), level: sensor.Node, path: at, meters: names}
 		t.partial, t.baseMW = true, int64(float64(capacity.Kind(n).Power.Base)*1000)
 		m.things[at] = t
 	}
