@@ -71,7 +71,7 @@ type centre struct {
 }
 
 // openCentre runs a real centre in this process: record log, engine, loop, API.
-func openCentre(t *testing.T, o httpapi.Options) *centre {
+func openCentre(t testing.TB, o httpapi.Options) *centre {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := bolt.Open(dir)
@@ -115,7 +115,7 @@ func openCentre(t *testing.T, o httpapi.Options) *centre {
 }
 
 // token makes a token of a role.
-func (c *centre) token(t *testing.T, role httpapi.Role, tenant string, scopes ...httpapi.Scope) string {
+func (c *centre) token(t testing.TB, role httpapi.Role, tenant string, scopes ...httpapi.Scope) string {
 	t.Helper()
 	if role == httpapi.Operator || role == httpapi.Auditor {
 		tenant = ""
@@ -128,7 +128,7 @@ func (c *centre) token(t *testing.T, role httpapi.Role, tenant string, scopes ..
 }
 
 // send makes a request and returns its status and what the body begins with.
-func (c *centre) send(t *testing.T, method, path, token, body string) (int, string) {
+func (c *centre) send(t testing.TB, method, path, token, body string) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel() // ends streams
@@ -155,7 +155,7 @@ func (c *centre) send(t *testing.T, method, path, token, body string) (int, stri
 type operation struct{ id, method, path string }
 
 // operations reads the OpenAPI document that the server gives out.
-func (c *centre) operations(t *testing.T) []operation {
+func (c *centre) operations(t testing.TB) []operation {
 	t.Helper()
 	_, text := c.send(t, "GET", "/openapi.json", "", "")
 	var doc struct {
