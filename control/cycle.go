@@ -11,6 +11,13 @@ import (
 
 // cycle is snapshot, decide, verify, record.
 func (s *State) cycle() {
+	s.cycleOnce()
+	if s.out.Plan.Again {
+		s.cycleOnce()
+	}
+}
+
+func (s *State) cycleOnce() {
 	snap := s.snapshot()
 	plan := s.decider.Decide(&snap, s.now)
 	if err := s.verifier.Verify(&snap, plan, s.now); err != nil {

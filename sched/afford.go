@@ -5,6 +5,7 @@ package sched
 func (d *Decider) charge(a *Alloc, sign int64) {
 	if d.Quotas != nil {
 		d.Quotas.Add(a, d.Capacity.nodes[a.Node].model, sign)
+		d.chargeCrowd(a, sign)
 	}
 }
 
@@ -56,6 +57,10 @@ func (d *Decider) affordsGang(e *entry, why *Reason) bool {
 		return true
 	}
 	n, q := d.needOfTasks(), &d.Quotas.queues[queue]
+	if kept, must := d.keptFrom(queue, &n, e); must {
+		*why = kept
+		return false
+	}
 	cause, use := d.Quotas.limits(q, &n)
 	if cause == None && e.asks == nil {
 		cause, use = d.Quotas.spread(q, d.Capacity.shapes[e.ask.Shape].Accept&d.present(), n.milli)
@@ -69,19 +74,27 @@ func (d *Decider) affordsGang(e *entry, why *Reason) bool {
 // borrows reports whether a pending job would take its queue beyond what it is
 // guaranteed: the whole of a gang, a first task of any other.
 func (d *Decider) borrows(q *queueQuota, e *entry) bool {
+	accept := d.Capacity.shapes[e.ask.Shape].Accept & d.present()
+	if e.spec.Gang && e.asks != nil {
+		accept = d.present()
+	}
+	n := d.needOfEntry(e)
+	return d.Quotas.borrows(q, &n, accept)
+}
+
+// needOfEntry sums up the whole of a gang, a first task of any other job.
+func (d *Decider) needOfEntry(e *entry) need {
 	s := &d.Capacity.shapes[e.ask.Shape]
 	n := need{int64(s.CPU), int64(e.ask.Memory), int64(s.Milli())}
-	accept := s.Accept & d.present()
-	if e.spec.Gang {
-		times := int64(e.waitingTasks())
-		if e.asks == nil {
-			n = need{times * n.cpu, times * n.memory, times * n.milli}
-		} else {
-			d.listTasks(e)
-			n, accept = d.needOfTasks(), d.present()
-		}
+	switch times := int64(e.waitingTasks()); {
+	case !e.spec.Gang:
+	case e.asks == nil:
+		n = need{times * n.cpu, times * n.memory, times * n.milli}
+	default:
+		d.listTasks(e)
+		n = d.needOfTasks()
 	}
-	return d.Quotas.borrows(q, &n, accept)
+	return n
 }
 
 // needOfTasks sums up what the listed tasks ask.
@@ -98,5 +111,5 @@ func (d *Decider) needOfTasks() need {
 
 // stopped reports whether a job waits for its queue's quota and not for room.
 func (r *Reason) stopped() bool {
-	return r.Dominant == OverQuota || r.Dominant == BorrowLimit || r.Dominant == Reclaiming
+	return r.Dominant == QuotaKept || r.Dominant == OverQuota || r.Dominant == BorrowLimit || r.Dominant == Reclaiming
 }

@@ -86,7 +86,9 @@ type Decider struct {
 	head    job.ID        // the first that holds a reservation
 	heads   []blockedHead // all that do
 	past    past
-	claim   claim // of the job that is being made room for
+	byQueue [][]AllocID // what runs of each queue, once a cycle has looked
+	crowds  []*crowded  // of each queue, the first job that its own work keeps out
+	claim   claim       // of the job that is being made room for
 	// reclaims counts the jobs that tried to have back what their queue lent.
 	reclaims int
 	behind   int // jobs looked at behind one of their group
@@ -119,7 +121,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	s.Waiting.cycle++
 	p := &d.plan
 	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
-	p.Unplaced, p.Reservation, p.Others = p.Unplaced[:0], nil, p.Others[:0]
+	p.Unplaced, p.Reservation, p.Others, p.Again = p.Unplaced[:0], nil, p.Others[:0], false
 	d.head, d.heads, d.pending, d.barred, d.reclaims, d.behind = 0, d.heads[:0], false, 0, 0, 0
 	d.journal = d.journal[:0]
 	d.within = restriction{}
@@ -149,10 +151,13 @@ func (d *Decider) visit(o *groupCursor) bool {
 	var why Reason
 	placed := d.start(o.entry, &why)
 	if placed {
+		if d.Quotas != nil {
+			d.uncrowd(o.entry)
+		}
 		d.order.advance(d, o, next)
 		return true
 	}
-	if why.Excluded[Reserved]+why.Excluded[NoMemory]+why.Excluded[Maintenance] == 0 {
+	if why.Excluded[Reserved]+why.Excluded[NoMemory]+why.Excluded[Maintenance] == 0 && why.Dominant != QuotaKept {
 		// What does not fit stops its whole group; memory, windows and
 		// reservations may let the next job through.
 		g.tried = d.Capacity.freed + 1
@@ -273,8 +278,16 @@ func (d *Decider) queue(e *entry) int16 { return d.Waiting.groups[e.group].key.q
 // place proposes a node and devices for one task.
 func (d *Decider) place(t *task, i int32, why *Reason) bool {
 	d.apply()
-	if d.Quotas != nil && !d.affords(t, why) {
-		return false
+	if d.Quotas != nil {
+		if !t.gang { // first, for what the quota is kept from must not reclaim either
+			if kept, must := d.keptFrom(t.queue, d.needOf(t), &d.Waiting.entries[i]); must {
+				*why = kept
+				return false
+			}
+		}
+		if !d.affords(t, why) {
+			return false
+		}
 	}
 	n, devices, ok := d.pick(t, d.Waiting.entries[i].spec, why)
 	if !ok {

@@ -43,9 +43,13 @@ func (a *groupCursor) before(b *groupCursor) bool {
 
 func (o *groupOrder) fill(d *Decider) {
 	o.heap = o.heap[:0]
+	d.crowds, d.byQueue = d.crowds[:0], nil
 	for _, gi := range d.Waiting.live {
 		g := &d.Waiting.groups[gi]
 		o.heap = append(o.heap, o.cursor(d, gi, g.first))
+		if d.Quotas != nil {
+			d.crowd(&o.heap[len(o.heap)-1])
+		}
 	}
 	for i := len(o.heap)/2 - 1; i >= 0; i-- {
 		o.down(i)
@@ -55,7 +59,7 @@ func (o *groupOrder) fill(d *Decider) {
 func (o *groupOrder) cursor(d *Decider, gi, entry int32) groupCursor {
 	g := &d.Waiting.groups[gi]
 	c := groupCursor{priority: g.key.priority, group: gi, entry: entry, seq: d.Waiting.entries[entry].seq}
-	if len(d.Waiting.live) > 1 {
+	if len(d.Waiting.live) > 1 || d.Quotas != nil {
 		d.apply()
 		c.standing = o.standing(d, gi, entry)
 	}

@@ -35,6 +35,7 @@ const (
 	Reclaiming        // other queues hold what its queue is guaranteed, until it is taken back
 	Deferred          // it waits on purpose for a greener or cheaper hour
 	Overran           // it ran longer than it was expected to
+	QuotaKept         // its queue keeps its quota for the job ahead
 	NumCauses
 )
 
@@ -47,6 +48,7 @@ var causeWords = [NumCauses]string{
 	"queue over its quota", "queue at its borrowing limit",
 	"waits for what others borrowed from its queue",
 	"deferred to a better hour", "ran longer than expected",
+	"quota kept for the job ahead",
 }
 
 // String names the cause in words.

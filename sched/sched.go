@@ -85,6 +85,8 @@ type Plan struct {
 	// Reservation is what the head of the queue holds from now on; nil = none.
 	Reservation *Reservation
 	Others      []Reservation // of the heads of other cohorts
+	// Again says that a second cycle at once may place more.
+	Again bool
 	// Unplaced has one line for every group of jobs that was examined and left
 	// waiting.
 	Unplaced []Unplaced

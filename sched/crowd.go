@@ -1,0 +1,160 @@
+package sched
+
+import (
+	"slices"
+
+	"tianfu/unit"
+)
+
+// crowded is the first job of a queue that would fit into the guarantee of its
+// queue if the queue's own work did not fill it: a large gang among small jobs,
+// say. Jobs that borrow come late in the line, so small ones that fit would take
+// what it waits for, one after the other, for ever. So its queue keeps quota for
+// it, as nodes are kept for the head of the line: a job behind it in the queue
+// starts only if it ends before the quota is enough, or leaves enough. Where run
+// times are not known that is never, and the queue drains.
+type crowded struct {
+	groupCursor
+	need  need
+	ready bool
+	kept  bool         // something was refused for its sake
+	at    unit.Instant // when enough of the queue's work has ended
+	after []int64      // what of the guarantee is used then, of what runs or is proposed
+}
+
+// crowd notes the first crowded job of every queue.
+func (d *Decider) crowd(c *groupCursor) {
+	queue := d.Waiting.groups[c.group].key.queue
+	if queue == 0 || !c.borrows {
+		return
+	}
+	for int(queue) >= len(d.crowds) {
+		d.crowds = append(d.crowds, nil)
+	}
+	if first := d.crowds[queue]; first != nil && !c.ahead(&first.groupCursor) {
+		return
+	}
+	e := &d.Waiting.entries[c.entry]
+	n := d.needOfEntry(e)
+	q := &d.Quotas.queues[queue]
+	for k, m := range d.Quotas.model {
+		if d.Quotas.cohorts[q.cohort].limits[k] && n.of(m) > q.guaranteed[k] {
+			return // larger than the guarantee: it may borrow, but nothing is promised
+		}
+	}
+	d.crowds[queue] = &crowded{groupCursor: *c, need: n}
+}
+
+// ahead compares two jobs of one queue: by priority, share and arrival.
+func (a *groupCursor) ahead(b *groupCursor) bool {
+	x, y := *a, *b
+	x.borrows, y.borrows = false, false
+	return x.before(&y)
+}
+
+// uncrowd forgets a crowded job that has started after all. What was refused for
+// its sake is to be looked at again.
+func (d *Decider) uncrowd(entry int32) {
+	queue := d.queue(&d.Waiting.entries[entry])
+	if int(queue) < len(d.crowds) && d.crowds[queue] != nil && d.crowds[queue].entry == entry {
+		d.plan.Again = d.plan.Again || d.crowds[queue].kept
+		d.crowds[queue] = nil
+	}
+}
+
+// keptFrom reports whether a task, or a gang, must leave quota to the crowded
+// job of its queue.
+func (d *Decider) keptFrom(queue int16, n *need, e *entry) (Reason, bool) {
+	if int(queue) >= len(d.crowds) || d.crowds[queue] == nil || d.crowds[queue].entry == d.order.at.entry {
+		return Reason{}, false
+	}
+	c := d.crowds[queue]
+	if !c.ahead(&d.order.at) {
+		return Reason{}, false
+	}
+	q := &d.Quotas.queues[queue]
+	if !c.ready {
+		d.foresee(c, queue)
+	}
+	for k, m := range d.Quotas.model {
+		v := n.of(m)
+		short := c.need.of(m) > 0 && q.used[k]+c.need.of(m) > q.guaranteed[k]
+		if v == 0 || !short || !d.Quotas.cohorts[q.cohort].limits[k] || c.after[k]+c.need.of(m)+v <= q.guaranteed[k] {
+			continue
+		}
+		if c.at == unit.Never || e.spec.ExpectedRun <= 0 || d.now.Add(e.spec.ExpectedRun) > c.at {
+			c.kept = true
+			_, use := d.Quotas.short(q, k, v)
+			return Reason{Dominant: QuotaKept, Quota: use, Ahead: d.Waiting.entries[c.entry].job}, true
+		}
+	}
+	return Reason{}, false
+}
+
+// foresee finds when enough of a queue's work has ended for its crowded job.
+func (d *Decider) foresee(c *crowded, queue int16) {
+	c.ready, c.at = true, d.now
+	q := &d.Quotas.queues[queue]
+	c.after = slices.Clone(q.used)
+	ends := d.running(queue)
+	slices.SortFunc(ends, func(x, y AllocID) int {
+		a, b := &d.Capacity.allocs[x], &d.Capacity.allocs[y]
+		switch t, u := d.leaves(a), d.leaves(b); {
+		case t != u:
+			return int(min(max(t-u, -1), 1))
+		case a.Job != b.Job:
+			return int(min(max(int64(a.Job)-int64(b.Job), -1), 1))
+		}
+		return int(a.Task - b.Task)
+	})
+	for _, id := range ends {
+		if d.enough(c, q) {
+			return
+		}
+		a := &d.Capacity.allocs[id]
+		c.at = max(c.at, d.leaves(a))
+		for k := range c.after {
+			c.after[k] -= d.Quotas.amount(k, a, d.Capacity.nodes[a.Node].model)
+		}
+	}
+	if !d.enough(c, q) {
+		c.at = unit.Never
+	}
+}
+
+// running lists what runs, or is proposed, of a queue. One look at all of it
+// serves every queue: what a cycle proposes later is charged as it comes.
+func (d *Decider) running(queue int16) []AllocID {
+	if len(d.byQueue) == 0 {
+		d.byQueue = make([][]AllocID, len(d.Quotas.queues))
+		for id := range d.Capacity.allocs {
+			if a := &d.Capacity.allocs[id]; a.Job != 0 && a.Queue != 0 {
+				d.byQueue[a.Queue] = append(d.byQueue[a.Queue], AllocID(id))
+			}
+		}
+	}
+	list := d.byQueue[queue]
+	return slices.DeleteFunc(list, func(id AllocID) bool { return d.Capacity.allocs[id].Job == 0 || d.Capacity.allocs[id].Queue != queue })
+}
+
+func (d *Decider) enough(c *crowded, q *queueQuota) bool {
+	for k, m := range d.Quotas.model {
+		if d.Quotas.cohorts[q.cohort].limits[k] && c.need.of(m) > 0 && c.after[k]+c.need.of(m) > q.guaranteed[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// chargeCrowd keeps what will be used when the crowded job may start up to date
+// with the cycle's proposals.
+func (d *Decider) chargeCrowd(a *Alloc, sign int64) {
+	if int(a.Queue) >= len(d.crowds) || d.crowds[a.Queue] == nil {
+		return
+	}
+	if c := d.crowds[a.Queue]; c.ready && d.leaves(a) > c.at {
+		for k := range c.after {
+			c.after[k] += sign * d.Quotas.amount(k, a, d.Capacity.nodes[a.Node].model)
+		}
+	}
+}
