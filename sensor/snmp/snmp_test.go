@@ -65,8 +65,8 @@ func newAgent(t *testing.T) *agent {
 	a.set(t, power, "integer", "543")
 	a.set(t, text, "string", "36.166")
 	a.set(t, big, "counter64", "18446744073709551615")
-	a.start(t)
 	t.Cleanup(a.stop)
+	a.start(t)
 	return a
 }
 
@@ -108,6 +108,9 @@ func (a *agent) start(t *testing.T) {
 }
 
 func (a *agent) stop() {
+	if a.command == nil || a.command.Process == nil {
+		return
+	}
 	a.command.Process.Kill()
 	a.command.Wait()
 }
