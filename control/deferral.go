@@ -150,15 +150,23 @@ func (s *State) planned(in *Input) error {
 	if len(kept) == 0 {
 		return nil
 	}
-	uses := s.Running()
+	uses := s.running(named)
 	for i := range kept {
 		uses = s.occupy(uses, &kept[i])
 	}
 	s.jobs.settle()
 	s.jobs.living(func(id job.ID, j *jobState) {
-		if j.shift != nil && j.shift.planned && j.phase == Pending && !named[id] {
-			uses = s.occupy(uses, &j.shift.plan)
+		if j.shift == nil || !j.shift.planned || named[id] {
+			return
 		}
+		rest := j.shift.plan
+		switch {
+		case j.running > 0 && len(rest.Runs) > 1:
+			rest.Runs = rest.Runs[1:] // the first is among what runs
+		case j.phase != Pending || j.queued:
+			return
+		}
+		uses = s.occupy(uses, &rest)
 	})
 	if err := sched.VerifyRoom(s.cap, uses, s.now); err != nil {
 		return refusedPlan(err)
@@ -204,15 +212,10 @@ func (s *State) promise(j *jobState) (sched.Promise, bool) {
 	return p, true
 }
 
-// occupy adds what a deferral takes while it runs. Of a job that runs already,
-// the first span is in the state.
+// occupy adds what a deferral takes while it runs.
 func (s *State) occupy(uses []sched.Occupation, d *sched.Deferral) []sched.Occupation {
-	j := s.jobOf(d.Job)
-	o := sched.Occupation{Load: sched.LoadOf(j.spec), Site: d.Site, Model: d.Model}
-	for i, r := range d.Runs {
-		if i == 0 && j.running > 0 {
-			continue
-		}
+	o := sched.Occupation{Load: sched.LoadOf(s.jobOf(d.Job).spec), Site: d.Site, Model: d.Model}
+	for _, r := range d.Runs {
 		o.From, o.To = r.From, r.To
 		uses = append(uses, o)
 	}
@@ -223,9 +226,9 @@ func (s *State) occupy(uses []sched.Occupation, d *sched.Deferral) []sched.Occup
 // on.
 const overdueFor = 5 * time.Minute
 
-// Running lists what runs, on nodes that take work, with its expected end. Work
-// that is to pause by its plan ends there.
-func (s *State) Running() []sched.Occupation {
+// running lists what runs, on nodes that take work, with its expected end, but
+// for some jobs. Work that is to pause by its plan ends there.
+func (s *State) running(but map[job.ID]bool) []sched.Occupation {
 	var out []sched.Occupation
 	for n := range int32(s.cap.Nodes()) {
 		node := s.cap.Node(n)
@@ -233,6 +236,9 @@ func (s *State) Running() []sched.Occupation {
 			continue
 		}
 		for _, a := range s.cap.Running(n) {
+			if but[a.Job] {
+				continue
+			}
 			o := sched.Occupation{Load: sched.Load{CPU: int64(a.CPU), Memory: int64(a.Memory), Milli: int64(a.Milli())}, Site: node.Place.Site, From: s.now, To: a.End}
 			if o.Milli > 0 {
 				o.Model = node.Model

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tianfu/energy"
 	"tianfu/fault"
 	"tianfu/sim"
 )
@@ -174,10 +175,6 @@ func (p *program) protocolGaia() *cobra.Command {
 	return c
 }
 
-// believed is the part of a forecast's swings that the planner plans on. From
-// 0.6 to 0.8 it makes no difference that could be told apart.
-const believed = 0.7
-
 func (p *program) protocolBounded() *cobra.Command {
 	f := &shiftFlags{}
 	var cpus int
@@ -191,9 +188,7 @@ func (p *program) protocolBounded() *cobra.Command {
 			if err := p.checkFormat(); err != nil {
 				return err
 			}
-			forecaster, ok := map[string]sim.Forecaster{
-				"perfect": sim.Perfect, "persistence": sim.Distrust(sim.Persistence, believed), "own": sim.Distrust(sim.Seasonal, believed)}[forecast]
-			if !ok {
+			if _, err := energy.ForecasterOf(forecast); err != nil {
 				return fault.New(fault.Invalid, "--forecast", strconv.Quote(forecast)+" is not known", "use perfect, persistence or own")
 			}
 			if cpus < 0 || cpus > 1<<20 {
@@ -207,7 +202,11 @@ func (p *program) protocolBounded() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			results := []sim.BoundedResult{b.FCFS(), b.Threshold(), b.Oracle(), b.Planned(forecaster)}
+			planned, err := b.Planned(forecast)
+			if err != nil {
+				return err
+			}
+			results := []sim.BoundedResult{b.FCFS(), b.Threshold(), b.Oracle(), planned}
 			t := &table{header: []string{"POLICY", "KG", "SAVING", "LATE JOBS", "PEAK CPUS"}}
 			for _, r := range results {
 				t.add(r.Policy, fmt.Sprintf("%.5f", r.KG), fmt.Sprintf("%.2f%%", 100*(1-r.KG/results[0].KG)), strconv.Itoa(r.Late), strconv.Itoa(r.Peak))

@@ -1,0 +1,141 @@
+package sched
+
+import (
+	"math"
+	"time"
+
+	"tianfu/energy"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// SlotLength is the step in which the planner counts time, MaxSlots how far it
+// looks: a week.
+const (
+	SlotLength = 5 * time.Minute
+	MaxSlots   = 2016
+)
+
+// SlotSite is what a site has left in every slot, and what a kilowatt-hour of IT
+// energy costs there: carbon in mg, money in 10^-9 yuan, overhead included.
+type SlotSite struct {
+	Name        string
+	CPU, Memory []int64
+	Milli       [][]int64 // of accelerators, by model of the problem
+	Power       []int64   // milliwatts; nil = not limited
+	Carbon      []int64
+	Money       []int64
+}
+
+// SlotJob is a job as the planner sees it.
+type SlotJob struct {
+	ID     job.ID
+	Load   Load
+	Power  int64  // milliwatts it adds while it runs
+	Models uint64 // accepted models of the problem, as a set; 0 = it asks for none
+	Sites  uint64 // sites of the problem that may run it, as a set
+	Run    time.Duration
+	Due    int // it must have ended when this slot begins
+	// StartBy is the last slot it may start in; -1 = any.
+	StartBy     int
+	Wish        job.Wish
+	CarbonPrice int64 // yuan a tonne
+	Pausable    bool
+	// Running says that it runs now: it goes on in slot 0, at its site, and its
+	// plan says when it pauses.
+	Running bool
+	// Rigid work wishes for nothing: it is expected to start as soon as it fits.
+	Rigid bool
+	// Kept is a plan that stands; the job is not planned again.
+	Kept *SlotChoice
+}
+
+// SlotChoice says where and in which slots a job runs.
+type SlotChoice struct {
+	Site, Model int // Model -1 = none
+	Spans       []SlotSpan
+	Cost        int64 // by the job's wish, for a kilowatt over one slot
+}
+
+// SlotSpan is slots [From, To).
+type SlotSpan struct{ From, To int }
+
+// SlotProblem is one planning problem. The first slot began at Origin and is
+// partly over: Passed of it has gone by.
+type SlotProblem struct {
+	Origin unit.Instant
+	Passed time.Duration
+	Slots  int
+	Models []fleet.Model
+	Sites  []SlotSite
+	Jobs   []SlotJob
+	Policy string // of shifting: see ShiftPolicies
+}
+
+// ShiftPolicies are the policies of shifting under their published names, and
+// ours.
+var ShiftPolicies = []string{"no-wait", "lowest-slot", "lowest-window", "carbon-time", "threshold", "wait-awhile", "tianfu"}
+
+// SlotResult is a plan. Choices[i] belongs to job i; one without spans found no
+// room in time. Late lists these, but for rigid work.
+type SlotResult struct {
+	Choices []SlotChoice
+	Late    []int
+}
+
+// length returns how many slots a run takes that begins in a slot: in the first
+// one what has gone by is lost.
+func (p *SlotProblem) length(run time.Duration, from int) int {
+	if from == 0 {
+		run += p.Passed
+	}
+	return max(int((run+SlotLength-1)/SlotLength), 1)
+}
+
+// Span returns slots as a time. In the first slot it begins now.
+func (p *SlotProblem) Span(s SlotSpan) RunSpan {
+	r := RunSpan{p.Origin.Add(time.Duration(s.From) * SlotLength), p.Origin.Add(time.Duration(s.To) * SlotLength)}
+	if s.From == 0 {
+		r.From = p.Origin.Add(p.Passed)
+	}
+	return r
+}
+
+// SlotCosts fills what a kilowatt-hour costs in every slot from the hours known
+// of a site. An hour that nobody has said anything of costs the mean of those
+// that are known, so that it neither draws work nor repels it; a site of which
+// nothing is known costs 0 throughout.
+func (p *SlotProblem) SlotCosts(site *SlotSite, hours []energy.SiteHour) {
+	site.Carbon = p.costs(hours, func(h *energy.SiteHour) int64 { return h.CarbonLocation })
+	site.Money = p.costs(hours, func(h *energy.SiteHour) int64 { return h.Price })
+}
+
+func (p *SlotProblem) costs(hours []energy.SiteHour, of func(*energy.SiteHour) int64) []int64 {
+	out := make([]int64, p.Slots)
+	var sum, known int64
+	for t := range out {
+		out[t] = energy.NoData
+		h, ok := energy.SiteHourAt(hours, max(p.Origin.Add(time.Duration(t)*SlotLength), p.Origin.Add(p.Passed)))
+		if !ok || of(&h) == energy.NoData {
+			continue
+		}
+		pue := h.PUE
+		if pue == energy.NoData {
+			pue = Million
+		}
+		out[t] = int64(math.Round(float64(of(&h)) / Million * float64(pue)))
+		sum += out[t] / int64(p.Slots)
+		known++
+	}
+	mean := int64(0)
+	if known > 0 {
+		mean = sum * int64(p.Slots) / known
+	}
+	for t := range out {
+		if out[t] == energy.NoData {
+			out[t] = mean
+		}
+	}
+	return out
+}

@@ -1,0 +1,257 @@
+package sched
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+
+	"tianfu/job"
+)
+
+// SlotPlanner plans in slots; it keeps buffers between calls.
+//
+// Jobs are planned one by one, the earliest deadline first, each in the slots
+// that its policy likes best of those with room for it; for pausing jobs that
+// is the greedy of CarbonFlex. A job that comes short is put in front: those in
+// front take the earliest slots there are, in order of deadline, and the rest is
+// planned around them. In the last try all of them are in front. So no deadline
+// is missed that all would meet when everybody starts as early as there is room,
+// in order of deadline; where some must be late, the try with the fewest wins.
+type SlotPlanner struct {
+	p      *SlotProblem
+	sites  []SlotSite // what is left, in this try
+	prices []slotPrice
+	order  []int
+	front  []bool
+	fits   []int32 // slots with room from here on, by slot
+	picked []int32
+}
+
+// slotPrice is what the slots of a site cost by a wish.
+type slotPrice struct {
+	site   int
+	wish   job.Wish
+	carbon int64
+	cost   []int64
+	prefix []int64
+	sorted []int32 // slots from cheap to dear
+	limit  []int64 // the 30th percentile of the day ahead, for the policy threshold
+}
+
+// slotTries bounds how often a plan is made anew around jobs that came short.
+const slotTries = 3
+
+// Plan solves a problem.
+func (s *SlotPlanner) Plan(p *SlotProblem) SlotResult {
+	s.p = p
+	s.prices = s.prices[:0]
+	s.order = s.order[:0]
+	for i := range p.Jobs {
+		if p.Jobs[i].Kept == nil {
+			s.order = append(s.order, i)
+		}
+	}
+	slices.SortFunc(s.order, func(a, b int) int {
+		x, y := &p.Jobs[a], &p.Jobs[b]
+		return cmp.Or(cmp.Compare(x.Due, y.Due), cmp.Compare(x.ID, y.ID))
+	})
+	s.front = slices.Grow(s.front[:0], len(p.Jobs))[:len(p.Jobs)]
+	clear(s.front)
+	best := s.try()
+	for try := 1; try <= slotTries && len(best.Late) > 0; try++ {
+		for _, i := range best.Late {
+			s.front[i] = true
+		}
+		if try == slotTries {
+			for i := range p.Jobs {
+				s.front[i] = !p.Jobs[i].Rigid
+			}
+		}
+		if next := s.try(); len(next.Late) < len(best.Late) {
+			best = next
+		}
+	}
+	return best
+}
+
+// try plans everything once.
+func (s *SlotPlanner) try() SlotResult {
+	p := s.p
+	out := SlotResult{Choices: make([]SlotChoice, len(p.Jobs))}
+	s.fresh()
+	for i := range p.Jobs {
+		if j := &p.Jobs[i]; j.Running {
+			now := SlotChoice{Site: bits.TrailingZeros64(j.Sites), Model: -1, Spans: []SlotSpan{{0, 1}}}
+			if j.Models != 0 {
+				now.Model = bits.TrailingZeros64(j.Models)
+			}
+			goesOn := *j
+			goesOn.Running = false
+			s.take(&goesOn, &now)
+		}
+	}
+	for i := range p.Jobs {
+		if k := p.Jobs[i].Kept; k != nil {
+			out.Choices[i] = *k
+			s.take(&p.Jobs[i], k)
+		}
+	}
+	for pass := range 3 {
+		for _, i := range s.order {
+			j := &p.Jobs[i]
+			if pass != 0 && s.front[i] || pass == 0 && !s.front[i] || (pass == 1) != j.Rigid && pass > 0 {
+				continue
+			}
+			c, ok := s.choose(j, pass == 0 || j.Rigid)
+			if !ok {
+				if !j.Rigid {
+					out.Late = append(out.Late, i)
+				}
+				continue
+			}
+			s.take(j, &c)
+			out.Choices[i] = c
+		}
+	}
+	return out
+}
+
+// fresh copies what the sites have left.
+func (s *SlotPlanner) fresh() {
+	for len(s.sites) < len(s.p.Sites) {
+		s.sites = append(s.sites, SlotSite{})
+	}
+	for k := range s.p.Sites {
+		from, to := &s.p.Sites[k], &s.sites[k]
+		to.CPU = append(to.CPU[:0], from.CPU...)
+		to.Memory = append(to.Memory[:0], from.Memory...)
+		to.Power = append(to.Power[:0], from.Power...)
+		for len(to.Milli) < len(from.Milli) {
+			to.Milli = append(to.Milli, nil)
+		}
+		for m := range from.Milli {
+			to.Milli[m] = append(to.Milli[m][:0], from.Milli[m]...)
+		}
+	}
+}
+
+// take books a choice.
+func (s *SlotPlanner) take(j *SlotJob, c *SlotChoice) {
+	site := &s.sites[c.Site]
+	for _, span := range c.Spans {
+		if span.From == 0 && j.Running {
+			span.From = 1 // the first slot is booked
+		}
+		for t := span.From; t < min(span.To, s.p.Slots); t++ {
+			site.CPU[t] -= j.Load.CPU
+			site.Memory[t] -= j.Load.Memory
+		}
+		if c.Model >= 0 {
+			milli := site.Milli[c.Model]
+			for t := span.From; t < min(span.To, s.p.Slots); t++ {
+				milli[t] -= j.Load.Milli
+			}
+		}
+		for t := span.From; t < min(span.To, len(site.Power)); t++ {
+			site.Power[t] -= j.Power
+		}
+	}
+}
+
+// choose finds the best place and time of a job: over the sites and models that
+// it may use, the least cost; of equal ones the earlier start, then the first
+// site and model. In front, the earliest end counts and nothing else.
+func (s *SlotPlanner) choose(j *SlotJob, asap bool) (best SlotChoice, found bool) {
+	for k := range s.p.Sites {
+		if j.Sites>>k&1 == 0 {
+			continue
+		}
+		models := j.Models
+		for {
+			m := -1
+			if j.Models != 0 {
+				m = bits.TrailingZeros64(models)
+			}
+			if s.fit(j, k, m) {
+				c, ok := s.pick(j, k, asap)
+				c.Site, c.Model = k, m
+				if ok && (!found || s.better(&c, &best, asap)) {
+					best, found = c, true
+				}
+			}
+			if models &= models - 1; models == 0 || j.Models == 0 {
+				break
+			}
+		}
+	}
+	return best, found
+}
+
+func (s *SlotPlanner) better(a, b *SlotChoice, asap bool) bool {
+	endA, endB := a.Spans[len(a.Spans)-1].To, b.Spans[len(b.Spans)-1].To
+	if asap {
+		return endA < endB || endA == endB && a.Cost < b.Cost
+	}
+	return a.Cost < b.Cost || a.Cost == b.Cost && a.Spans[0].From < b.Spans[0].From
+}
+
+// fit notes for every slot up to the deadline how many slots from it on have
+// room. It reports whether any has.
+func (s *SlotPlanner) fit(j *SlotJob, k, m int) bool {
+	site := &s.sites[k]
+	due := min(j.Due, s.p.Slots)
+	if due <= 0 {
+		return false
+	}
+	s.fits = slices.Grow(s.fits[:0], due)[:due]
+	cpu, memory := site.CPU[:due], site.Memory[:due]
+	var milli, power []int64
+	if m >= 0 {
+		milli = site.Milli[m][:due]
+	}
+	if len(site.Power) > 0 {
+		power = site.Power[:due]
+	}
+	run, any := int32(0), false
+	for t := due - 1; t >= 0; t-- {
+		if t == 0 && j.Running {
+			run++ // it has its room already
+			any = true
+		} else if cpu[t] < j.Load.CPU || memory[t] < j.Load.Memory || milli != nil && milli[t] < j.Load.Milli || power != nil && power[t] < j.Power {
+			run = 0
+		} else {
+			run++
+			any = true
+		}
+		s.fits[t] = run
+	}
+	return any
+}
+
+// TouchMost is how many standing plans a driver gives up at once; the others are
+// looked at when everything is planned again.
+const TouchMost = 500
+
+// Touch gives up the standing plans that a change of what some slots cost may
+// improve or spoil, at most so many: first those that run in the slots. It
+// returns how many were given up.
+func (p *SlotProblem) Touch(site, from, to, most int) int {
+	n := 0
+	for pass := range 2 {
+		for i := range p.Jobs {
+			j := &p.Jobs[i]
+			if n == most {
+				return n
+			}
+			if j.Kept == nil || j.Rigid || j.Wish == job.NoWish || j.Sites>>site&1 == 0 {
+				continue
+			}
+			runs := j.Kept.Site == site && slices.ContainsFunc(j.Kept.Spans, func(s SlotSpan) bool { return s.From < to && from < s.To })
+			if runs == (pass == 0) && (pass == 0 || from < j.Due) {
+				j.Kept = nil
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,199 @@
+package sched
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"tianfu/energy"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// slotProblem draws a site and jobs from a seed.
+func slotProblem(seed uint64, jobs, nodes, slots int) *SlotProblem {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	p := &SlotProblem{Slots: slots, Policy: "tianfu", Models: []fleet.Model{"A100", "T4"}}
+	site := SlotSite{Name: "s1", Milli: make([][]int64, 2)}
+	var hours []energy.SiteHour
+	for t := range slots {
+		used := rng.Int64N(20)
+		site.CPU = append(site.CPU, int64(nodes)*96_000*(100-used)/100)
+		site.Memory = append(site.Memory, int64(nodes)*512*1024*(100-used)/100)
+		site.Milli[0] = append(site.Milli[0], int64(nodes)/2*8000*(100-used)/100)
+		site.Milli[1] = append(site.Milli[1], int64(nodes)/2*8000*(100-used)/100)
+		site.Power = append(site.Power, int64(nodes)*2_000_000)
+		if t%12 == 0 {
+			from := unit.Instant(time.Duration(t) * SlotLength)
+			hours = append(hours, energy.SiteHour{From: from, To: from.Add(time.Hour), CarbonLocation: 50_000 + rng.Int64N(500_000), Price: 300_000_000 + rng.Int64N(700_000_000), PUE: 1_149_000,
+				CarbonMarket: energy.NoData, CarbonMarginal: energy.NoData, Water: energy.NoData})
+		}
+	}
+	p.SlotCosts(&site, hours)
+	p.Sites = []SlotSite{site}
+	for i := range jobs {
+		run := 1 + rng.IntN(96)
+		arrive := rng.IntN(4)
+		j := SlotJob{ID: job.ID(i + 1), Load: Load{CPU: 8000 * (1 + rng.Int64N(12)), Memory: 65536}, Power: 500_000, Sites: 1,
+			Run: time.Duration(run) * SlotLength, Due: arrive + run + 12 + rng.IntN(max(slots-run-16, 1)), StartBy: -1, Wish: job.Wish(1 + rng.IntN(3)), CarbonPrice: 97, Pausable: rng.IntN(2) == 0}
+		if j.Due > slots {
+			j.Due = slots
+		}
+		if rng.IntN(2) == 0 {
+			j.Load.Milli, j.Models = 1000*(1+rng.Int64N(8)), 1+rng.Uint64N(3)
+		}
+		p.Jobs = append(p.Jobs, j)
+	}
+	return p
+}
+
+// TestSlotPlansHold: in random problems, tight ones among them, plans fit into
+// what the sites have left, run long enough, pause only what may, and end in
+// time. The sums are made here, on their own.
+func TestSlotPlansHold(t *testing.T) {
+	var s SlotPlanner
+	late := 0
+	for seed := range uint64(200) {
+		p := slotProblem(seed, 60, 4+int(seed%6), 288)
+		p.Policy = ShiftPolicies[seed%uint64(len(ShiftPolicies))]
+		p.Passed = time.Duration(seed%5) * time.Minute
+		r := s.Plan(p)
+		late += len(r.Late)
+		if err := holds(p, &r); err != nil {
+			t.Fatalf("seed %d, %s: %v", seed, p.Policy, err)
+		}
+	}
+	if late == 0 {
+		t.Fatal("no problem was too tight: the tries are not tested")
+	}
+}
+
+func holds(p *SlotProblem, r *SlotResult) error {
+	site := p.Sites[0]
+	cpu, memory, milli := slices.Clone(site.CPU), slices.Clone(site.Memory), [][]int64{slices.Clone(site.Milli[0]), slices.Clone(site.Milli[1])}
+	for i := range p.Jobs {
+		j, c := &p.Jobs[i], &r.Choices[i]
+		if len(c.Spans) == 0 {
+			if !slices.Contains(r.Late, i) {
+				return fmt.Errorf("%s has neither slots nor is it late", j.ID)
+			}
+			continue
+		}
+		n := 0
+		for k, s := range c.Spans {
+			if s.To <= s.From || k > 0 && s.From <= c.Spans[k-1].To || s.To > j.Due {
+				return fmt.Errorf("%s: spans %v, due %d", j.ID, c.Spans, j.Due)
+			}
+			n += s.To - s.From
+			for t := s.From; t < s.To; t++ {
+				cpu[t] -= j.Load.CPU
+				memory[t] -= j.Load.Memory
+				if c.Model >= 0 {
+					milli[c.Model][t] -= j.Load.Milli
+				}
+				if cpu[t] < 0 || memory[t] < 0 || milli[0][t] < 0 || milli[1][t] < 0 {
+					return fmt.Errorf("slot %d holds more than there is", t)
+				}
+			}
+		}
+		if n != p.length(j.Run, c.Spans[0].From) || len(c.Spans) > 1 && !j.Pausable {
+			return fmt.Errorf("%s runs in %d slots %v, needs %v", j.ID, n, c.Spans, j.Run)
+		}
+		if (c.Model >= 0) != (j.Models != 0) || c.Model >= 0 && j.Models>>c.Model&1 == 0 {
+			return fmt.Errorf("%s on model %d", j.ID, c.Model)
+		}
+	}
+	return nil
+}
+
+// TestSlotDeadlines: what the earliest-deadline order can finish in time, a plan
+// finishes in time; a greedy one that looks at carbon alone does not.
+func TestSlotDeadlines(t *testing.T) {
+	var s SlotPlanner
+	repaired := 0
+	for seed := range uint64(300) {
+		p := slotProblem(seed, 50, 2, 288)
+		r := s.Plan(p)
+		s.order = s.order[:0]
+		for i := range p.Jobs {
+			s.order = append(s.order, i)
+			s.front[i] = true
+		}
+		slices.SortStableFunc(s.order, func(a, b int) int { return p.Jobs[a].Due - p.Jobs[b].Due })
+		edf := s.try()
+		clear(s.front)
+		greedy := s.try()
+		if len(edf.Late) < len(r.Late) {
+			t.Fatalf("seed %d: %d jobs late, in order of deadline %d", seed, len(r.Late), len(edf.Late))
+		}
+		if len(greedy.Late) > len(r.Late) {
+			repaired++
+		}
+	}
+	if repaired == 0 {
+		t.Fatal("the greedy plan was never too late: the repair is not tested")
+	}
+}
+
+// TestSlotKept: plans that stand are kept as they are, and what is new finds its
+// place around them.
+func TestSlotKept(t *testing.T) {
+	var s SlotPlanner
+	p := slotProblem(5, 80, 8, 288)
+	r := s.Plan(p)
+	for i := range p.Jobs[:79] {
+		if len(r.Choices[i].Spans) > 0 {
+			p.Jobs[i].Kept = &r.Choices[i]
+		}
+	}
+	again := s.Plan(p)
+	if err := holds(p, &again); err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.Jobs[:79] {
+		if !slices.Equal(r.Choices[i].Spans, again.Choices[i].Spans) && p.Jobs[i].Kept != nil {
+			t.Fatalf("job %d was moved", i)
+		}
+	}
+	if n := p.Touch(0, 24, 36, 10); n != 10 {
+		t.Fatalf("%d plans given up, want 10", n)
+	}
+}
+
+// The planner's cost as the figures state it: a week of five-minute slots,
+// 10,000 jobs that may wait, a site of 5,000 nodes.
+func BenchmarkSlotPlanWeek(b *testing.B) {
+	p := slotProblem(1, 10_000, 5000, MaxSlots)
+	var s SlotPlanner
+	for b.Loop() {
+		s.Plan(p)
+	}
+}
+
+func BenchmarkSlotPlanOneArrives(b *testing.B) {
+	p := slotProblem(1, 10_000, 5000, MaxSlots)
+	var s SlotPlanner
+	r := s.Plan(p)
+	for i := range p.Jobs[1:] {
+		p.Jobs[i].Kept = &r.Choices[i]
+	}
+	for b.Loop() {
+		s.Plan(p)
+	}
+}
+
+func BenchmarkSlotPlanOneHourChanges(b *testing.B) {
+	p := slotProblem(1, 10_000, 5000, MaxSlots)
+	var s SlotPlanner
+	r := s.Plan(p)
+	for b.Loop() {
+		for i := range p.Jobs {
+			p.Jobs[i].Kept = &r.Choices[i]
+		}
+		p.Touch(0, 240, 252, TouchMost)
+		s.Plan(p)
+	}
+}
