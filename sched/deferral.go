@@ -183,3 +183,14 @@ func (l Load) beyond(r Load, m fleet.Model) string {
 	}
 	return fmt.Sprintf("%d of %d thousandths of %s", l.Milli, r.Milli, m)
 }
+
+// Accepts tells whether a task may use accelerators of a model.
+func (c *Capacity) Accepts(r *job.Request, m fleet.Model) bool {
+	return (len(r.Models) == 0 || slices.Contains(r.Models, m)) && able(c.traits[m], &r.Capability)
+}
+
+// Budget returns the IT power that work may bring an area to under some facts.
+func (a *PowerArea) Budget(f *PowerFacts) int64 {
+	budget, _ := a.budgets(f)
+	return budget
+}

@@ -139,3 +139,24 @@ func (p *SlotProblem) costs(hours []energy.SiteHour, of func(*energy.SiteHour) i
 	}
 	return out
 }
+
+// Saves tells what a choice is expected to save against a run that begins now,
+// at the same site.
+func (p *SlotProblem) Saves(j *SlotJob, c *SlotChoice) Saving {
+	of := func(cost []int64) int64 {
+		sum, n := int64(0), 0
+		for _, s := range c.Spans {
+			for t := s.From; t < min(s.To, len(cost)); t++ {
+				sum -= cost[t]
+				n++
+			}
+		}
+		for t := range min(n, len(cost)) {
+			sum += cost[t]
+		}
+		// For a kilowatt over a slot of a twelfth of an hour, to the job's power.
+		return int64(math.Round(float64(sum) / 12 * float64(j.Power) / 1e6))
+	}
+	site := &p.Sites[c.Site]
+	return Saving{of(site.Carbon), of(site.Money)}
+}

@@ -1,0 +1,363 @@
+package control
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"tianfu/energy"
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// Bounds of what is planned at once.
+const (
+	// maxRigid is how much of the line that wishes for nothing is looked at: what
+	// stands further back starts too late to matter.
+	maxRigid = 1000
+	maxPools = 64 // sites, and models, that a plan tells apart
+)
+
+// PlanShifts plans when the jobs that may wait run, on the state as it stands
+// between two steps: it reads the state and changes nothing. Drivers call it on
+// a snapshot, live ones beside the loop, and hand what it returns back as one
+// Planned input. anew plans everything again; otherwise plans that stand are
+// kept and only jobs without one find a place around them, unless one of them
+// would be late. Nothing to say is nil.
+func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, anew bool) []sched.Deferral {
+	b := s.shiftProblem(policy, anew)
+	if b == nil {
+		return nil
+	}
+	r := p.Plan(&b.problem)
+	if len(r.Late) > 0 && !anew {
+		for i := range b.problem.Jobs {
+			b.problem.Jobs[i].Kept = nil
+		}
+		r = p.Plan(&b.problem)
+	}
+	return b.deferrals(&r)
+}
+
+// PlanShifts plans on a frozen state, for a driver that goes on meanwhile.
+func (f *Frozen) PlanShifts(p *sched.SlotPlanner, policy string, anew bool) []sched.Deferral {
+	return f.s.PlanShifts(p, policy, anew)
+}
+
+// HasWishes tells whether any job that has not ended has a wish: only then is
+// there anything to plan.
+func (s *State) HasWishes() bool {
+	found := false
+	s.jobs.living(func(_ job.ID, j *jobState) {
+		found = found || j.shift != nil && j.spec.Wish != job.NoWish && j.phase <= Running
+	})
+	return found
+}
+
+// shiftBuilder turns a state into a planning problem and a plan into deferrals.
+type shiftBuilder struct {
+	s       *State
+	problem sched.SlotProblem
+	names   []string // sites
+	model   map[fleet.Model]int
+	sample  map[[2]int]int32 // a node of each site and model, to tell power from
+}
+
+func (s *State) shiftProblem(policy string, anew bool) *shiftBuilder {
+	b := &shiftBuilder{s: s, names: s.sites(), model: map[fleet.Model]int{}, sample: map[[2]int]int32{}}
+	if len(b.names) > maxPools || len(s.hours) == 0 {
+		return nil
+	}
+	p := &b.problem
+	p.Policy = policy
+	p.Origin = s.now - s.now%unit.Instant(sched.SlotLength)
+	p.Passed = s.now.Sub(p.Origin)
+	planned := map[job.ID]bool{}
+	fresh, rigid, last := 0, 0, unit.Instant(0)
+	s.jobs.living(func(id job.ID, j *jobState) {
+		if j.phase > Running {
+			return
+		}
+		v, may := s.promise(j)
+		wishes := may && j.spec.Wish != job.NoWish && v.Due != unit.Never
+		switch {
+		case wishes:
+			last = max(last, v.Due)
+		case j.phase == Pending && j.queued && j.left() > 0 && rigid < maxRigid:
+			rigid++
+		default:
+			return
+		}
+		out := sched.SlotJob{ID: id, Load: sched.LoadOf(j.spec), Run: j.left(), StartBy: -1, Wish: j.spec.Wish, CarbonPrice: int64(j.spec.CarbonPrice),
+			Pausable: j.spec.Pausable, Rigid: !wishes, Due: sched.MaxSlots}
+		if wishes {
+			out.Run, out.Due, out.Running = v.Left, b.slot(v.Due), v.Running
+			if v.StartBy != 0 {
+				out.StartBy = b.slot(v.StartBy)
+			}
+			planned[id] = v.Running
+			if !j.shift.planned {
+				fresh++
+			}
+		}
+		p.Jobs = append(p.Jobs, out)
+	})
+	if len(planned) == 0 || !anew && fresh == 0 {
+		return nil
+	}
+	p.Slots = min(max(b.slot(last)+1, 24*int(time.Hour/sched.SlotLength)), sched.MaxSlots)
+	b.room(planned)
+	for i := range p.Jobs {
+		b.place(&p.Jobs[i], anew)
+	}
+	return b
+}
+
+// slot returns the slot that an instant lies in.
+func (b *shiftBuilder) slot(at unit.Instant) int {
+	return int(max(at-b.problem.Origin, 0) / unit.Instant(sched.SlotLength))
+}
+
+// room fills what every site has left: its open nodes, less what runs, but for
+// the jobs that are planned anew.
+func (b *shiftBuilder) room(planned map[job.ID]bool) {
+	p, s := &b.problem, b.s
+	for _, name := range b.names {
+		site := sched.SlotSite{Name: name, CPU: make([]int64, p.Slots), Memory: make([]int64, p.Slots)}
+		p.SlotCosts(&site, s.SiteHours(name))
+		p.Sites = append(p.Sites, site)
+	}
+	for n := range int32(s.cap.Nodes()) {
+		node := s.cap.Node(n)
+		k, _ := slices.BinarySearch(b.names, node.Place.Site)
+		m := b.modelOf(node.Model)
+		if _, ok := b.sample[[2]int{k, m}]; !ok {
+			b.sample[[2]int{k, m}] = n
+		}
+		if _, ok := b.sample[[2]int{k, -1}]; !ok {
+			b.sample[[2]int{k, -1}] = n
+		}
+		if node.Health != fleet.Healthy || node.Cordoned || node.Drain {
+			continue
+		}
+		site := &p.Sites[k]
+		site.CPU[0] += int64(node.CPU)
+		site.Memory[0] += int64(node.Memory)
+		for i := range node.Devices {
+			if m >= 0 && node.Devices[i].Health == fleet.Healthy && !node.Devices[i].Cordoned {
+				site.Milli[m][0] += int64(unit.Whole)
+			}
+		}
+	}
+	for k := range p.Sites {
+		site := &p.Sites[k]
+		for _, list := range append([][]int64{site.CPU, site.Memory}, site.Milli...) {
+			for t := 1; t < len(list); t++ {
+				list[t] = list[0]
+			}
+		}
+	}
+	uses := s.running(planned)
+	for i := range uses {
+		b.use(&uses[i])
+	}
+	if s.cfg.Tree != nil {
+		b.power(uses)
+	}
+}
+
+// modelOf numbers the models; -1 is none, or one too many.
+func (b *shiftBuilder) modelOf(m fleet.Model) int {
+	if m == "" {
+		return -1
+	}
+	k, ok := b.model[m]
+	if !ok {
+		if len(b.model) == maxPools {
+			return -1
+		}
+		k = len(b.model)
+		b.model[m] = k
+		b.problem.Models = append(b.problem.Models, m)
+		for i := range b.problem.Sites {
+			b.problem.Sites[i].Milli = append(b.problem.Sites[i].Milli, make([]int64, b.problem.Slots))
+		}
+	}
+	return k
+}
+
+// use takes what runs out of the room. A slot that it is in for a part is taken
+// whole.
+func (b *shiftBuilder) use(o *sched.Occupation) {
+	k, _ := slices.BinarySearch(b.names, o.Site)
+	site := &b.problem.Sites[k]
+	from, to := b.slots(o)
+	m := b.modelOf(o.Model)
+	for t := from; t < to; t++ {
+		site.CPU[t] -= o.CPU
+		site.Memory[t] -= o.Memory
+		if m >= 0 {
+			site.Milli[m][t] -= o.Milli
+		}
+	}
+}
+
+func (b *shiftBuilder) slots(o *sched.Occupation) (from, to int) {
+	if o.To == unit.Never {
+		return b.slot(o.From), b.problem.Slots
+	}
+	return b.slot(o.From), min(b.slot(o.To-1)+1, b.problem.Slots)
+}
+
+// power fills the headroom of sites with a limit, with the caps that are known
+// to come.
+func (b *shiftBuilder) power(uses []sched.Occupation) {
+	p, s := &b.problem, b.s
+	areas := s.Areas()
+	for i := range areas {
+		a := &areas[i]
+		k, known := slices.BinarySearch(b.names, a.Declared.Path)
+		if a.Declared.Parent != -1 || !known {
+			continue
+		}
+		left := make([]int64, p.Slots)
+		base := a.Draw
+		for u := range uses {
+			if o := &uses[u]; o.Site == a.Declared.Path {
+				w := b.watts(&o.Load, 1, k, b.modelOf(o.Model))
+				base -= w
+				from, to := b.slots(o)
+				for t := from; t < to; t++ {
+					left[t] -= w
+				}
+			}
+		}
+		limited := false
+		for t := range left {
+			at := p.Origin.Add(time.Duration(t) * sched.SlotLength)
+			f := sched.PowerFacts{Overhead: a.Facts.Overhead}
+			f.Limit, _ = s.cfg.Tree.InForce(a.Declared, s.power.caps, at)
+			if h, ok := s.SiteHour(a.Declared.Path, at); ok && h.PUE != energy.NoData {
+				f.Overhead = h.PUE
+			}
+			limited = limited || f.Limit > 0
+			left[t] += a.Declared.Budget(&f) - max(base, 0)
+		}
+		if limited {
+			p.Sites[k].Power = left
+		}
+	}
+}
+
+// watts tells how much power a load adds at a site, in milliwatts, from the
+// model of one of its nodes; 0 where power is not modelled.
+func (b *shiftBuilder) watts(l *sched.Load, tasks int64, k, m int) int64 {
+	n, ok := b.sample[[2]int{k, m}]
+	if !ok || b.s.cfg.Power == nil || tasks == 0 {
+		return 0
+	}
+	w := &b.s.cap.Kind(n).Power
+	cpu := min(unit.MilliCPU(l.CPU/tasks), w.CPU)
+	one := float64(w.CPUWatts(cpu) - w.CPUWatts(0))
+	if l.Milli > 0 {
+		devices := max(l.Milli/tasks/int64(unit.Whole), 1)
+		share := unit.Milli(min(l.Milli/tasks/devices, int64(unit.Whole)))
+		one += float64(devices) * float64(w.DeviceWatts(share)-w.DeviceIdle)
+	}
+	return int64(math.Round(one * 1000 * float64(tasks)))
+}
+
+// place fills where a job may run, and the plan that it keeps.
+func (b *shiftBuilder) place(out *sched.SlotJob, anew bool) {
+	j := b.s.jobOf(out.ID)
+	for m, name := range b.problem.Models {
+		if out.Load.Milli > 0 && b.accepts(j.spec, name) {
+			out.Models |= 1 << m
+		}
+	}
+	if out.Load.Milli == 0 || out.Models != 0 {
+		out.Sites = 1<<len(b.names) - 1
+		if len(b.names) == 64 {
+			out.Sites = math.MaxUint64
+		}
+	}
+	if out.Running {
+		a := b.s.cap.Alloc(j.task(0).alloc)
+		node := b.s.cap.Node(a.Node)
+		k, _ := slices.BinarySearch(b.names, node.Place.Site)
+		out.Sites = 1 << k
+		if m := b.modelOf(node.Model); out.Load.Milli > 0 && m >= 0 {
+			out.Models = 1 << m
+		}
+	}
+	for k := range b.names {
+		m := -1
+		for q := range b.problem.Models {
+			if out.Models>>q&1 != 0 && m < 0 {
+				m = q
+			}
+		}
+		out.Power = max(out.Power, b.watts(&out.Load, int64(j.spec.Tasks()), k, m))
+	}
+	if !anew && !out.Rigid && j.shift.planned && (!j.queued || out.Running) {
+		out.Kept = b.kept(&j.shift.plan)
+	}
+}
+
+func (b *shiftBuilder) accepts(spec *job.Spec, m fleet.Model) bool {
+	for g := range spec.Groups {
+		if r := &spec.Groups[g].Request; r.Accelerators > 0 && !b.s.cap.Accepts(r, m) {
+			return false
+		}
+	}
+	return true
+}
+
+// kept turns a plan that stands into slots.
+func (b *shiftBuilder) kept(d *sched.Deferral) *sched.SlotChoice {
+	k, ok := slices.BinarySearch(b.names, d.Site)
+	if !ok {
+		return nil
+	}
+	c := &sched.SlotChoice{Site: k, Model: b.modelOf(d.Model)}
+	for _, r := range d.Runs {
+		span := sched.SlotSpan{From: b.slot(r.From), To: min(b.slot(r.To-1)+1, b.problem.Slots)}
+		if r.To > b.s.now && span.From < span.To {
+			c.Spans = append(c.Spans, span)
+		}
+	}
+	if len(c.Spans) == 0 {
+		return nil
+	}
+	return c
+}
+
+// deferrals turns a plan into what the core is told: of every job whose plan is
+// new. Jobs that would be late are left out: nothing holds them back.
+func (b *shiftBuilder) deferrals(r *sched.SlotResult) []sched.Deferral {
+	p := &b.problem
+	var out []sched.Deferral
+	for i := range p.Jobs {
+		j, c := &p.Jobs[i], &r.Choices[i]
+		if j.Rigid || j.Kept != nil || len(c.Spans) == 0 {
+			continue
+		}
+		d := sched.Deferral{Job: j.ID, Site: p.Sites[c.Site].Name, Saves: p.Saves(j, c)}
+		if c.Model >= 0 {
+			d.Model = p.Models[c.Model]
+		}
+		for _, s := range c.Spans {
+			d.Runs = append(d.Runs, p.Span(s))
+		}
+		if old := &b.s.jobOf(j.ID).shift.plan; old.Site == d.Site && old.Model == d.Model && slices.Equal(old.Runs, d.Runs) {
+			continue // it stands
+		}
+		if j.Running && len(d.Runs) == 1 && len(b.s.jobOf(j.ID).shift.plan.Runs) <= 1 {
+			continue // it runs on, as it would without a plan
+		}
+		out = append(out, d)
+	}
+	return out
+}
