@@ -142,7 +142,7 @@ func (s *State) planned(in *Input) error {
 		if err := sched.VerifyDeferral(d, &p, s.now); err != nil {
 			return refusedPlan(err)
 		}
-		if !s.hasSite(d.Site) {
+		if len(d.Runs) > 0 && !s.hasSite(d.Site) {
 			return refusedPlan(fmt.Errorf("%s is to run at site %q, where no node stands", d.Job, d.Site))
 		}
 		kept = append(kept, *d)

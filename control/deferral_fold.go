@@ -3,6 +3,7 @@ package control
 import (
 	"container/heap"
 	"slices"
+	"time"
 
 	"tianfu/job"
 	"tianfu/sched"
@@ -55,11 +56,14 @@ func (s *State) foldShiftPlanned(r *Record) {
 	for i := range r.Deferrals {
 		d := &r.Deferrals[i]
 		j := s.jobOf(d.Job)
-		j.shift.plan, j.shift.planned = *d, true
+		j.shift.plan, j.shift.planned = *d, len(d.Runs) > 0
+		if !j.shift.planned {
+			j.shift.plan = sched.Deferral{}
+		}
 		switch {
 		case j.running > 0:
 			s.planPause(d.Job, j)
-		case d.Runs[0].From > r.At:
+		case j.shift.planned && d.Runs[0].From > r.At:
 			s.deferUntil(d.Job, j, d.Runs[0].From)
 		case !j.queued:
 			j.eligible, j.shift.latest = 0, 0
@@ -173,8 +177,8 @@ type Deferral struct {
 	Due     unit.Instant // when it should have ended; Never = at no instant
 	Planned bool
 	Plan    sched.Deferral
-	Held    unit.Instant // it is held back until then; 0 = it is not
-	Done    int64        // seconds of work that pauses have kept
+	Held    unit.Instant  // it is held back until then; 0 = it is not
+	Done    time.Duration // work that pauses have kept
 	AtRisk  bool
 	Missed  bool
 	Risk    Reason // why it had not started when it had to
@@ -188,6 +192,6 @@ func (s *State) Deferral(id job.ID) (Deferral, bool) {
 		return Deferral{}, false
 	}
 	sh := j.shift
-	return Deferral{Due: sh.due, Planned: sh.planned, Plan: sh.plan, Held: sh.latest, Done: int64(sh.done.Seconds()),
+	return Deferral{Due: sh.due, Planned: sh.planned, Plan: sh.plan, Held: sh.latest, Done: sh.done,
 		AtRisk: sh.atRisk, Missed: sh.missed, Risk: sh.risk}, true
 }

@@ -335,13 +335,19 @@ func (b *shiftBuilder) kept(d *sched.Deferral) *sched.SlotChoice {
 }
 
 // deferrals turns a plan into what the core is told: of every job whose plan is
-// new. Jobs that would be late are left out: nothing holds them back.
+// new. What would be late all the same is not held back.
 func (b *shiftBuilder) deferrals(r *sched.SlotResult) []sched.Deferral {
 	p := &b.problem
 	var out []sched.Deferral
 	for i := range p.Jobs {
 		j, c := &p.Jobs[i], &r.Choices[i]
-		if j.Rigid || j.Kept != nil || len(c.Spans) == 0 {
+		if j.Rigid || j.Kept != nil {
+			continue
+		}
+		if len(c.Spans) == 0 {
+			if b.s.jobOf(j.ID).shift.planned {
+				out = append(out, sched.Deferral{Job: j.ID})
+			}
 			continue
 		}
 		d := sched.Deferral{Job: j.ID, Site: p.Sites[c.Site].Name, Saves: p.Saves(j, c)}

@@ -54,6 +54,9 @@ type TimedParams struct {
 	// Metering keeps a ledger; Hours is what hours at the sites cost.
 	Metering control.Metering
 	Hours    map[string][]energy.SiteHour
+	// Shifting defers work to better hours; nil = every job starts as soon as it
+	// can. It needs Hours.
+	Shifting *Shifting
 	// Every calls Sample at this interval of virtual time; 0 = never.
 	Every   time.Duration
 	Sample  func(at unit.Instant, s *control.State)
@@ -110,6 +113,8 @@ type Timed struct {
 	Ledger    *Ledger       // nil = the replay is not metered
 	Shedding  *PowerOutcome // nil = power is not limited
 	feed      *siteFeed
+	shift     *shifter // nil = nothing is shifted
+	deferred  map[job.ID]bool
 	metering  bool // the step to come is due to the ledger alone
 	watts     []float64
 	power     float64
@@ -139,7 +144,9 @@ type Integrals struct {
 	NodeFailures   int
 	Steps          int
 	PeakPending    int
-	Start, End     unit.Instant
+	// Plans in time, jobs they deferred, pauses, and deadlines missed.
+	Plans, Deferred, Pauses, Late int
+	Start, End                    unit.Instant
 	// Window is the integrals as they stood at the last arrival: after it a
 	// replay only drains.
 	Window      *Integrals
@@ -203,7 +210,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 	t.prepareEstimates()
 	t.prepareFaults()
 	t.prepareInputs()
-	return t, nil
+	return t, t.prepareShifting()
 }
 
 // prepareEstimates copies specs only where the estimate differs from the one
@@ -249,6 +256,7 @@ func (t *Timed) Run() {
 		t.advance(at)
 		t.collect(at)
 		t.step()
+		t.replan()
 		if t.Ledger != nil && t.Totals.Window != nil && t.Ledger.Window == nil {
 			t.Ledger.Window = t.Ledger.books()
 		}
@@ -289,6 +297,9 @@ func (t *Timed) nextInstant() unit.Instant {
 		at = min(at, t.faults[0].event.At)
 	}
 	at = min(at, t.state.NextWake())
+	if t.shift != nil {
+		at = min(at, t.shift.wake(t.now))
+	}
 	wake := t.state.MeterWake()
 	// The ledger alone does not keep a replay alive.
 	t.metering = at != unit.Never && wake < at
@@ -335,6 +346,9 @@ func (t *Timed) integrate(at unit.Instant) {
 // collect gathers everything that arrives by an instant.
 func (t *Timed) collect(at unit.Instant) {
 	t.batch = t.feed.due(at, t.batch[:0])
+	if t.shift != nil {
+		t.batch = t.shift.tell(at, t.batch)
+	}
 	hours := len(t.batch)
 	if t.metering && hours == 0 {
 		return // no tick either: a ledger changes no decision
@@ -399,7 +413,7 @@ func (t *Timed) begin(o *control.Order) Attempt {
 		r.First = t.now
 	}
 	r.Start = t.now
-	return t.attempt(o)
+	return t.resumed(o.Job, t.attempt(o))
 }
 
 // faultHeap orders node events to come.

@@ -39,6 +39,9 @@ func (t *Timed) follow(out *control.Outcome) {
 			if r.Cause == control.CausePreempted {
 				t.Totals.Preemptions++
 			}
+			t.foldShift(r)
+		case control.ShiftPlanned, control.DeadlineMissed:
+			t.foldShift(r)
 		case control.Metered:
 			t.Ledger.see(t, r.Page)
 		case control.NodeChanged:

@@ -47,6 +47,9 @@ type replayFlags struct {
 	draws     int
 	steps     int
 
+	shift    deferFlags
+	shifting *sim.Shifting // of the run at hand; nil = nothing is shifted
+
 	html    string
 	parquet string
 	charges string
@@ -107,6 +110,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.IntVar(&f.steps, "calibrate-steps", 0, "steps that one run forward makes at most (0 = 400,000)")
 	f.site.register(c)
 	f.limits.register(c)
+	f.shift.register(c)
 	fl.StringVar(&f.html, "html", "", "write a report to this file")
 	fl.StringVar(&f.receipt, "receipt", "", "JOB=FILE: write the receipt of a job of a metered replay of one policy, such as j-5=j-5.json (time)")
 	fl.StringVar(&f.charges, "charges", "", "write what the ledger came to into this file, for tianfu usage, bill and report (time)")

@@ -60,6 +60,7 @@ type timedRun struct {
 	Ledger              *ledgerSummary     `json:"ledger,omitempty"`
 
 	Limits *powerDocument `json:"power,omitempty"`
+	Shift *shiftDocument `json:"shift,omitempty"`
 
 	timed     *sim.Timed
 	intervals []sim.Interval
@@ -72,12 +73,26 @@ func (p *program) replayTime(ctx context.Context, f *replayFlags) error {
 		return p.calibrateStart(ctx, f)
 	}
 	var runs []timedRun
+	shifts, err := f.shift.list(&f.site)
+	if err != nil {
+		return err
+	}
 	for name := range strings.SplitSeq(f.policies, ",") {
-		r, err := p.timedRun(ctx, f, name)
-		if err != nil {
-			return err
+		var base *timedRun
+		for _, shift := range shifts {
+			f.shifting, err = f.shift.shifting(shift, &f.site)
+			if err != nil {
+				return err
+			}
+			r, err := p.timedRun(ctx, f, name)
+			if err != nil {
+				return err
+			}
+			if r.tellShift(f.shifting, base); base == nil {
+				base = r
+			}
+			runs = append(runs, *r)
 		}
-		runs = append(runs, *r)
 	}
 	if f.html != "" {
 		if err := writeReport(f.html, f.timedReport(runs)); err != nil {
@@ -162,6 +177,7 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 			return nil, "", err
 		}
 	}
+	params.Shifting = f.shifting
 	return params, model, nil
 }
 
@@ -253,6 +269,10 @@ func timedTable(runs []timedRun) *table {
 	if metered {
 		t.header = append(t.header, ledgerHeader...)
 	}
+	shifted := len(runs) > 0 && runs[0].Shift != nil
+	if shifted {
+		t.header = append(t.header, shiftHeader...)
+	}
 	for i := range runs {
 		r := &runs[i]
 		skipped := 0
@@ -264,6 +284,9 @@ func timedTable(runs []timedRun) *table {
 			strconv.Itoa(r.Preemptions), fmt.Sprintf("%.1f", r.LostGPUHours), fmt.Sprintf("%.2f", r.MeanSegments), fmt.Sprintf("%.4f", r.Jain), fmt.Sprintf("%.2f", r.Seconds))
 		if metered {
 			t.rows[i] = append(t.rows[i], r.Ledger.cells()...)
+		}
+		if shifted {
+			t.rows[i] = append(t.rows[i], r.Shift.cells()...)
 		}
 	}
 	t.foot = powerTable(runs)

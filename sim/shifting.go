@@ -1,0 +1,203 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"tianfu/control"
+	"tianfu/energy"
+	"tianfu/fault"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// Shifting says how a replay defers work to better hours.
+type Shifting struct {
+	Policy   string // one of sched.ShiftPolicies
+	Forecast string // of carbon: perfect, persistence or own; prices are published ahead
+	// Wish, CarbonPrice, Slack and Pausable are given to jobs that bring no wish
+	// of their own; Slack is what the deadline leaves beyond the run time that is
+	// expected.
+	Wish        job.Wish
+	CarbonPrice int32
+	Slack       time.Duration
+	Pausable    bool
+}
+
+// shifter drives the plans of a replay: it tells the core what hours cost and
+// are expected to cost, and has jobs planned when they arrive and every hour.
+type shifter struct {
+	Shifting
+	planner sched.SlotPlanner
+	next    unit.Instant // when the next hour begins
+	jobs    int          // of the state, when it was last planned
+	anew    bool
+	sites   []siteOutlook
+}
+
+// siteOutlook is a site's hours and what is expected of them.
+type siteOutlook struct {
+	name     string
+	hours    []energy.SiteHour
+	carbon   []float64 // of the hours, by their order; mg per kWh
+	forecast energy.Forecaster
+}
+
+// forecastHours is how far ahead hours are forecast.
+const forecastHours = 7 * 24
+
+// believed is the part of a forecast's swings that is planned on.
+const believedSwing = 0.7
+
+// prepareShifting gives jobs their wishes and takes over what hours cost.
+func (t *Timed) prepareShifting() error {
+	p := t.p.Shifting
+	if p == nil {
+		return nil
+	}
+	if !slices.Contains(sched.ShiftPolicies, p.Policy) {
+		return fault.New(fault.Invalid, "shift policy "+p.Policy, "is not known", "use no-wait, lowest-slot, lowest-window, carbon-time, threshold, wait-awhile or tianfu")
+	}
+	sh := &shifter{Shifting: *p, next: -1}
+	for _, site := range t.feed.sites {
+		o := siteOutlook{name: site, hours: t.p.Hours[site]}
+		if p.Forecast != "perfect" {
+			if err := o.expect(p.Forecast); err != nil {
+				return err
+			}
+		}
+		sh.sites = append(sh.sites, o)
+	}
+	if p.Forecast != "perfect" {
+		t.feed = newSiteFeed(nil) // hours are told as they come
+	}
+	for _, i := range t.order {
+		s := &t.specs[i]
+		if s.Wish != job.NoWish || p.Wish == job.NoWish || s.Run() <= 0 {
+			continue
+		}
+		s.Wish, s.CarbonPrice, s.Pausable = p.Wish, p.CarbonPrice, s.Pausable || p.Pausable
+		if s.Deadline == 0 {
+			s.Deadline = t.p.Workload.Jobs[i].Submit.Add(s.Run() + p.Slack)
+		}
+	}
+	t.shift = sh
+	return nil
+}
+
+// expect prepares the forecast of a site's carbon.
+func (o *siteOutlook) expect(name string) error {
+	f, err := energy.ForecasterOf(name)
+	if err != nil {
+		return err
+	}
+	if name == "persistence" {
+		f = energy.Remembered(0)
+	}
+	o.forecast = energy.Distrust(f, believedSwing)
+	last := int64(0)
+	for i := range o.hours {
+		h := &o.hours[i]
+		if h.To.Sub(h.From) != time.Hour {
+			return fault.New(fault.Invalid, "hours of site "+o.name, "are not of an hour each", "forecasts take hourly series; use the forecast perfect")
+		}
+		if h.CarbonLocation != energy.NoData {
+			last = h.CarbonLocation
+		}
+		o.carbon = append(o.carbon, float64(last))
+	}
+	return nil
+}
+
+// wake is when the next hour begins, as long as anything is left to do.
+func (sh *shifter) wake(now unit.Instant) unit.Instant {
+	if sh.next < 0 {
+		return now
+	}
+	return sh.next
+}
+
+// tell adds what is known and expected of the hours, when one begins.
+func (sh *shifter) tell(now unit.Instant, batch []control.Input) []control.Input {
+	if now < sh.next {
+		return batch
+	}
+	sh.next = now - now%unit.Instant(time.Hour) + unit.Instant(time.Hour)
+	sh.anew = true
+	for k := range sh.sites {
+		o := &sh.sites[k]
+		at, known := slices.BinarySearchFunc(o.hours, now, func(h energy.SiteHour, t unit.Instant) int {
+			switch {
+			case h.To <= t:
+				return -1
+			case h.From > t:
+				return 1
+			}
+			return 0
+		})
+		if o.forecast == nil || !known {
+			continue
+		}
+		n := min(forecastHours, len(o.hours)-at)
+		expected := o.forecast(o.carbon, at, n)
+		hours := slices.Clone(o.hours[at : at+n])
+		for i := range hours[1:] {
+			h := &hours[i+1]
+			h.Forecast = true
+			h.CarbonLocation, h.CarbonMarket, h.CarbonMarginal = int64(expected[i+1]), energy.NoData, energy.NoData
+			h.PUE, h.Water = hours[0].PUE, hours[0].Water
+		}
+		batch = append(batch, control.Input{Kind: control.SiteHours, Site: o.name, Hours: hours})
+	}
+	return batch
+}
+
+// replan has the jobs planned that came, and all of them when an hour began. The
+// plan is an input of its own at the same instant.
+func (t *Timed) replan() {
+	sh := t.shift
+	if sh == nil || !sh.anew && t.state.Jobs() == sh.jobs || !t.state.HasWishes() {
+		return
+	}
+	anew := sh.anew
+	sh.jobs, sh.anew = t.state.Jobs(), false
+	plan := t.state.PlanShifts(&sh.planner, sh.Policy, anew)
+	if len(plan) == 0 {
+		return
+	}
+	t.Totals.Plans++
+	t.batch = append(t.batch[:0], control.Input{Kind: control.Planned, Deferrals: plan})
+	t.step()
+}
+
+// foldShift counts what plans did.
+func (t *Timed) foldShift(r *control.Record) {
+	switch r.Kind {
+	case control.ShiftPlanned:
+		for i := range r.Deferrals {
+			if d := &r.Deferrals[i]; len(d.Runs) > 0 && d.Runs[0].From > r.At && !t.deferred[d.Job] {
+				if t.deferred == nil {
+					t.deferred = map[job.ID]bool{}
+				}
+				t.deferred[d.Job] = true
+				t.Totals.Deferred++
+			}
+		}
+	case control.DeadlineMissed:
+		t.Totals.Late++
+	case control.Evicting:
+		if r.Cause == control.CausePaused {
+			t.Totals.Pauses++
+		}
+	}
+}
+
+// resumed takes the work that earlier attempts of a pausable job have done off
+// an attempt.
+func (t *Timed) resumed(id job.ID, a Attempt) Attempt {
+	if d, ok := t.state.Deferral(id); ok && d.Done > 0 {
+		a.Run = max(a.Run-d.Done, 0)
+	}
+	return a
+}
