@@ -228,8 +228,10 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 		}
 		s.stepSleep()
 	}
+	if s.judge() {
+		s.cycle()
+	}
 	s.dirty = false
-	s.judge()
 	return o
 }
 

@@ -65,13 +65,24 @@ func (j *jobState) left() time.Duration {
 	return max(run-j.shift.done, time.Second)
 }
 
-// lineSpec is the job as the line sees it: with the run time that is left.
+// lineSpec is the job as the line sees it: with the run time that is left, and
+// at the site of its plan where there are several. When it has not started when
+// it had to, any site will do.
 func (s *State) lineSpec(j *jobState) *job.Spec {
-	if j.shift == nil || j.shift.done == 0 || j.spec.Run() <= 0 {
+	sh := j.shift
+	if sh == nil || j.spec.Run() <= 0 {
 		return j.spec
 	}
-	if j.shift.lineSpec == nil {
+	site := ""
+	if sh.planned && !sh.atRisk && s.manySites() {
+		site = sh.plan.Site
+	}
+	if sh.done == 0 && site == "" {
+		return j.spec
+	}
+	if sh.lineSpec == nil || sh.lineSpec.Site != site {
 		rest := *j.spec
+		rest.Site = site
 		rest.ExpectedRun = max(rest.ExpectedRun-j.shift.done, time.Second)
 		if rest.ExpectedRunOn != nil {
 			rest.ExpectedRunOn = make(map[fleet.Model]time.Duration, len(j.spec.ExpectedRunOn))
@@ -152,7 +163,7 @@ func (s *State) planned(in *Input) error {
 	}
 	uses := s.running(named)
 	for i := range kept {
-		uses = s.occupy(uses, &kept[i])
+		uses = s.occupy(uses, &kept[i], true)
 	}
 	s.jobs.settle()
 	s.jobs.living(func(id job.ID, j *jobState) {
@@ -166,7 +177,7 @@ func (s *State) planned(in *Input) error {
 		case j.phase != Pending || j.queued:
 			return
 		}
-		uses = s.occupy(uses, &rest)
+		uses = s.occupy(uses, &rest, false)
 	})
 	if err := sched.VerifyRoom(s.cap, uses, s.now); err != nil {
 		return refusedPlan(err)
@@ -178,6 +189,17 @@ func (s *State) planned(in *Input) error {
 func refusedPlan(err error) error {
 	e := fault.New(fault.Conflict, "plan in time", err.Error(), "plan again on a fresh snapshot")
 	return e
+}
+
+// manySites tells whether nodes stand at more than one site.
+func (s *State) manySites() bool {
+	nodes := s.cfg.Fleet.Nodes
+	for i := range nodes {
+		if nodes[i].Place.Site != nodes[0].Place.Site {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *State) hasSite(site string) bool {
@@ -213,8 +235,8 @@ func (s *State) promise(j *jobState) (sched.Promise, bool) {
 }
 
 // occupy adds what a deferral takes while it runs.
-func (s *State) occupy(uses []sched.Occupation, d *sched.Deferral) []sched.Occupation {
-	o := sched.Occupation{Load: sched.LoadOf(s.jobOf(d.Job).spec), Site: d.Site, Model: d.Model}
+func (s *State) occupy(uses []sched.Occupation, d *sched.Deferral, fresh bool) []sched.Occupation {
+	o := sched.Occupation{Load: sched.LoadOf(s.jobOf(d.Job).spec), Site: d.Site, Model: d.Model, New: fresh}
 	for _, r := range d.Runs {
 		o.From, o.To = r.From, r.To
 		uses = append(uses, o)
@@ -277,8 +299,9 @@ func (j *jobState) pausesAt(at unit.Instant) bool {
 }
 
 // judge notes which jobs have not started when they had to, and which have
-// missed their deadline, each with its reason.
-func (s *State) judge() {
+// missed their deadline, each with its reason. It reports whether a job may now
+// start where its plan would not have it.
+func (s *State) judge() (freed bool) {
 	for len(s.judged) > 0 && s.judged[0].at <= s.now {
 		d := popDue(&s.judged)
 		j := s.jobOf(d.id)
@@ -286,6 +309,7 @@ func (s *State) judge() {
 		case j.phase > Running:
 		case d.at < j.spec.Deadline && !j.started && !j.shift.atRisk:
 			s.record(Record{Kind: DeadlineAtRisk, Job: d.id, Reason: s.whyNow(j)})
+			freed = freed || j.queued && j.shift.planned && s.manySites()
 		case d.at >= j.spec.Deadline && !j.shift.missed:
 			why := sched.Reason{Dominant: sched.Overran}
 			switch {
@@ -297,6 +321,7 @@ func (s *State) judge() {
 			s.record(Record{Kind: DeadlineMissed, Job: d.id, Reason: why})
 		}
 	}
+	return freed
 }
 
 // whyNow is the reason of a pending job, as far as the last cycle came to it.

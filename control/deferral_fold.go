@@ -68,10 +68,23 @@ func (s *State) foldShiftPlanned(r *Record) {
 		case !j.queued:
 			j.eligible, j.shift.latest = 0, 0
 			s.enqueue(d.Job, j, s.pendingOf(j))
+		default:
+			s.requeue(d.Job, j)
 		}
 	}
 	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return s.jobOf(d.id).eligible != d.at })
 	heap.Init(&s.later)
+}
+
+// requeue takes a job in the line to where the line would have it now: its plan
+// may have given it another site, or none.
+func (s *State) requeue(id job.ID, j *jobState) {
+	if !j.queued || !s.manySites() {
+		return
+	}
+	pending := s.pendingOf(j)
+	s.waiting.Remove(j.handle)
+	s.enqueue(id, j, pending)
 }
 
 // planPause notes when a job that runs is to pause.
@@ -122,9 +135,11 @@ func (s *State) foldEvicting(r *Record) {
 }
 
 func (s *State) foldJudged(r *Record) {
-	sh := s.jobOf(r.Job).shift
+	j := s.jobOf(r.Job)
+	sh := j.shift
 	if r.Kind == DeadlineAtRisk {
 		sh.atRisk, sh.risk = true, r.Reason
+		s.requeue(r.Job, j)
 		return
 	}
 	sh.missed = true

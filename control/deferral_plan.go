@@ -129,6 +129,7 @@ func (b *shiftBuilder) room(planned map[job.ID]bool) {
 		p.SlotCosts(&site, s.SiteHours(name))
 		p.Sites = append(p.Sites, site)
 	}
+	p.LevelSites()
 	for n := range int32(s.cap.Nodes()) {
 		node := s.cap.Node(n)
 		k, _ := slices.BinarySearch(b.names, node.Place.Site)

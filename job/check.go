@@ -60,6 +60,8 @@ func (s *Spec) Check() error {
 		return bad("deadline", "must be an instant")
 	case s.Deadline != 0 && s.StartBy >= s.Deadline:
 		return bad("start_by", "is not before the deadline")
+	case s.Site != "":
+		return bad("site", "is for plans, not for submissions")
 	case s.Wish > WishWeights:
 		return bad("wish", "is not none, carbon, price or weights")
 	case s.CarbonPrice < 0 || s.CarbonPrice > MaxCarbonPrice:

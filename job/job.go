@@ -106,6 +106,9 @@ type Spec struct {
 	// Pausable promises that work done before an eviction is not lost: the job
 	// saves its progress when told to leave and goes on from there.
 	Pausable bool
+	// Site is where a plan in time has the job run. Only the line's copy of a job
+	// has one; nobody submits it.
+	Site string
 	// Retries is how often a task that failed is tried again, Backoff the wait
 	// before the first of these tries; it doubles with each, up to MaxBackoff.
 	Retries int

@@ -55,6 +55,7 @@ type Occupation struct {
 	Site     string
 	Model    fleet.Model // of the accelerators; empty = none
 	From, To unit.Instant
+	New      bool // of the plan that is verified, not what runs or stands
 }
 
 // Promise is what a deferral is held to: what the job still needs, what it
@@ -105,8 +106,10 @@ type sitePool struct {
 	model fleet.Model
 }
 
-// VerifyRoom checks that at no time from now on the occupations ask for more
-// than the open nodes of their sites have. It sweeps over the instants at which
+// VerifyRoom checks that at no time from now on a new occupation is where all
+// together ask for more than the open nodes of a site have. Where what runs took
+// another place than an earlier plan counted on, what stands may be too much by
+// itself: that is no fault of what is new elsewhere. It sweeps over the instants at which
 // anything changes and shares nothing with the planner, which counts in slots.
 func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 	room := map[sitePool]Load{}
@@ -148,7 +151,7 @@ func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 		}
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.use, b.use))
 	})
-	held := map[sitePool]Load{}
+	held, fresh := map[sitePool]Load{}, map[sitePool]int{}
 	for _, e := range changes {
 		u := &uses[e.use]
 		sign := int64(1)
@@ -163,7 +166,10 @@ func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 				l.Milli += sign * u.Milli
 			}
 			held[at] = l
-			if r := room[at]; !e.ends && (l.CPU > r.CPU || l.Memory > r.Memory || l.Milli > r.Milli) {
+			if u.New {
+				fresh[at] += int(sign)
+			}
+			if r := room[at]; !e.ends && fresh[at] > 0 && (l.CPU > r.CPU || l.Memory > r.Memory || l.Milli > r.Milli) {
 				return fmt.Errorf("at %s work at site %q needs more than it has: %s", e.at, u.Site, l.beyond(r, at.model))
 			}
 			if u.Model == "" {

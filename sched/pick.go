@@ -68,6 +68,12 @@ func (d *Decider) first(set *nodeSet, t *task, spec *job.Spec, why *Reason) (int
 	return -1, 0
 }
 
+// elsewhere tells whether a plan in time has the job run at another site than
+// that of node n.
+func (c *Capacity) elsewhere(n int32, spec *job.Spec) bool {
+	return spec.Site != "" && c.specs[n].Place.Site != spec.Site
+}
+
 // nextOpen returns the lowest member of a set at or above n outside the areas that
 // are closed for want of power.
 func (d *Decider) nextOpen(set *nodeSet, n int32) int32 {
@@ -84,6 +90,9 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 		return 0, NoMemory
 	}
 	if d.within.on && c.domains[d.within.level].of(c, d.within.level)[n] != d.within.domain {
+		return 0, Topology
+	}
+	if c.elsewhere(n, spec) {
 		return 0, Topology
 	}
 	if c.windows > 0 && d.entersWindow(n, spec) {

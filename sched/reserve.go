@@ -239,7 +239,7 @@ func (d *Decider) keepHeld(e *entry) *Reservation {
 // earliest returns when a held node can take the tasks meant for it.
 func (d *Decider) earliest(h *HeldNode, e *entry) (unit.Instant, bool) {
 	c := d.Capacity
-	if c.nodes[h.Node].blocked != None || c.windows > 0 && d.entersWindow(h.Node, e.spec) {
+	if c.nodes[h.Node].blocked != None || c.windows > 0 && d.entersWindow(h.Node, e.spec) || c.elsewhere(h.Node, e.spec) {
 		return 0, false
 	}
 	ends := []unit.Instant{d.now}
@@ -287,7 +287,7 @@ func (d *Decider) sweepOne(e *entry) *Reservation {
 		}
 		n := a.Node
 		if c.nodes[n].blocked != None || s.Count > 0 && s.Accept>>c.nodes[n].model&1 == 0 ||
-			c.windows > 0 && d.entersWindow(n, e.spec) {
+			c.windows > 0 && d.entersWindow(n, e.spec) || c.elsewhere(n, e.spec) {
 			return true
 		}
 		nd := d.nodeAt(n, t)
@@ -400,7 +400,7 @@ func (d *Decider) virtual(e *entry, t unit.Instant) []HeldNode {
 	byDomain := map[int32][]int32{}
 	var order []int32
 	for n := range c.nodes {
-		if c.nodes[n].blocked != None || c.windows > 0 && d.entersWindow(int32(n), e.spec) {
+		if c.nodes[n].blocked != None || c.windows > 0 && d.entersWindow(int32(n), e.spec) || c.elsewhere(int32(n), e.spec) {
 			continue
 		}
 		if byDomain[dom[n]] == nil {

@@ -26,6 +26,8 @@ type SlotSite struct {
 	Power       []int64   // milliwatts; nil = not limited
 	Carbon      []int64
 	Money       []int64
+
+	meanCarbon, meanMoney int64 // of what is known; energy.NoData = nothing is
 }
 
 // SlotJob is a job as the planner sees it.
@@ -104,14 +106,37 @@ func (p *SlotProblem) Span(s SlotSpan) RunSpan {
 
 // SlotCosts fills what a kilowatt-hour costs in every slot from the hours known
 // of a site. An hour that nobody has said anything of costs the mean of those
-// that are known, so that it neither draws work nor repels it; a site of which
-// nothing is known costs 0 throughout.
+// that are known, so that it neither draws work nor repels it.
 func (p *SlotProblem) SlotCosts(site *SlotSite, hours []energy.SiteHour) {
-	site.Carbon = p.costs(hours, func(h *energy.SiteHour) int64 { return h.CarbonLocation })
-	site.Money = p.costs(hours, func(h *energy.SiteHour) int64 { return h.Price })
+	site.Carbon, site.meanCarbon = p.costs(hours, func(h *energy.SiteHour) int64 { return h.CarbonLocation })
+	site.Money, site.meanMoney = p.costs(hours, func(h *energy.SiteHour) int64 { return h.Price })
 }
 
-func (p *SlotProblem) costs(hours []energy.SiteHour, of func(*energy.SiteHour) int64) []int64 {
+// LevelSites has sites of which nothing is known cost what the others do on
+// average.
+func (p *SlotProblem) LevelSites() {
+	for _, of := range []func(*SlotSite) ([]int64, int64){
+		func(s *SlotSite) ([]int64, int64) { return s.Carbon, s.meanCarbon },
+		func(s *SlotSite) ([]int64, int64) { return s.Money, s.meanMoney },
+	} {
+		sum, known := int64(0), int64(0)
+		for k := range p.Sites {
+			if _, mean := of(&p.Sites[k]); mean != energy.NoData {
+				sum, known = sum+mean, known+1
+			}
+		}
+		for k := range p.Sites {
+			cost, mean := of(&p.Sites[k])
+			for t := range cost {
+				if mean == energy.NoData && known > 0 {
+					cost[t] = sum / known
+				}
+			}
+		}
+	}
+}
+
+func (p *SlotProblem) costs(hours []energy.SiteHour, of func(*energy.SiteHour) int64) (cost []int64, mean int64) {
 	out := make([]int64, p.Slots)
 	var sum, known int64
 	for t := range out {
@@ -128,16 +153,18 @@ func (p *SlotProblem) costs(hours []energy.SiteHour, of func(*energy.SiteHour) i
 		sum += out[t] / int64(p.Slots)
 		known++
 	}
-	mean := int64(0)
+	mean = energy.NoData
+	fill := int64(0)
 	if known > 0 {
 		mean = sum * int64(p.Slots) / known
+		fill = mean
 	}
 	for t := range out {
 		if out[t] == energy.NoData {
-			out[t] = mean
+			out[t] = fill
 		}
 	}
-	return out
+	return out, mean
 }
 
 // Saves tells what a choice is expected to save against a run that begins now,

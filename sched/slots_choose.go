@@ -3,6 +3,7 @@ package sched
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"tianfu/job"
 )
@@ -143,11 +144,11 @@ func (s *SlotPlanner) through(j *SlotJob, v *slotPrice, asap bool) (SlotChoice, 
 		if int(s.fits[t]) < length {
 			continue
 		}
-		c := v.prefix[t+length] - v.prefix[t]
+		c := s.costOf(j, v, t, length)
 		if first < 0 {
 			first = t
 		}
-		if best < 0 || s.prefers(v, t, best, [3]int64{c, cost, v.prefix[first+n] - v.prefix[first]}, n) {
+		if best < 0 || s.prefers(v, t, best, [3]int64{c, cost, s.costOf(j, v, first, s.p.length(j.Run, first))}, n) {
 			best, cost = t, c
 		}
 		if asap || s.p.Policy == "no-wait" || s.p.Policy == "threshold" && v.cost[t] < v.limit[t] {
@@ -159,6 +160,18 @@ func (s *SlotPlanner) through(j *SlotJob, v *slotPrice, asap bool) (SlotChoice, 
 		return SlotChoice{}, false
 	}
 	return SlotChoice{Spans: []SlotSpan{{best, best + s.p.length(j.Run, best)}}, Cost: cost}, true
+}
+
+// costOf is what a run costs that begins in a slot: of the first and the last one
+// only the part that it runs in.
+func (s *SlotPlanner) costOf(j *SlotJob, v *slotPrice, t, length int) int64 {
+	c := v.prefix[t+length] - v.prefix[t]
+	over := time.Duration(length)*SlotLength - j.Run
+	if t == 0 {
+		c -= v.cost[0] * int64(s.p.Passed/time.Second) / int64(SlotLength/time.Second)
+		over -= s.p.Passed
+	}
+	return c - v.cost[t+length-1]*int64(over/time.Second)/int64(SlotLength/time.Second)
 }
 
 // prefers tells whether a policy would rather start at t than at the best so far.

@@ -210,6 +210,7 @@ func (g *group) code(x *Coder) {
 	Int(x, &g.key.tenant)
 	Int(x, &g.key.queue)
 	Int(x, &g.key.sig)
+	Text(x, &g.key.site)
 	x.Uvarint(&g.tried)
 	g.reason.Code(x)
 	x.Uvarint(&g.looked)

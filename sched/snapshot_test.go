@@ -28,7 +28,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{Waiting{}, map[string]string{"entries": coded, "unused": coded, "groups": coded, "find": derived, "live": coded, "gangs": coded, "jobs": derived, "cycle": coded}},
 		{entry{}, map[string]string{"job": coded, "spec": derived, "seq": coded, "ask": derived, "asks": derived, "pending": coded, "next": derived, "prev": derived, "group": derived}},
 		{group{}, map[string]string{"key": coded, "first": derived, "last": derived, "live": derived, "tried": coded, "reason": coded, "looked": coded}},
-		{groupKey{}, map[string]string{"priority": coded, "tenant": coded, "queue": coded, "sig": coded}},
+		{groupKey{}, map[string]string{"priority": coded, "tenant": coded, "queue": coded, "sig": coded, "site": coded}},
 		{gangKey{}, map[string]string{"ask": coded, "count": coded, "gang": coded, "topology": coded, "alone": coded}},
 		{Ask{}, map[string]string{"Shape": coded, "Memory": coded}},
 		{Reason{}, map[string]string{"Dominant": coded, "Considered": coded, "Excluded": coded, "Ahead": coded, "Short": coded, "Quota": coded}},

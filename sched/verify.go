@@ -160,6 +160,9 @@ func (v *Verifier) placement(s *Snapshot, p *Placement, e *entry, r *job.Request
 	if n.Health != fleet.Healthy || n.Cordoned || n.Drain {
 		return fmt.Errorf("%s/%d on node %s, which takes no work", p.Job, p.Task, n.ID)
 	}
+	if e.spec.Site != "" && n.Place.Site != e.spec.Site {
+		return fmt.Errorf("%s/%d on node %s at site %q, planned for %q", p.Job, p.Task, n.ID, n.Place.Site, e.spec.Site)
+	}
 	for _, w := range n.Maintenance {
 		if now >= w.From && now < w.To {
 			return fmt.Errorf("%s/%d on node %s inside a maintenance window", p.Job, p.Task, n.ID)

@@ -35,8 +35,9 @@ type entry struct {
 type groupKey struct {
 	priority int32
 	tenant   int16
-	queue    int16 // number of the declared queue; 0 = none
-	sig      int32 // shape of a single task, or a gang signature below zero
+	queue    int16  // number of the declared queue; 0 = none
+	sig      int32  // shape of a single task, or a gang signature below zero
+	site     string // where a plan has it run; empty = anywhere
 }
 
 // gangKey says which jobs of several tasks are alike.
@@ -109,7 +110,7 @@ func (w *Waiting) Add(c *Capacity, id job.ID, spec *job.Spec, owner Owner, pendi
 	} else {
 		w.entries = append(w.entries, e)
 	}
-	w.link(i, groupKey{priority: spec.Priority, tenant: owner.Tenant, queue: owner.Queue, sig: sig})
+	w.link(i, groupKey{priority: spec.Priority, tenant: owner.Tenant, queue: owner.Queue, sig: sig, site: spec.Site})
 	w.jobs++
 	return Handle(i)
 }
