@@ -298,7 +298,7 @@ func (t *Timed) nextInstant() unit.Instant {
 	}
 	at = min(at, t.state.NextWake())
 	if t.shift != nil {
-		at = min(at, t.shift.wake(t.now))
+		at = min(at, t.shift.wake())
 	}
 	wake := t.state.MeterWake()
 	// The ledger alone does not keep a replay alive.

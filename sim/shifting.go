@@ -40,7 +40,8 @@ type shifter struct {
 type siteOutlook struct {
 	name     string
 	hours    []energy.SiteHour
-	carbon   []float64 // of the hours, by their order; mg per kWh
+	first    unit.Instant
+	carbon   []float64 // of every hour from first on; mg per kWh
 	forecast energy.Forecaster
 }
 
@@ -96,13 +97,14 @@ func (o *siteOutlook) expect(name string) error {
 		f = energy.Remembered(0)
 	}
 	o.forecast = energy.Distrust(f, believedSwing)
+	if len(o.hours) == 0 {
+		return nil
+	}
+	first, end := o.hours[0].From, o.hours[len(o.hours)-1].To
+	o.first = first - first%unit.Instant(time.Hour)
 	last := int64(0)
-	for i := range o.hours {
-		h := &o.hours[i]
-		if h.To.Sub(h.From) != time.Hour {
-			return fault.New(fault.Invalid, "hours of site "+o.name, "are not of an hour each", "forecasts take hourly series; use the forecast perfect")
-		}
-		if h.CarbonLocation != energy.NoData {
+	for at := o.first; at < end; at = at.Add(time.Hour) {
+		if h, ok := energy.SiteHourAt(o.hours, max(at, first)); ok && h.CarbonLocation != energy.NoData {
 			last = h.CarbonLocation
 		}
 		o.carbon = append(o.carbon, float64(last))
@@ -110,10 +112,10 @@ func (o *siteOutlook) expect(name string) error {
 	return nil
 }
 
-// wake is when the next hour begins, as long as anything is left to do.
-func (sh *shifter) wake(now unit.Instant) unit.Instant {
+// wake is when the next hour begins; the first one does with what comes first.
+func (sh *shifter) wake() unit.Instant {
 	if sh.next < 0 {
-		return now
+		return unit.Never
 	}
 	return sh.next
 }
@@ -127,26 +129,29 @@ func (sh *shifter) tell(now unit.Instant, batch []control.Input) []control.Input
 	sh.anew = true
 	for k := range sh.sites {
 		o := &sh.sites[k]
-		at, known := slices.BinarySearchFunc(o.hours, now, func(h energy.SiteHour, t unit.Instant) int {
-			switch {
-			case h.To <= t:
-				return -1
-			case h.From > t:
-				return 1
-			}
-			return 0
-		})
-		if o.forecast == nil || !known {
+		at := int((now - o.first) / unit.Instant(time.Hour))
+		if o.forecast == nil || now < o.first || at >= len(o.carbon) {
 			continue
 		}
-		n := min(forecastHours, len(o.hours)-at)
+		n := min(forecastHours, len(o.carbon)-at)
 		expected := o.forecast(o.carbon, at, n)
-		hours := slices.Clone(o.hours[at : at+n])
-		for i := range hours[1:] {
-			h := &hours[i+1]
-			h.Forecast = true
-			h.CarbonLocation, h.CarbonMarket, h.CarbonMarginal = int64(expected[i+1]), energy.NoData, energy.NoData
-			h.PUE, h.Water = hours[0].PUE, hours[0].Water
+		var hours []energy.SiteHour
+		for i := range n {
+			from := o.first.Add(time.Duration(at+i) * time.Hour)
+			h, ok := energy.SiteHourAt(o.hours, from)
+			if !ok {
+				continue
+			}
+			h.From, h.To = from, from.Add(time.Hour)
+			if i > 0 {
+				h.Forecast = true
+				h.CarbonLocation, h.CarbonMarket, h.CarbonMarginal = int64(expected[i]), energy.NoData, energy.NoData
+				h.PUE, h.Water = hours[0].PUE, hours[0].Water
+			}
+			hours = append(hours, h)
+		}
+		if len(hours) == 0 {
+			continue
 		}
 		batch = append(batch, control.Input{Kind: control.SiteHours, Site: o.name, Hours: hours})
 	}
