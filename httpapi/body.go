@@ -26,6 +26,9 @@ type JobBody struct {
 	ExpectedRun string      `json:"expected_run,omitempty" doc:"What planning may assume" example:"30m"`
 	StartBy     string      `json:"start_by,omitempty" format:"date-time" doc:"Latest start; the job ends with its reason when it passes"`
 	Deadline    string      `json:"deadline,omitempty" format:"date-time" doc:"When the work should have ended; planning may start it later, within this"`
+	Wish        string      `json:"wish,omitempty" enum:"none,carbon,price,weights" doc:"What it may wait for within its deadline, or its class's allowance: hours of little carbon, a low price, or both together"`
+	CarbonPrice int32       `json:"carbon_price,omitempty" minimum:"0" maximum:"1000000" doc:"Of the wish weights: what a tonne of CO2e is taken to cost, in yuan"`
+	Pausable    bool        `json:"pausable,omitempty" doc:"It saves its progress when told to leave, so that a plan may pause it"`
 	Retries     int         `json:"retries,omitempty" minimum:"0" maximum:"1000" doc:"More tries after a failed one"`
 	Backoff     string      `json:"backoff,omitempty" doc:"Wait before the first of these; doubles" example:"10s"`
 	Array       *ArrayBody  `json:"array,omitempty" doc:"Run as many elements as one job, each with an index: \"1-1000%50\" or {count: 1000, parallel: 50}"`
@@ -108,7 +111,8 @@ func (b *JobBody) Spec() (*job.Spec, error) {
 	}
 	s := &job.Spec{
 		Name: b.Name, Tenant: job.Tenant(b.Tenant), Queue: job.Queue(b.Queue), Class: class, Priority: b.Priority, Gang: b.Gang,
-		Preemptible: b.Preemptible, Retries: b.Retries,
+		Preemptible: b.Preemptible, Retries: b.Retries, CarbonPrice: b.CarbonPrice, Pausable: b.Pausable,
+		Wish:        field(f, "wish", b.Wish, job.ParseWish),
 		Topology:    field(f, "topology", b.Topology, job.ParseTopology),
 		ExpectedRun: field(f, "expected_run", b.ExpectedRun, unit.ParseDuration),
 		StartBy:     field(f, "start_by", b.StartBy, unit.ParseInstant),

@@ -62,6 +62,7 @@ type Centre struct {
 	state     *control.State
 	last      uint64 // the last record in the store; the loop's
 	snapshots snapshots
+	shifts    shifts
 	estimates estimates
 	whatIfs   whatIfs
 	asks      chan ask
@@ -103,6 +104,7 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 		o.SnapshotEvery = DefaultSnapshotEvery
 	}
 	c = &Centre{o: o, asks: make(chan ask, queueDepth), acks: make(chan engine.Key, queueDepth), events: newFeed(), done: make(chan struct{})}
+	c.shifts.asked = make(chan bool, 1)
 	c.snapshots.busy = make(chan struct{}, 1)
 	first, last := o.Store.Bounds()
 	c.last = last
@@ -135,6 +137,8 @@ func (c *Centre) Run(ctx context.Context) error {
 	}
 	stop := c.startWorkers(ctx)
 	defer stop()
+	stopShifts := c.startShifts(ctx)
+	defer stopShifts()
 	stopMetering := c.startMetering(ctx)
 	defer stopMetering()
 	defer c.snapshots.writing.Wait()

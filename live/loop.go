@@ -121,6 +121,7 @@ func (c *Centre) step(b *batch) error {
 	for i := range out.Records {
 		c.acknowledge(&out.Records[i])
 		c.metered(&out.Records[i])
+		c.shifts.see(&out.Records[i])
 	}
 	span := c.traceStep(b, out, &times)
 	for _, o := range out.Orders {

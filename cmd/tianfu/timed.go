@@ -60,7 +60,7 @@ type timedRun struct {
 	Ledger              *ledgerSummary     `json:"ledger,omitempty"`
 
 	Limits *powerDocument `json:"power,omitempty"`
-	Shift *shiftDocument `json:"shift,omitempty"`
+	Shift  *shiftDocument `json:"shift,omitempty"`
 
 	timed     *sim.Timed
 	intervals []sim.Interval
