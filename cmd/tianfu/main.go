@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ func (p *program) Run(ctx context.Context, args []string) int {
 	if err := root.ExecuteContext(callerTrace(ctx)); err != nil {
 		var usage *usageError
 		kind := fault.KindOf(err)
-		if errors.As(err, &usage) {
+		if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "required flag(s)") { // the library has no type for it
 			kind = fault.Invalid
 		}
 		fmt.Fprintf(p.err, "tianfu: %v\n", err)
