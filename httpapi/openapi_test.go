@@ -81,8 +81,9 @@ func TestRequestsFromTheDocument(t *testing.T) {
 }
 
 // elsewhere are operations that need what this centre has not: an identity
-// provider, a world file, a job that ran, a token's secret name.
-var elsewhere = []string{"POST /v1/backup", "POST /v1/world/reload", "GET /v1/world", "GET /v1/login", "GET /v1/jobs/{id}/logs", "DELETE /v1/tokens/{id}"}
+// provider, a world file, queues, a place for results, a job that ran, a token's secret name.
+var elsewhere = []string{"POST /v1/backup", "POST /v1/world/reload", "GET /v1/world", "GET /v1/login", "GET /v1/jobs/{id}/logs", "DELETE /v1/tokens/{id}",
+	"GET /v1/queues/{name}", "GET /v1/whatif/{id}"}
 
 type object = map[string]any
 

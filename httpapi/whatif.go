@@ -19,7 +19,7 @@ type WhatIfs struct {
 
 // WhatIfBody asks what a period would have been like.
 type WhatIfBody struct {
-	Change  string `json:"change" minLength:"1" maxLength:"4096" doc:"Clauses divided by semicolons; docs/whatif.md has the language" example:"add 4 nodes like n12"`
+	Change  string `json:"change" minLength:"1" maxLength:"4096" doc:"Clauses divided by semicolons; docs/whatif.md has the language" example:"arrivals x1.2"`
 	Against string `json:"against" minLength:"1" maxLength:"32" doc:"last-hour, last-day, last-week, last-month, or a span that ends now" example:"last-week"`
 }
 
