@@ -28,6 +28,8 @@ type Config struct {
 	Weights map[job.Tenant]int64 // fair-share weights; absent = 1
 	// Queueing has the declared tenants and queues; nil = none.
 	Queueing *job.Queueing
+	// Bookings keep nodes for queues, in windows written out.
+	Bookings []fleet.Booking
 	// Metering says how the ledger is kept.
 	Metering Metering
 	// Tree is the power tree; nil = power is not limited. It needs models.
@@ -175,6 +177,7 @@ func Open(cfg Config) (*State, error) {
 			s.windows = append(s.windows, windowEdge{at: w.From, node: r, opens: true}, windowEdge{at: w.To, node: r})
 		}
 	}
+	s.book()
 	slices.SortFunc(s.windows, windowEdge.compare)
 	s.ledger = newLedger(s)
 	s.openPower()

@@ -274,6 +274,8 @@ type windowEdge struct {
 	at    unit.Instant
 	node  int32
 	opens bool
+	queue job.Queue    // of a reservation, whose jobs stay; empty = maintenance
+	until unit.Instant // end of the window of a reservation
 }
 
 func (a windowEdge) compare(b windowEdge) int {
@@ -293,7 +295,12 @@ func (s *State) passWindows() {
 			continue
 		}
 		for _, a := range s.cap.Running(edge.node) {
-			s.evict(a.Job, a.Task, s.jobOf(a.Job).task(a.Task), CauseMaintenance)
+			switch j := s.jobOf(a.Job); {
+			case edge.queue == "":
+				s.evict(a.Job, a.Task, j.task(a.Task), CauseMaintenance)
+			case j.spec.Queue != edge.queue:
+				s.evict(a.Job, a.Task, j.task(a.Task), CauseBooked)
+			}
 		}
 	}
 }

@@ -136,6 +136,9 @@ func newScenarioOf(seed uint64, powered bool) (*scenario, error) {
 	}
 	if seed%2 == 1 {
 		c.cfg.Queueing = randomQueueing(rng, c.cfg.Fleet)
+		if seed%4 == 1 {
+			c.cfg.Bookings = []fleet.Booking{{Name: "booked", Queue: "queue0", Nodes: []fleet.NodeID{c.cfg.Fleet.Nodes[0].ID}, Spans: []fleet.Window{{From: unit.At(100), To: unit.At(200)}, {From: unit.At(400), To: unit.At(450)}}}}
+		}
 	}
 	if powered && seed%2 == 0 {
 		c.power = rand.New(rand.NewPCG(seed, 2))
@@ -471,7 +474,7 @@ func checkReasons(t *testing.T, c *scenario, p *sched.Plan, at string) {
 				fits++
 			}
 		}
-		if fits > 0 && why.Excluded[sched.Reserved] == 0 && why.Ahead == 0 && r.Accelerators == 0 && why.Excluded[sched.PowerCap]+why.Excluded[sched.NodeAsleep] == 0 {
+		if fits > 0 && why.Excluded[sched.Reserved]+why.Excluded[sched.Booked] == 0 && why.Ahead == 0 && r.Accelerators == 0 && why.Excluded[sched.PowerCap]+why.Excluded[sched.NodeAsleep] == 0 {
 			t.Fatalf("%s: %s waits although %d nodes have room: %s", at, u.Job, fits, why.String())
 		}
 		sum := int32(0)

@@ -80,12 +80,13 @@ const (
 	partsEnd      = 0
 	partQueueing  = 1
 	partPower     = 2
+	partBookings  = 3
 	partDeferring = 30
 	partMetering  = 35
 )
 
 func (c *Config) hasParts() bool {
-	return c.Queueing != nil || c.Tree != nil || c.Deferring != Deferring{} || c.Metering.Every > 0
+	return c.Queueing != nil || len(c.Bookings) > 0 || c.Tree != nil || c.Deferring != Deferring{} || c.Metering.Every > 0
 }
 
 func appendParts(b []byte, c *Config) []byte {
@@ -97,6 +98,9 @@ func appendParts(b []byte, c *Config) []byte {
 	}
 	if c.Tree != nil {
 		b = appendTree(append(b, partPower), c.Tree)
+	}
+	if len(c.Bookings) > 0 {
+		b = appendBookings(append(b, partBookings), c.Bookings)
 	}
 	if c.Deferring != (Deferring{}) {
 		b = appendDeferring(append(b, partDeferring), &c.Deferring)
@@ -121,6 +125,8 @@ func (d *reader) parts(c *Config) {
 		}
 		last = part
 		switch part {
+		case partBookings:
+			c.Bookings = d.bookings()
 		case partQueueing:
 			c.Queueing = d.queueing()
 		case partDeferring:

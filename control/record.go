@@ -59,6 +59,7 @@ const (
 	CausePower
 	CausePaused    // its plan has it run again later
 	CauseReclaimed // lent to its queue, and wanted back
+	CauseBooked    // its node is reserved for another queue from now on
 )
 
 // CancelCause says why a job was cancelled.

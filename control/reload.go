@@ -179,6 +179,12 @@ func (s *State) foldConfigured(r *Record) {
 	s.carryNodes(&old)
 	s.windows = s.windows[:0:0]
 	for _, w := range fresh.windows {
+		if w.queue != "" {
+			if w.until > r.At {
+				s.windows = append(s.windows, w)
+			}
+			continue
+		}
 		if node := s.cap.Node(w.node); slices.ContainsFunc(node.Maintenance, func(m fleet.Window) bool {
 			return m.To > r.At && (m.From == w.at && w.opens || m.To == w.at && !w.opens)
 		}) {
@@ -298,6 +304,9 @@ func (c *Config) Changes(next *Config) []string {
 		}
 	}
 	out = append(out, queueChanges(c.Queueing, next.Queueing)...)
+	if !bytes.Equal(appendBookings(nil, c.Bookings), appendBookings(nil, next.Bookings)) {
+		out = append(out, "reservations are changed")
+	}
 	if c.Policy != next.Policy {
 		say("policy: %s becomes %s", c.Policy, next.Policy)
 	}

@@ -27,6 +27,7 @@ import (
 //	queue NAME tenants=a,b cohort=c weight=2 priority=0..9 default guaranteed=gpu:4,T4:2 borrow=gpu:2 lend=gpu:1
 //	power protect=5 latency=2 grace=30 sleep=AFTER,RESERVE,LATENCY,WATTS      (seconds)
 //	area PATH limit=2kW reserve=200W overhead=1.2 warn=0.95 resume=0.9 battery=WH,WATTS,CHARGED   (the outer areas first)
+//	reserve QUEUE FROM-TO NODE...
 //	NODE cpu=8 memory=64GiB gpu=4 model=A100 rack=r1 segment=s1 pod=p1 window=100-200
 //	reload at=SECONDS, then as centre
 //	step at=SECONDS
@@ -140,6 +141,18 @@ func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 			if err := setPower(&cfg, w); err != nil {
 				return cfg, err
 			}
+			continue
+		}
+		if w[0] == "reserve" { // QUEUE FROM-TO NODE...
+			var from, to int64
+			if _, err := fmt.Sscanf(w[2], "%d-%d", &from, &to); err != nil {
+				return cfg, err
+			}
+			b := fleet.Booking{Name: w[1], Queue: w[1], Spans: []fleet.Window{{From: unit.At(from), To: unit.At(to)}}}
+			for _, n := range w[3:] {
+				b.Nodes = append(b.Nodes, fleet.NodeID(n))
+			}
+			cfg.Bookings = append(cfg.Bookings, b)
 			continue
 		}
 		if w[0] == "queue" {
@@ -324,7 +337,7 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		}
 		fmt.Fprintln(b)
 	case control.Evicting:
-		fmt.Fprintf(b, "evicting %s/%d: %s", c.name(r.Job), r.Task, [...]string{"preempted", "gang", "cancelled", "drain", "maintenance", "power", "paused", "reclaimed"}[r.Cause])
+		fmt.Fprintf(b, "evicting %s/%d: %s", c.name(r.Job), r.Task, [...]string{"preempted", "gang", "cancelled", "drain", "maintenance", "power", "paused", "reclaimed", "reserved node"}[r.Cause])
 		if r.For != 0 {
 			fmt.Fprintf(b, " for %s", c.name(r.For))
 		}

@@ -127,6 +127,8 @@ func (s *State) code(x *sched.Coder) {
 		sched.Int(x, &w.at)
 		sched.Int(x, &w.node)
 		x.Bool(&w.opens)
+		sched.Text(x, &w.queue)
+		sched.Int(x, &w.until)
 	})
 	s.windows = windows
 	sched.List(x, &s.hours, func(t *siteTable) { t.code(x) })

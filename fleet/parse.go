@@ -9,20 +9,21 @@ import (
 
 // document is a world file as written.
 type document struct {
-	Name      string
-	Catalogue rawCatalogue
-	Sites     []Site
-	Network   Network
-	Nodes     []Group
-	State     []Condition
-	Meters    []Meter
-	Rates     Rates
-	Tenants   []Tenant
-	Queues    []Queue
-	FairShare FairShare
-	Datasets  []Dataset
-	Caps      []Cap
-	Power     PowerRules
+	Name         string
+	Catalogue    rawCatalogue
+	Sites        []Site
+	Network      Network
+	Nodes        []Group
+	State        []Condition
+	Meters       []Meter
+	Rates        Rates
+	Tenants      []Tenant
+	Queues       []Queue
+	FairShare    FairShare
+	Reservations []Reserve
+	Datasets     []Dataset
+	Caps         []Cap
+	Power        PowerRules
 }
 
 // builder turns a document into a world and collects what is wrong with it.
@@ -135,6 +136,8 @@ func (b *builder) build(doc *document) {
 	b.rates()
 	w.Tenants, w.Queues, w.FairShare = doc.Tenants, doc.Queues, doc.FairShare
 	b.queueing()
+	w.Reservations = doc.Reservations
+	b.reservations()
 	w.Datasets = doc.Datasets
 	b.datasets()
 	b.limits()

@@ -21,20 +21,21 @@ const (
 // World is what an operator declares: where the centre stands, what it is made
 // of and in which state. ParseWorld makes one.
 type World struct {
-	Name      string
-	Catalogue *Catalogue // built in, with the world's own entries and changes
-	Sites     []Site
-	Network   Network
-	Groups    []Group
-	State     []Condition
-	Meters    []Meter
-	Rates     Rates // the rate card
-	Tenants   []Tenant
-	Queues    []Queue
-	FairShare FairShare
-	Datasets  []Dataset
-	Caps      []Cap
-	Power     PowerRules
+	Name         string
+	Catalogue    *Catalogue // built in, with the world's own entries and changes
+	Sites        []Site
+	Network      Network
+	Groups       []Group
+	State        []Condition
+	Meters       []Meter
+	Rates        Rates // the rate card
+	Tenants      []Tenant
+	Queues       []Queue
+	FairShare    FairShare
+	Reservations []Reserve
+	Datasets     []Dataset
+	Caps         []Cap
+	Power        PowerRules
 
 	nodes []Node
 	areas []area
@@ -206,27 +207,28 @@ func (d Distances) Distance(l Level) int {
 
 // effective is the printed form of a world.
 type effective struct {
-	Name      string
-	Catalogue Catalogue
-	Sites     []Site
-	Network   Network
-	Nodes     []Group
-	State     []Condition
-	Meters    []Meter
-	Rates     Rates // the rate card
-	Tenants   []Tenant
-	Queues    []Queue
-	FairShare FairShare
-	Datasets  []Dataset
-	Caps      []Cap
-	Power     PowerRules
+	Name         string
+	Catalogue    Catalogue
+	Sites        []Site
+	Network      Network
+	Nodes        []Group
+	State        []Condition
+	Meters       []Meter
+	Rates        Rates // the rate card
+	Tenants      []Tenant
+	Queues       []Queue
+	FairShare    FairShare
+	Reservations []Reserve
+	Datasets     []Dataset
+	Caps         []Cap
+	Power        PowerRules
 }
 
 // MarshalJSON renders the effective world: everything declared, defaults
 // filled in, and each catalogue entry that a node is made of. It is itself a
 // world file.
 func (w *World) MarshalJSON() ([]byte, error) {
-	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Rates, w.Tenants, w.Queues, w.FairShare, w.Datasets, w.Caps, w.Power})
+	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Rates, w.Tenants, w.Queues, w.FairShare, w.Reservations, w.Datasets, w.Caps, w.Power})
 }
 
 // used returns the catalogue entries that the world's nodes are made of, and

@@ -95,6 +95,7 @@ type Capacity struct {
 	largest               map[shapeKey]int32
 	rooms                 map[roomKey]int32
 	windows               int        // nodes with maintenance windows
+	booked                [][]booked // by node; nil without reservations
 	preemptible           int        // running allocations that may be preempted
 	power                 *powerTree // nil = power is not limited
 }

@@ -157,7 +157,7 @@ func (d *Decider) visit(o *groupCursor) bool {
 		d.order.advance(d, o, next)
 		return true
 	}
-	if why.Excluded[Reserved]+why.Excluded[NoMemory]+why.Excluded[Maintenance] == 0 && why.Dominant != QuotaKept {
+	if why.Excluded[Reserved]+why.Excluded[NoMemory]+why.Excluded[Maintenance]+why.Excluded[Booked] == 0 && why.Dominant != QuotaKept {
 		// What does not fit stops its whole group; memory, windows and
 		// reservations may let the next job through.
 		g.tried = d.Capacity.freed + 1

@@ -96,6 +96,9 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 		return 0, Topology
 	}
 	if c.windows > 0 && d.entersWindow(n, spec) {
+		if d.entersBooked(n, spec) {
+			return 0, Booked
+		}
 		return 0, Maintenance
 	}
 	if d.barred>>c.nodes[n].model&1 != 0 {
@@ -121,6 +124,9 @@ const lookahead = 24 * 60 * 60 * 1e9
 // entersWindow reports whether a task started now on node n would still run
 // when a maintenance window of the node opens.
 func (d *Decider) entersWindow(n int32, spec *job.Spec) bool {
+	if d.entersBooked(n, spec) {
+		return true
+	}
 	end := d.expectedEnd(spec, n)
 	if end == unit.Never {
 		end = d.now.Add(lookahead)

@@ -36,6 +36,7 @@ const (
 	Deferred          // it waits on purpose for a greener or cheaper hour
 	Overran           // it ran longer than it was expected to
 	QuotaKept         // its queue keeps its quota for the job ahead
+	Booked            // the task would run into a window reserved for another queue
 	NumCauses
 )
 
@@ -48,7 +49,7 @@ var causeWords = [NumCauses]string{
 	"queue over its quota", "queue at its borrowing limit",
 	"waits for what others borrowed from its queue",
 	"deferred to a better hour", "ran longer than expected",
-	"quota kept for the job ahead",
+	"quota kept for the job ahead", "reserved for another queue",
 }
 
 // String names the cause in words.

@@ -19,7 +19,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 			"nodes": derived, "kinds": derived, "specs": coded, "models": derived, "traits": derived, "modelIndex": derived, "shapeIDs": derived,
 			"shapes": coded, "profiles": derived, "allocs": coded, "unused": coded, "onNode": coded, "domains": derived, "total": derived, "used": derived,
 			"modelFree": derived, "modelTotal": derived, "devices": derived, "freed": coded, "changes": derived, "ends": derived, "largest": derived,
-			"rooms": derived, "windows": derived, "preemptible": derived, "power": coded}},
+			"rooms": derived, "windows": derived, "preemptible": derived, "booked": derived, "power": coded}},
 		{Alloc{}, map[string]string{
 			"Job": coded, "Task": coded, "Attempt": coded, "Node": coded, "CPU": coded, "Memory": coded, "Devices": coded, "Share": coded, "Profile": coded,
 			"Tenant": coded, "Priority": coded, "Preemptible": coded, "Gang": coded, "Queue": coded, "Evicting": coded, "Start": coded, "End": coded, "Shape": coded,

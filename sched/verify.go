@@ -168,6 +168,9 @@ func (v *Verifier) placement(s *Snapshot, p *Placement, e *entry, r *job.Request
 			return fmt.Errorf("%s/%d on node %s inside a maintenance window", p.Job, p.Task, n.ID)
 		}
 	}
+	if err := v.unbooked(c, p, e.spec.Queue, now); err != nil {
+		return err
+	}
 	if err := v.model(c, p, r, n); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,7 @@ import (
 	"tianfu/job"
 	"tianfu/live"
 	"tianfu/sched"
+	"tianfu/unit"
 )
 
 // readyWorld is a world file as a live centre takes it over.
@@ -94,6 +96,9 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	}
 	out.money.Rates = ratesOf(w)
 	if out.money.Zones, err = siteZones(w); err != nil {
+		return nil, err
+	}
+	if out.config.Bookings, err = w.Bookings(time.LoadLocation, unit.Instant(time.Now().UnixNano())); err != nil {
 		return nil, err
 	}
 	out.own = markForeign(out.config.Fleet)

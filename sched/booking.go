@@ -1,0 +1,88 @@
+package sched
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"tianfu/fleet"
+	"tianfu/job"
+	"tianfu/unit"
+)
+
+// booked is a window in which only jobs of a queue run on a node.
+type booked struct {
+	fleet.Window
+	queue job.Queue
+}
+
+// bookedAhead is how far ahead a reservation keeps off work whose run time is
+// unknown: it does not fit before one.
+const bookedAhead = 30 * 24 * 60 * 60 * 1e9
+
+// Book enters the reservations; number finds a node.
+func (c *Capacity) Book(list []fleet.Booking, number func(fleet.NodeID) (int32, bool)) {
+	if len(list) == 0 {
+		return
+	}
+	c.booked = make([][]booked, len(c.nodes))
+	for i := range list {
+		for _, id := range list[i].Nodes {
+			n, ok := number(id)
+			if !ok {
+				continue
+			}
+			if len(c.booked[n]) == 0 && len(c.specs[n].Maintenance) == 0 {
+				c.windows++
+			}
+			for _, s := range list[i].Spans {
+				c.booked[n] = append(c.booked[n], booked{s, job.Queue(list[i].Queue)})
+			}
+		}
+	}
+	for n := range c.booked {
+		slices.SortFunc(c.booked[n], func(a, b booked) int { return cmp.Compare(a.From, b.From) })
+	}
+}
+
+// entersBooked reports whether a task started now on node n would run in a
+// window that is another queue's.
+func (d *Decider) entersBooked(n int32, spec *job.Spec) bool {
+	if d.Capacity.booked == nil || len(d.Capacity.booked[n]) == 0 {
+		return false
+	}
+	end := d.expectedEnd(spec, n)
+	if end == unit.Never {
+		end = d.now.Add(bookedAhead)
+	}
+	list := d.Capacity.booked[n]
+	k, _ := slices.BinarySearchFunc(list, d.now, func(b booked, now unit.Instant) int {
+		if b.To <= now {
+			return -1
+		}
+		return 1
+	})
+	for ; k < len(list) && list[k].From < end; k++ {
+		if list[k].queue != spec.Queue {
+			return true
+		}
+	}
+	return false
+}
+
+// unbooked checks a placement against the reservations, window by window.
+func (v *Verifier) unbooked(c *Capacity, p *Placement, queue job.Queue, now unit.Instant) error {
+	if c.booked == nil {
+		return nil
+	}
+	for _, b := range c.booked[p.Node] {
+		if b.queue != queue && now < b.To && (now >= b.From || p.Alloc.End != unit.Never && p.Alloc.End > b.From) {
+			return fmtBooked(p, c, b)
+		}
+	}
+	return nil
+}
+
+func fmtBooked(p *Placement, c *Capacity, b booked) error {
+	return fmt.Errorf("%s/%d on node %s would run in a window that is reserved for queue %s", p.Job, p.Task, c.specs[p.Node].ID, b.queue)
+}
