@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +90,7 @@ type faultRun struct {
 	kills  int
 	gone   bool // the centre has ended
 
+	mu           sync.Mutex // of wishes and what follows, while requests are under way
 	acknowledged map[string]job.ID
 }
 
@@ -108,7 +110,9 @@ func (r *faultRun) plan() {
 		r.wishes = append(r.wishes, wish{s.jobs[i].Submit, func(ctx context.Context, c *live.Centre) error {
 			id, err := c.Submit(ctx, spec)
 			if err == nil {
+				r.mu.Lock()
 				r.acknowledged[spec.Key] = id
+				r.mu.Unlock()
 			}
 			return err
 		}})
@@ -267,6 +271,8 @@ func (r *faultRun) happen() {
 		for _, w := range asked {
 			go func() {
 				if err := w.ask(r.t.Context(), r.centre); err != nil && fault.KindOf(err) == fault.Unavailable {
+					r.mu.Lock() // all of them are answered at once when the centre ends
+					defer r.mu.Unlock()
 					r.wishes = append([]wish{{now, w.ask}}, r.wishes...)
 				}
 			}()
