@@ -51,6 +51,9 @@ type SeriesOptions struct {
 	// Gaps accepts missing steps and empty cells as "no data"; otherwise each
 	// is an error.
 	Gaps bool
+	// Positional takes the first column for the time whatever it is called, and
+	// without Column the second for the value.
+	Positional bool
 }
 
 // Bounds of a series file.
@@ -129,10 +132,16 @@ func (o *SeriesOptions) columns(where string, header []string) (seriesColumns, e
 	for i, h := range header {
 		h = strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))
 		scale, hasUnit := unitOf(h, scales)
+		if o.Positional && o.Column == "" {
+			hasUnit = i == 1
+		}
 		switch {
-		case c.time < 0 && (h == "time" || h == "datetime" || h == "timestamp" || h == "datetime_utc" || h == "time_naive"):
+		case c.time < 0 && (o.Positional && i == 0 || h == "time" || h == "datetime" || h == "timestamp" || h == "datetime_utc" || h == "time_naive"):
 			c.time = i
 		case h == o.Column && o.Column != "" || o.Column == "" && hasUnit:
+			if o.Positional && i == 0 {
+				continue
+			}
 			if c.value >= 0 {
 				return c, fault.New(fault.Invalid, where, fmt.Sprintf("columns %s and %s could both be meant", c.name, h), "choose one by its name")
 			}

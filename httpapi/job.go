@@ -19,24 +19,25 @@ import (
 
 // Job is a job as the API shows it.
 type Job struct {
-	ID          string  `json:"id"`
-	Name        string  `json:"name"`
-	Tenant      string  `json:"tenant"`
-	Queue       string  `json:"queue,omitempty"`
-	Class       string  `json:"class"`
-	Priority    int32   `json:"priority"`
-	Phase       string  `json:"phase" enum:"pending,running,completed,failed,cancelled,expired"`
-	Submitted   string  `json:"submitted" format:"date-time"`
-	TaskCount   int     `json:"task_count"`
-	TasksDone   int     `json:"tasks_done"`
-	TasksActive int     `json:"tasks_running" doc:"Holding a node"`
-	Gang        bool    `json:"gang,omitempty"`
-	Array       string  `json:"array,omitempty" doc:"Indices of its elements and how many run at one time, as FIRST-LAST[:STEP][%PARALLEL]"`
-	Failures    int     `json:"failures,omitempty" doc:"Tries that failed and were allowed another"`
-	NextTry     string  `json:"next_try,omitempty" doc:"A backoff holds it until then"`
-	ExpectedRun string  `json:"expected_run,omitempty"`
-	Reason      *Reason `json:"reason,omitempty" doc:"Why it waits, when it was last looked at"`
-	Tasks       []Task  `json:"tasks,omitempty"`
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Tenant      string    `json:"tenant"`
+	Queue       string    `json:"queue,omitempty"`
+	Class       string    `json:"class"`
+	Priority    int32     `json:"priority"`
+	Phase       string    `json:"phase" enum:"pending,running,completed,failed,cancelled,expired"`
+	Submitted   string    `json:"submitted" format:"date-time"`
+	TaskCount   int       `json:"task_count"`
+	TasksDone   int       `json:"tasks_done"`
+	TasksActive int       `json:"tasks_running" doc:"Holding a node"`
+	Gang        bool      `json:"gang,omitempty"`
+	Array       string    `json:"array,omitempty" doc:"Indices of its elements and how many run at one time, as FIRST-LAST[:STEP][%PARALLEL]"`
+	Failures    int       `json:"failures,omitempty" doc:"Tries that failed and were allowed another"`
+	NextTry     string    `json:"next_try,omitempty" doc:"A backoff holds it until then"`
+	ExpectedRun string    `json:"expected_run,omitempty"`
+	Reason      *Reason   `json:"reason,omitempty" doc:"Why it waits, when it was last looked at"`
+	Deferral    *Deferral `json:"deferral,omitempty" doc:"Of a job with a deadline or a wish: when it is planned to run, and how it stands"`
+	Tasks       []Task    `json:"tasks,omitempty"`
 }
 
 // Task is one task of a job.
@@ -347,6 +348,7 @@ func (s *Server) jobOf(st *control.State, who Caller, j *control.Job) Job {
 	if why, waits := st.Why(j.ID); waits {
 		out.Reason = reasonOf(st, who, &why)
 	}
+	out.Deferral = deferralOf(st, j.ID, j.Spec)
 	array := arrayOf(j.Spec)
 	if array != nil {
 		out.Array = array.String()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"tianfu/energy"
 	"tianfu/fault"
 )
 
@@ -15,62 +16,18 @@ type Intensity struct {
 	Value []float64
 }
 
-// maxIntensity is the largest intensity that is believed, g/kWh: a value above
-// it was written in another unit.
-const maxIntensity = 5000
-
 // ReadIntensity reads a series from CSV: instants in the first column, g/kWh in
-// the named one, or in the second. Steps must be equal: a gap, a repetition and
-// a step back are errors with their line.
-func ReadIntensity(name string, r io.Reader, column string) (*Intensity, error) {
-	t, err := newTable(name, r)
+// the named one, or in the second. The rules are those of energy.ParseSeries.
+func ReadIntensity(name string, text []byte, column string) (*Intensity, error) {
+	r, err := energy.ParseSeries(name, text, energy.SeriesOptions{Column: column, Unit: "g_per_kwh", Positional: true})
 	if err != nil {
 		return nil, err
 	}
-	if column == "" && len(t.header) > 1 {
-		column = t.header[1]
+	s := &Intensity{Start: time.Unix(0, int64(r.Start)).UTC(), Step: r.Step, Value: make([]float64, len(r.Values))}
+	for i, v := range r.Values {
+		s.Value[i] = v * 1000
 	}
-	if !t.has(column) || column == t.header[0] {
-		return nil, fault.New(fault.Invalid, t.where(""), fmt.Sprintf("has no column %q of values", column), "name one with --column")
-	}
-	s := &Intensity{}
-	var last time.Time
-	for t.next() {
-		at, err := parseStamp(t.text(t.header[0]))
-		if err != nil {
-			t.fail(t.header[0], err.Error(), "write it like 2022-10-19T16:00:00Z")
-			break
-		}
-		switch {
-		case len(s.Value) == 0:
-			s.Start = at
-		case len(s.Value) == 1:
-			if s.Step = at.Sub(last); s.Step <= 0 {
-				t.fail(t.header[0], "does not follow the line before", "sort the series and remove repetitions")
-			}
-		case at.Sub(last) != s.Step:
-			t.fail(t.header[0], fmt.Sprintf("is %v after the line before, the steps are %v", at.Sub(last), s.Step), "fill gaps and remove repetitions")
-		}
-		last = at
-		s.Value = append(s.Value, t.number(column, 0, maxIntensity))
-		if t.err != nil {
-			break
-		}
-	}
-	if t.err == nil && len(s.Value) < 2 {
-		return nil, fault.New(fault.Invalid, name, "has fewer than two rows", "")
-	}
-	return s, t.err
-}
-
-// parseStamp reads an instant; one without a zone is taken as UTC.
-func parseStamp(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is not an instant", text)
+	return s, nil
 }
 
 // From returns the values from an instant on.

@@ -19,6 +19,7 @@ func (p *program) green() *cobra.Command {
 func (p *program) greenSubcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.greenFactors(),
+		p.greenForecast(),
 		p.greenPlants(),
 		p.greenProtocol(),
 		p.greenPUE(),

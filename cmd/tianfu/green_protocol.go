@@ -33,37 +33,47 @@ func (f *shiftFlags) register(c *cobra.Command, withStart bool) {
 
 // series reads the intensity.
 func (f *shiftFlags) series() (*sim.Intensity, error) {
-	if f.ci == "" || f.jobs == "" {
-		return nil, fault.New(fault.Invalid, "--ci or --jobs", "is missing", "name both files")
+	if f.ci == "" {
+		return nil, fault.New(fault.Invalid, "--ci", "is missing", "name a series")
 	}
-	file, err := open(f.ci)
+	text, err := readBounded(f.ci, energy.MaxSeriesBytes)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	return sim.ReadIntensity(f.ci, file, f.column)
+	return sim.ReadIntensity(f.ci, text, f.column)
+}
+
+// window reads an hourly series and finds its first hour of interest.
+func (f *shiftFlags) window() (*sim.Intensity, int, error) {
+	s, err := f.series()
+	if err != nil {
+		return nil, 0, err
+	}
+	if s.Step != time.Hour {
+		return nil, 0, fault.New(fault.Invalid, f.ci, fmt.Sprintf("has steps of %v", s.Step), "this takes hourly values")
+	}
+	if f.start == "" {
+		return s, 0, nil
+	}
+	t, err := time.Parse(time.RFC3339, f.start)
+	if err != nil {
+		return nil, 0, fault.New(fault.Invalid, "--start", strconv.Quote(f.start)+" is not an instant", "write it like 2022-10-19T16:00:00Z")
+	}
+	rest, err := s.From(t)
+	if err != nil {
+		return nil, 0, err
+	}
+	return s, len(s.Value) - len(rest), nil
 }
 
 // hourly reads an hourly series and the jobs, and finds the window's first hour.
 func (f *shiftFlags) hourly() (*sim.Intensity, []sim.ShiftJob, int, error) {
-	s, err := f.series()
+	if f.jobs == "" {
+		return nil, nil, 0, fault.New(fault.Invalid, "--jobs", "is missing", "name a file of jobs")
+	}
+	s, at, err := f.window()
 	if err != nil {
 		return nil, nil, 0, err
-	}
-	if s.Step != time.Hour {
-		return nil, nil, 0, fault.New(fault.Invalid, f.ci, fmt.Sprintf("has steps of %v", s.Step), "this protocol takes hourly values")
-	}
-	at := 0
-	if f.start != "" {
-		t, err := time.Parse(time.RFC3339, f.start)
-		if err != nil {
-			return nil, nil, 0, fault.New(fault.Invalid, "--start", strconv.Quote(f.start)+" is not an instant", "write it like 2022-10-19T16:00:00Z")
-		}
-		rest, err := s.From(t)
-		if err != nil {
-			return nil, nil, 0, err
-		}
-		at = len(s.Value) - len(rest)
 	}
 	file, err := open(f.jobs)
 	if err != nil {
@@ -103,6 +113,9 @@ func (p *program) protocolWaitAwhile() *cobra.Command {
 				return fault.New(fault.Invalid, "--error", fmt.Sprint(percent)+" is out of range", "a part of the mean in percent, 0 to 100")
 			case seeds < 1 || seeds > maxSeeds:
 				return fault.New(fault.Invalid, "--seeds", strconv.Itoa(seeds)+" is out of range", "1 to 1,000")
+			}
+			if f.jobs == "" {
+				return fault.New(fault.Invalid, "--jobs", "is missing", "name a file of jobs")
 			}
 			q.SemiWeekly, q.Interrupting = deadline == "semi-weekly", mode == "interrupting"
 			file, err := open(f.jobs)
