@@ -107,6 +107,8 @@ func (f *Figure) draw(colours *palette) drawnFigure {
 		picture = f.Grid
 	case f.Map != nil:
 		picture = f.Map
+	case f.Sankey != nil:
+		picture = f.Sankey
 	case f.Compare != nil:
 		d.Header, d.Compare = f.Compare.cells()
 		return d

@@ -14,8 +14,9 @@ type TimedRun struct {
 	Policy  string
 	Timed   *Timed
 	History *History
-	Power   string // name of the power model; "none" = no power was modelled
-	Records string // SHA-256 of the record log
+	Power   string  // name of the power model; "none" = no power was modelled
+	Records string  // SHA-256 of the record log
+	CapKW   float64 // what the sites may draw together; 0 = no limit
 }
 
 // timedBook holds the runs that a page is made from.
@@ -53,11 +54,13 @@ func TimedReport(about About, runs []TimedRun) *Report {
 		for i := range drawn(b.runs, detailedRuns) {
 			leaf := &b.runs[i]
 			r.add("Inside the run of "+leaf.Policy, b.byClass(leaf), b.byTenant(leaf), b.reasons(leaf), b.idle(leaf), b.groups(leaf), b.grid(leaf), b.fleet(leaf))
+			r.add("Power and carbon of "+leaf.Policy, b.ledgerFigures(leaf)...)
 		}
 		r.add("What came of it", got...)
 	} else {
 		leaf := &b.runs[0]
 		r.add("Over time", b.byClass(leaf), b.byTenant(leaf), b.use(), b.reasons(leaf), b.power(), b.idle(leaf), b.groups(leaf), b.grid(leaf))
+		r.add("Power, carbon and where the energy went", b.ledgerFigures(leaf)...)
 		r.add("Waits", waits...)
 		r.add("What came of it", append(got, b.compare())...)
 		r.add("The fleet, node by node", b.fleet(leaf))

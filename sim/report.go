@@ -40,6 +40,7 @@ type Figure struct {
 	Grid    *HeatGrid
 	Map     *FleetMap
 	Compare *Comparison
+	Sankey  *Sankey
 }
 
 // Chart is curves over one axis, or areas stacked in the order of the curves.
@@ -55,6 +56,8 @@ type Chart struct {
 	YFrom, YTo   float64 // the axis begins at YFrom and reaches at least YTo
 	Mark         float64 // an upright line at this x, named MarkName; 0 = none
 	MarkName     string
+	Limit        float64 // a level line, named LimitName; 0 = none
+	LimitName    string
 }
 
 // Curve is one line of a chart; Low and High, when given, are a band around it.

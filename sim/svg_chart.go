@@ -39,6 +39,9 @@ func (c Chart) draw(title string, colours *palette) (string, ReportTable) {
 	p.legend()
 	m.WriteString(`<div class="yname">`)
 	m.text(p.YName)
+	if p.Limit > 0 {
+		m.text("; dashed: " + p.LimitName + ", " + number(p.Limit))
+	}
 	m.WriteString(`</div><div class="plot" role="img" tabindex="0"`)
 	m.attr("aria-label", title+". "+p.YName+" over "+p.XName+". Arrow keys read values; the table below has all of them.")
 	m.attr("data-chart", p.data())
@@ -48,6 +51,9 @@ func (c Chart) draw(title string, colours *palette) (string, ReportTable) {
 		p.areas()
 	} else {
 		p.lines()
+	}
+	if p.Limit > 0 {
+		p.m.printf(`<path class="line d1" style="stroke:currentColor;fill:none;stroke-dasharray:6 4" d="M0 %sL%g %s"/>`, fix(p.py(p.Limit)), plotX, fix(p.py(p.Limit)))
 	}
 	m.WriteString(`</svg><i class="cursor"></i>`)
 	m.mark(p.x, p.Mark, p.MarkName)
@@ -89,6 +95,7 @@ func (p *plotter) prepare() {
 	if p.XLog {
 		p.x.min, p.x.max = 0, max(p.x.max, 1)
 	}
+	p.y.max = max(p.y.max, p.Limit)
 	if p.y.max <= p.y.min {
 		p.y.max = p.y.min + 1
 	}

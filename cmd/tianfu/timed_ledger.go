@@ -198,3 +198,23 @@ func (f *replayFlags) makeReceipt(params *sim.TimedParams) (finish func() error,
 		return writeReceipt(file, x)
 	}, nil
 }
+
+// limitKW returns what the world's sites may draw together; 0 where one has no
+// limit.
+func (f *replayFlags) limitKW() float64 {
+	if f.world == "" {
+		return 0
+	}
+	w, _, err := parseWorldFile(f.world)
+	if err != nil {
+		return 0
+	}
+	sum := 0.0
+	for i := range w.Sites {
+		if w.Sites[i].Power == 0 {
+			return 0
+		}
+		sum += float64(w.Sites[i].Power) / 1000
+	}
+	return sum
+}

@@ -9,7 +9,7 @@ import (
 
 // green is the table of facility, carbon and shifting.
 func green(t *table) error {
-	for _, step := range []func() error{t.waitAwhile, t.gaia, t.bounded, t.plant} {
+	for _, step := range []func() error{t.waitAwhile, t.gaia, t.bounded, t.plant, t.siteMeter} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -178,5 +178,37 @@ func (t *table) plant() error {
 		far = max(far, math.Abs(d.Hours[i].PUE-want))
 	}
 	t.atMost("plant: farthest hour of the reference", 0.0003, far, "")
+	return nil
+}
+
+// siteMeter repeats the placement comparison in kWh and kgCO2e at the site's
+// meter, and holds the ledger of the replay to its sums.
+func (t *table) siteMeter() error {
+	var d struct {
+		Runs []struct {
+			Policy string
+			Ledger struct {
+				Exact     bool
+				Fault     string
+				Intervals int
+				Site      float64 `json:"site_kwh"`
+				KG        float64 `json:"kgco2e_location"`
+			}
+		}
+	}
+	if _, err := t.run(&d, nil, "replay", "--nodes", t.file("traces/openb/openb_node_list_all_node.csv"), "--tasks", t.file("traces/openb/openb_pod_list_default.csv"),
+		"--load", "0.8", "--days", "7", "--policy", "tianfu,pwr+fgd,fgd", "--carbon", t.file("carbon/us-nw-bpat_2023_hourly.csv")+":ci_direct_g_per_kwh",
+		"--weather", t.file("weather/CHN_SC_Chengdu.562940_CSWD.epw"), "--tariff", "sichuan-2025", "--start", "2023-07-01T00:00:00+08:00"); err != nil {
+		return err
+	}
+	if len(d.Runs) != 3 {
+		return fmt.Errorf("the comparison has %d runs, not 3", len(d.Runs))
+	}
+	own, fgd := d.Runs[0].Ledger, d.Runs[2].Ledger
+	t.atMost("site meter: energy of tianfu, against fgd", 100, 100*own.Site/fgd.Site, "%")
+	t.atMost("site meter: CO2e of tianfu, against fgd", 100, 100*own.KG/fgd.KG, "%")
+	for _, r := range d.Runs {
+		t.add(r.Ledger.Exact && r.Ledger.Intervals >= 720, "ledger: exact sums on every interval, "+r.Policy, "all, a month or more", fmt.Sprintf("%d intervals, %.0f kWh and %.0f kgCO2e in the week %s", r.Ledger.Intervals, r.Ledger.Site, r.Ledger.KG, r.Ledger.Fault))
+	}
 	return nil
 }
