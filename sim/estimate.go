@@ -73,6 +73,7 @@ func (e *Estimator) Draw() {
 	f := NewForward(e.frozen.Fork(), e.now, func(id job.ID, spec *job.Spec, expected, elapsed time.Duration) time.Duration {
 		return e.outlook.Draw(spec, expected, elapsed, fraction(seed, uint64(id)))
 	})
+	f.Grain = 100
 	f.Arrivals = e.recent.Arrivals(e.now, rand.New(rand.NewPCG(seed, 0x61727269)))
 	f.Seen = func(r *control.Record) {
 		if r.Kind != control.Allocated {

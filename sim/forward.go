@@ -22,18 +22,24 @@ type Forward struct {
 	Arrivals *Arrivals // what will be submitted; nil = nothing
 	// Seen is called with every record that the run makes; nil = nobody looks.
 	Seen func(*control.Record)
+	// Grain joins what happens within a part of the time since the beginning into
+	// one step, a hundredth for 100: so far ahead nobody knows the minute, and a
+	// step costs the same for one end of a task as for twenty. 0 = every instant
+	// has its own.
+	Grain time.Duration
 	// Steps counts the steps made, so that a caller can bound them.
 	Steps int
 
 	hands hands
 	batch []control.Input
 	now   unit.Instant
+	began unit.Instant
 }
 
 // NewForward begins a run forward at an instant, not before the state's. What
 // runs is given its run time; what was told to leave leaves at once.
 func NewForward(s *control.State, now unit.Instant, run RunTime) *Forward {
-	f := &Forward{State: s, Run: run, now: max(now, s.Now())}
+	f := &Forward{State: s, Run: run, now: max(now, s.Now()), began: max(now, s.Now())}
 	c := s.Capacity()
 	for n := range int32(c.Nodes()) {
 		for _, a := range c.Running(n) {
@@ -89,6 +95,9 @@ func (f *Forward) begin(o *control.Order) Attempt {
 	return Attempt{Run: max(f.Run(o.Job, j.Spec, j.Spec.ExpectedOn(c.Node(o.Node).Model), 0), 1)}
 }
 
+// maxGrain is the longest time that is joined into one step.
+const maxGrain = 10 * time.Minute
+
 // Next moves on to the next instant at which anything happens and makes its
 // step; false when that would be after until, or never.
 func (f *Forward) Next(until unit.Instant) bool {
@@ -99,7 +108,9 @@ func (f *Forward) Next(until unit.Instant) bool {
 	if at > until || at == unit.Never {
 		return false
 	}
-	f.now = max(at, f.now)
+	if f.now = max(at, f.now); f.Grain > 0 {
+		f.now = f.now.Add(min(f.now.Sub(f.began)/f.Grain, maxGrain))
+	}
 	f.batch = f.hands.due(f.now, f.batch[:0])
 	if f.Arrivals != nil {
 		f.batch = f.Arrivals.due(f.now, f.batch)
