@@ -105,6 +105,11 @@ const (
 	CauseGangPartial = sched.GangPartial
 	CauseBehindHead  = sched.BehindHead
 	CauseDependency  = sched.Dependency
+	CausePowerCap    = sched.PowerCap
+	CauseDeferred    = sched.Deferred
+	CauseOverQuota   = sched.OverQuota
+	CauseBorrowLimit = sched.BorrowLimit
+	CauseReclaiming  = sched.Reclaiming
 )
 
 // Job is a job as it stands. It shares the spec with the state, which is never

@@ -27,6 +27,9 @@ type Why struct {
 	Reason       *Reason       `json:"reason,omitempty" doc:"Of a cycle made for this answer"`
 	Ahead        *Ahead        `json:"ahead,omitempty" doc:"What stands before it in the line"`
 	Free         *Free         `json:"free,omitempty" doc:"What lies free on nodes that could take one of its tasks"`
+	Queue        *Queue        `json:"queue,omitempty" doc:"The queue it waits in: what that uses, and may still borrow"`
+	Deferral     *Planned      `json:"deferral,omitempty" doc:"What is planned for a job with a wish or a deadline"`
+	Power        *PowerLimit   `json:"power,omitempty" doc:"The limit of power that is in the way"`
 	Start        *Start        `json:"start,omitempty" doc:"When it is expected to start"`
 	StartState   string        `json:"start_state,omitempty" enum:"ready,computing" doc:"computing: the estimate is being worked out; ask again"`
 	Alternatives []Alternative `json:"alternatives,omitempty" doc:"Changes with which it would start now, the cheapest first; each was tried"`
@@ -47,6 +50,21 @@ type Free struct {
 	OverNodes    int     `json:"over_nodes" doc:"Nodes that have any of it"`
 	BestNode     float64 `json:"best_node" doc:"Free on the node that has most"`
 	CPU          float64 `json:"cpu"`
+}
+
+// Planned is what is planned for a job in time.
+type Planned struct {
+	HeldUntil string `json:"held_until,omitempty" format:"date-time" doc:"It is held back on purpose until then at the latest"`
+	Due       string `json:"due,omitempty" format:"date-time" doc:"When it should have ended"`
+	AtRisk    bool   `json:"at_risk,omitempty" doc:"It may miss that"`
+}
+
+// PowerLimit is how an area stands whose limit is in the way.
+type PowerLimit struct {
+	Area   string  `json:"area"`
+	Draw   float64 `json:"it_draw_kw"`
+	Budget float64 `json:"it_budget_kw"`
+	Band   string  `json:"band"`
 }
 
 // Start is when a job is expected to start. Without an instant it is later than
@@ -105,6 +123,16 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 	out.Job.Reason = out.Reason
 	out.Says = plainReason(&w.Reason, spec, &w.Room, out.Reason.Ahead)
 	out.Ahead, out.Free = aheadOf(&w.Ahead), freeOf(&w.Room)
+	if w.Queue != nil {
+		q := queueOf(w.Queue, identity(ctx))
+		out.Queue = &q
+	}
+	if d := w.Deferral; d != nil {
+		out.Deferral = &Planned{HeldUntil: instant(d.Held), Due: instant(d.Due), AtRisk: d.AtRisk}
+	}
+	if a := w.Area; a != nil {
+		out.Power = &PowerLimit{Area: a.Declared.Path, Draw: float64(a.Draw) / 1e6, Budget: float64(a.Budget) / 1e6, Band: a.Band.String()}
+	}
 	out.StartState = "computing"
 	if w.Starts {
 		out.StartState, out.Start = "ready", startOf(&w.Start, w.StartAsOf)
@@ -207,6 +235,16 @@ func plainReason(r *control.Reason, s *job.Spec, free *control.Room, ahead strin
 		return "it is not its turn: " + who + " waits as well"
 	case control.CauseDependency:
 		return "it waits for " + who + " to end"
+	case control.CauseOverQuota:
+		return "its queue uses all that it is guaranteed, and too little is left to borrow"
+	case control.CauseBorrowLimit:
+		return "its queue may not borrow as much"
+	case control.CauseReclaiming:
+		return "other queues hold what its queue is guaranteed; it is being taken back"
+	case control.CauseDeferred:
+		return "it is held back on purpose for a greener or cheaper hour"
+	case control.CausePowerCap:
+		return "an area around the nodes that could take it may not draw more power"
 	}
 	return r.Dominant.String()
 }

@@ -24,7 +24,10 @@ type Why struct {
 	Start        sim.StartEstimate
 	StartAsOf    unit.Instant
 	Alternatives []sim.Alternative
-	Placed       string // of a job that runs: what the policy that placed it minds
+	Queue        *control.QueueView // it waits in; nil = none is declared
+	Deferral     *control.Deferral  // what is planned for it; nil = nothing
+	Area         *control.Area      // whose power limit is in the way; nil = none
+	Placed       string             // of a job that runs: what the policy that placed it minds
 }
 
 // Why explains a job: the reason comes from a cycle on a fork of the state, the
@@ -53,6 +56,7 @@ func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
 		w.Reason = r
 	}
 	w.Ahead, w.Room = fork.Ahead(id), fork.Room(&j.Spec.Groups[0].Request)
+	w.surroundings(fork)
 	if j.Phase == control.Pending && w.Reason.Dominant != control.CauseDependency {
 		began := time.Now()
 		w.Alternatives = sim.Alternatives(f, now, id, j.Spec)
@@ -60,6 +64,22 @@ func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
 	}
 	w.Start, w.StartAsOf, w.Starts = c.start(ctx, f, at, id)
 	return w, nil
+}
+
+// surroundings looks at what bounds a waiting job beside the nodes: its queue,
+// its plan and power.
+func (w *Why) surroundings(s *control.State) {
+	for _, v := range s.Queues() {
+		if w.Job.Spec.Queue != "" && v.Name == w.Job.Spec.Queue {
+			w.Queue = &v
+		}
+	}
+	if d, ok := s.Deferral(w.Job.ID); ok {
+		w.Deferral = &d
+	}
+	if areas := s.Areas(); w.Reason.Dominant == control.CausePowerCap && int(w.Reason.Short.Area) < len(areas) {
+		w.Area = &areas[w.Reason.Short.Area]
+	}
 }
 
 // placed says what a placement policy minds, for people.

@@ -70,6 +70,17 @@ func whyTable(w *httpapi.Why) *table {
 		t.add("free", strconv.FormatFloat(f.Accelerators, 'f', -1, 64)+" accelerators, "+strconv.FormatFloat(f.CPU, 'f', -1, 64)+" CPU",
 			fmt.Sprintf("of nodes that could take a task; %d of %d nodes have any, the best %s", f.OverNodes, f.Nodes, strconv.FormatFloat(f.BestNode, 'f', -1, 64)))
 	}
+	if q := w.Queue; q != nil {
+		for _, r := range q.Resources {
+			t.add("quota of "+q.Name, fmt.Sprintf("%s: %s of %s used", r.Resource, r.Used, r.Guaranteed), r.Borrowable+" more may be used, loans included")
+		}
+	}
+	if d := w.Deferral; d != nil && d.HeldUntil != "" {
+		t.add("held back until", seconds(d.HeldUntil), "on purpose, as planned")
+	}
+	if a := w.Power; a != nil {
+		t.add("power of "+a.Area, fmt.Sprintf("%.1f of %.1f kW", a.Draw, a.Budget), a.Band)
+	}
 	aheadRow(t, w.Ahead)
 	startRow(t, w.Start, w.StartState, w.Asked)
 	alternativeRows(t, w.Alternatives)
