@@ -101,7 +101,7 @@ func (c *Centre) whatIf(f *control.Frozen, span time.Duration, change, against s
 		return nil, fault.New(fault.Invalid, "against", fmt.Sprintf("%d jobs are too many to run again at once", len(w.Jobs)), "choose a shorter period")
 	}
 	p := sim.TimedParams{Fleet: cfg.Fleet, Rank: cfg.Rank, Power: cfg.Power, Workload: w, Policy: cfg.Policy, Rules: cfg.Rules,
-		Params: cfg.Params, Queueing: cfg.Queueing, Events: events, Estimate: sim.AsTold, Hours: hoursOf(s, cfg)}
+		Params: cfg.Params, Queueing: cfg.Queueing, Tree: cfg.Tree, Events: events, Estimate: sim.AsTold, Hours: hoursOf(s, cfg)}
 	if p.Hours != nil {
 		p.Metering = control.Metering{Every: time.Hour}
 	}

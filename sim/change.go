@@ -38,7 +38,7 @@ type verb struct {
 
 // The clauses.
 var verbs = []verb{
-	{"cap", "cap site=NAME 70% | 300kW [for 6d] [from 2d]", (*Change).cap},
+	{"cap", "cap site=NAME 70% | 300kW [from 2d] [for 6d]", (*Change).cap},
 	{"add", "add N nodes like NODE", (*Change).addNodes},
 	{"remove", "remove N nodes [model=MODEL] | remove node=NAME", (*Change).removeNodes},
 	{"quota", "quota queue=NAME RESOURCE=AMOUNT ...", (*Change).quota},
@@ -357,9 +357,4 @@ func (c *Change) pue(p *TimedParams) error {
 		return c.wrong("names no PUE from 1 to 5")
 	}
 	return c.eachHour(p, func(h *energy.SiteHour) { h.PUE = int64(math.Round(v * 1e6)) })
-}
-
-// cap is a limit of power on a site.
-func (c *Change) cap(*TimedParams) error {
-	return fault.New(fault.Unavailable, "change "+strconv.Quote(c.Text), "needs limits of power in replays, which this version does not carry out", "leave it out")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tianfu/fault"
 )
@@ -143,7 +144,28 @@ func figures(a, b *Timed, x, y *Summary) []Difference {
 	case a.p.Power != nil && b.p.Power != nil:
 		out = append(out, figure("IT energy", "kWh", wa.KWh, wb.KWh))
 	}
+	if b.Shedding != nil {
+		out = append(out, figure("time to comply", "s", a.comply().Seconds(), b.comply().Seconds()))
+	}
+	if len(out) > maxFigures {
+		out = slices.Delete(out, 1, 2) // of the two waits the longer one says more
+	}
 	return out
+}
+
+// maxFigures is how many numbers people take in at once.
+const maxFigures = 8
+
+// comply is the longest time that a lowered limit took to be kept.
+func (t *Timed) comply() (longest time.Duration) {
+	if t.Shedding == nil {
+		return 0
+	}
+	for i := range t.Shedding.Sheds {
+		s := &t.Shedding.Sheds[i]
+		longest = max(longest, s.By.Sub(s.At))
+	}
+	return longest
 }
 
 func figure(name, unit string, a, b float64) Difference {
