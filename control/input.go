@@ -218,6 +218,9 @@ func (s *State) evict(id job.ID, task int32, t *taskState, cause EvictCause) {
 	if s.cap.Alloc(t.alloc).Evicting {
 		return
 	}
+	if s.cap.Alloc(t.alloc).Suspended { // it must hear that it is to leave
+		s.out.Orders = append(s.out.Orders, Order{Kind: Resume, Job: id, Task: task, Attempt: t.attempt, Node: s.cap.Alloc(t.alloc).Node})
+	}
 	s.record(Record{Kind: Evicting, Job: id, Task: task, Attempt: t.attempt, Cause: cause})
 	s.out.Orders = append(s.out.Orders, Order{Kind: Stop, Job: id, Task: task, Attempt: t.attempt, Node: s.cap.Alloc(t.alloc).Node})
 }

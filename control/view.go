@@ -128,16 +128,17 @@ type Job struct {
 
 // Task is one task of a job as it stands.
 type Task struct {
-	Index    int32
-	Attempt  int32 // tries begun
-	Running  bool
-	Done     bool
-	Evicting bool
-	Node     fleet.NodeID // while it runs
-	Devices  uint16       // set of device indexes, while it runs
-	Start    unit.Instant // of the attempt that runs
-	End      unit.Instant // expected; Never = unknown
-	Exit     *Exit        // of the last attempt that ended; nil = none told
+	Index     int32
+	Attempt   int32 // tries begun
+	Running   bool
+	Done      bool
+	Evicting  bool
+	Suspended bool         // stands still for power
+	Node      fleet.NodeID // while it runs
+	Devices   uint16       // set of device indexes, while it runs
+	Start     unit.Instant // of the attempt that runs
+	End       unit.Instant // expected; Never = unknown
+	Exit      *Exit        // of the last attempt that ended; nil = none told
 }
 
 // Reason says why a job waits; Cause is one thing that can stand between a task
@@ -174,6 +175,7 @@ func (s *State) Job(id job.ID) (Job, bool) {
 		if t.running {
 			a := s.cap.Alloc(t.alloc)
 			v.Node, v.Devices, v.Start, v.End, v.Evicting = s.cap.Node(a.Node).ID, a.Devices, a.Start, a.End, a.Evicting
+			v.Suspended = a.Suspended
 		}
 		out.Tasks = append(out.Tasks, v)
 	}

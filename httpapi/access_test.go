@@ -57,6 +57,9 @@ var mayUse = map[string]string{
 	"get-world":     "oa---",
 	"list-datasets": "oatu-",
 	"reload-world":  "o----",
+	"get-power":     "oa---",
+	"set-cap":       "o----",
+	"clear-cap":     "o----",
 }
 
 // outside are the routes that the document does not list.

@@ -23,6 +23,7 @@ type JobBody struct {
 	Gang        bool        `json:"gang,omitempty" doc:"All tasks start together or not at all"`
 	Topology    string      `json:"topology,omitempty" doc:"Wish of a gang: prefer:LEVEL or must:LEVEL; levels are host, rack, segment, pod, site" example:"prefer:segment"`
 	Preemptible bool        `json:"preemptible,omitempty" doc:"Higher priorities may take its place"`
+	Suspendable bool        `json:"suspendable,omitempty" doc:"May be made to stand still for a while, with what it holds, when power is short"`
 	ExpectedRun string      `json:"expected_run,omitempty" doc:"What planning may assume" example:"30m"`
 	StartBy     string      `json:"start_by,omitempty" format:"date-time" doc:"Latest start; the job ends with its reason when it passes"`
 	Deadline    string      `json:"deadline,omitempty" format:"date-time" doc:"When the work should have ended; planning may start it later, within this"`
@@ -111,7 +112,7 @@ func (b *JobBody) Spec() (*job.Spec, error) {
 	}
 	s := &job.Spec{
 		Name: b.Name, Tenant: job.Tenant(b.Tenant), Queue: job.Queue(b.Queue), Class: class, Priority: b.Priority, Gang: b.Gang,
-		Preemptible: b.Preemptible, Retries: b.Retries, CarbonPrice: b.CarbonPrice, Pausable: b.Pausable,
+		Preemptible: b.Preemptible, Suspendable: b.Suspendable, Retries: b.Retries, CarbonPrice: b.CarbonPrice, Pausable: b.Pausable,
 		Wish:        field(f, "wish", b.Wish, job.ParseWish),
 		Topology:    field(f, "topology", b.Topology, job.ParseTopology),
 		ExpectedRun: field(f, "expected_run", b.ExpectedRun, unit.ParseDuration),

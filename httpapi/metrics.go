@@ -130,6 +130,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for state, n := range nodeStates(s) {
 			gauge(nodesDesc, float64(n), state)
 		}
+		if c.who.seesAll() {
+			sendPower(gauge, s)
+		}
 	})
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(submittedDesc, err)

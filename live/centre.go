@@ -91,6 +91,7 @@ type ask struct {
 
 type answer struct {
 	id  job.ID
+	cap int32
 	err error
 }
 

@@ -105,7 +105,7 @@ func (c *Centre) step(b *batch) error {
 	times.durable = c.traced()
 	answers := make([]answer, len(b.waiting))
 	for _, a := range out.Accepted {
-		answers[a.Tag-1].id = a.Job
+		answers[a.Tag-1].id, answers[a.Tag-1].cap = a.Job, a.Cap
 	}
 	for _, r := range out.Refusals {
 		if r.Tag > 0 {

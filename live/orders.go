@@ -179,6 +179,8 @@ func (c *Centre) give(ctx context.Context, o act, k engine.Key) error {
 		return c.o.Engine.Start(ctx, order)
 	case control.Stop, control.Forget:
 		return c.o.Engine.Stop(ctx, k, c.graceOf(o.spec))
+	case control.Suspend, control.Resume, control.CapNode, control.SleepNode, control.WakeNode:
+		return c.givePower(ctx, o, k)
 	}
 	return fault.New(fault.Internal, "order", "a live centre moves no running task", "")
 }

@@ -158,6 +158,9 @@ func (c *Centre) reconcile(ctx context.Context) error {
 			if _, there := known[k]; !there {
 				c.orders.push(c.actOf(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt, Devices: t.Devices}))
 			}
+			if t.Suspended && !t.Evicting {
+				c.orders.push(c.actOf(control.Order{Kind: control.Suspend, Job: id, Task: t.Index, Attempt: t.Attempt}))
+			}
 			if t.Evicting {
 				c.orders.push(c.actOf(control.Order{Kind: control.Stop, Job: id, Task: t.Index, Attempt: t.Attempt}))
 			}

@@ -126,6 +126,8 @@ func (p *program) subcommands() []*cobra.Command {
 		p.trace(),
 		p.whoami(),
 		p.world(),
+		p.powerCommand(),
+		p.capCommand(),
 		p.why(), p.whatif(),
 	}
 }
