@@ -59,14 +59,14 @@ type Cap struct {
 	Until string `json:"until,omitempty"`
 }
 
-// Power is the power tree as it stands.
-type Power struct {
+// PowerTree is the power tree as it stands.
+type PowerTree struct {
 	Areas []PowerArea `json:"areas"`
 	Caps  []Cap       `json:"caps"`
 	Sheds []PowerShed `json:"sheds" doc:"The latest"`
 }
 
-type powerOutput struct{ Body Power }
+type powerOutput struct{ Body PowerTree }
 
 type setCapInput struct {
 	Body struct {
@@ -90,8 +90,8 @@ func (s *Server) routePower() {
 
 func inWatts(milli int64) float64 { return float64(milli) / 1000 }
 
-func powerOf(st *control.State) Power {
-	out := Power{Areas: []PowerArea{}, Caps: []Cap{}, Sheds: []PowerShed{}}
+func powerOf(st *control.State) PowerTree {
+	out := PowerTree{Areas: []PowerArea{}, Caps: []Cap{}, Sheds: []PowerShed{}}
 	areas := st.Areas()
 	for i := range areas {
 		a := &areas[i]
@@ -173,8 +173,8 @@ func sendPower(gauge func(*prometheus.Desc, float64, ...string), st *control.Sta
 }
 
 // Power returns the power tree as it stands.
-func (c *Client) Power(ctx context.Context) (*Power, error) {
-	out := &Power{}
+func (c *Client) Power(ctx context.Context) (*PowerTree, error) {
+	out := &PowerTree{}
 	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/power"}, out)
 }
 
