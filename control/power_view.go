@@ -92,3 +92,10 @@ func (p *powerState) clone() powerState {
 	q.caps, q.solar, q.batteries, q.sheds, q.waking = slices.Clone(p.caps), slices.Clone(p.solar), slices.Clone(p.batteries), slices.Clone(p.sheds), slices.Clone(p.waking)
 	return q
 }
+
+// CapEvent is a cap on an area, ParseCap reads one as people write it; they are
+// sched's own, named here for the rooms above.
+type CapEvent = sched.CapEvent
+
+// ParseCap reads a cap such as "site=jianzhou 70% for=6d"; see sched.ParseCap.
+func ParseCap(text string, now unit.Instant) (CapEvent, error) { return sched.ParseCap(text, now) }

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tianfu/control"
-	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -96,7 +95,7 @@ func powerOf(st *control.State) PowerTree {
 	for i := range areas {
 		a := &areas[i]
 		x := PowerArea{Area: a.Declared.Path, Level: a.Declared.Level, Nodes: a.Nodes, Limit: inWatts(a.Declared.Limit), InForce: inWatts(a.Facts.Limit),
-			Overhead: float64(a.Facts.Overhead) / sched.Million, Draw: inWatts(a.Draw), Facility: inWatts(a.Facility), Band: a.Band.String(), Capped: a.Capped,
+			Overhead: float64(a.Facts.Overhead) / 1e6, Draw: inWatts(a.Draw), Facility: inWatts(a.Facility), Band: a.Band.String(), Capped: a.Capped,
 			Suspended: a.Stopped, Solar: inWatts(a.Facts.Solar), Battery: inWatts(a.Facts.Battery), Charge: float64(a.Charge.KWh()), ComplyBy: instant(a.ShedUntil)}
 		if a.Facts.Limit > 0 {
 			x.Headroom = inWatts(a.Headroom)
@@ -113,7 +112,7 @@ func powerOf(st *control.State) PowerTree {
 	return out
 }
 
-func capOf(k *sched.CapEvent) Cap {
+func capOf(k *control.CapEvent) Cap {
 	c := Cap{ID: k.ID, Area: k.Area, Limit: k.Amount(), From: instant(k.From), To: instant(k.To), Until: instant(k.Until)}
 	if k.Every > 0 {
 		c.Every = k.Every.String()
@@ -128,7 +127,7 @@ func (s *Server) getPower(ctx context.Context, _ *struct{}) (*powerOutput, error
 }
 
 func (s *Server) setCap(ctx context.Context, in *setCapInput) (*capOutput, error) {
-	k, err := sched.ParseCap(in.Body.Cap, unit.Instant(time.Now().UnixNano()))
+	k, err := control.ParseCap(in.Body.Cap, unit.Instant(time.Now().UnixNano()))
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -178,7 +177,7 @@ func (c *Client) Power(ctx context.Context) (*PowerTree, error) {
 	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/power"}, out)
 }
 
-// SetCap lowers what an area may draw, as sched.ParseCap reads it.
+// SetCap lowers what an area may draw, as control.ParseCap reads it.
 func (c *Client) SetCap(ctx context.Context, text string) (*Cap, error) {
 	out := &Cap{}
 	return out, c.call(ctx, request{method: http.MethodPost, path: "/v1/caps", in: map[string]string{"cap": text}}, out)
