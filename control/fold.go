@@ -83,9 +83,11 @@ func (s *State) foldMoved(r *Record) {
 		return
 	}
 	s.leave(t.alloc, r.At, meter.Unknown)
-	h := s.ledger.held[t.alloc]
+	h, from := s.ledger.held[t.alloc], s.cap.Alloc(t.alloc).Node
 	t.alloc = s.cap.Move(t.alloc, r.Node, r.Devices, r.At)
 	s.ledger.begin(t.alloc, holding{since: r.At, told: h.told, closed: h.told})
+	s.noteStage(from, r.At)
+	s.noteStage(r.Node, r.At)
 }
 
 func (s *State) foldSubmitted(r *Record) {
@@ -139,6 +141,7 @@ func (s *State) foldAllocated(r *Record) {
 	s.use(n, t.alloc, 1)
 	if s.ledger != nil {
 		s.ledger.begin(t.alloc, holding{since: r.At})
+		s.noteStage(r.Node, r.At)
 	}
 	s.charge(t.alloc, 1)
 	j.running++
@@ -193,7 +196,9 @@ func (s *State) foldEnded(r *Record) {
 		s.leave(t.alloc, r.At, used)
 	}
 	s.charge(t.alloc, -1)
+	node := s.cap.Alloc(t.alloc).Node
 	s.cap.Release(t.alloc, r.At)
+	s.noteStage(node, r.At)
 	t.running = false
 	if r.Exit != nil {
 		t.exit = r.Exit

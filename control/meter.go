@@ -89,6 +89,9 @@ type nodeLedger struct {
 	carry meter.Carry
 	gone  []meter.Holder // left within the open interval
 	gauge gauge
+	// stages say how it was held since the open interval began; the first may be
+	// from before. None: it was awake and held to nothing.
+	stages []meter.Stage
 }
 
 // holding is what is known of a running allocation beyond its grant.
@@ -96,6 +99,7 @@ type holding struct {
 	since        unit.Instant // on this node
 	told, closed int64        // CPU time told, and how much of it was metered
 	fresh        bool         // told since the last page
+	still        []meter.Span // in which it stood still; the last may be open
 }
 
 // newLedger returns an empty ledger of a fleet.
@@ -264,7 +268,7 @@ func (site *siteLedger) loss(page *meter.Page) (meter.NodePart, bool) {
 // meterInterval gathers what attribution needs of a node.
 func (s *State) meterInterval(n int32, page *meter.Page) meter.Interval {
 	nl := &s.ledger.nodes[n]
-	iv := meter.Interval{From: page.From, To: page.To, Hour: page.Hour, Carry: nl.carry, Late: nl.gauge.late, Machine: s.machine(n)}
+	iv := meter.Interval{From: page.From, To: page.To, Hour: page.Hour, Carry: nl.carry, Late: nl.gauge.late, Machine: s.machine(n), Stages: stagesUntil(nl.stages, page.To)}
 	for i := range nl.gone {
 		if nl.gone[i].From < page.To {
 			iv.Holders = append(iv.Holders, nl.gone[i].Until(page.To))
@@ -281,7 +285,7 @@ func (s *State) meterInterval(n int32, page *meter.Page) meter.Interval {
 		}
 		iv.Holders = append(iv.Holders, meter.Holder{
 			Job: a.Job, Task: a.Task, Attempt: a.Attempt, From: max(h.since, page.From), To: page.To,
-			CPU: a.CPU, Memory: a.Memory, Devices: a.Devices, Share: a.Share, Used: used,
+			CPU: a.CPU, Memory: a.Memory, Devices: a.Devices, Share: a.Share, Used: used, Still: stillUntil(h.still, page.To),
 		})
 	}
 	energy, known, basis, devices := nl.gauge.within(page.From, page.To)

@@ -151,12 +151,19 @@ func (l *ledger) code(x *sched.Coder) {
 		codeCarry(x, &n.carry)
 		n.gauge.code(x)
 		sched.List(x, &n.gone, func(h *meter.Holder) { codeHolder(x, h) })
+		sched.List(x, &n.stages, func(p *meter.Stage) {
+			sched.Int(x, &p.From)
+			sched.Int(x, &p.Level)
+			x.Bool(&p.Asleep)
+			sched.Int(x, &p.Draw)
+		})
 	}
 	sched.List(x, &l.held, func(h *holding) {
 		sched.Int(x, &h.since)
 		sched.Int(x, &h.told)
 		sched.Int(x, &h.closed)
 		x.Bool(&h.fresh)
+		codeStill(x, &h.still)
 	})
 	sched.List(x, &l.tenants, func(t *meter.Totals) { codeTotals(x, t) })
 }
@@ -195,6 +202,14 @@ func codeHolder(x *sched.Coder, h *meter.Holder) {
 	sched.Int(x, &h.Devices)
 	sched.Int(x, &h.Share)
 	sched.Int(x, &h.Used)
+	codeStill(x, &h.Still)
+}
+
+func codeStill(x *sched.Coder, still *[]meter.Span) {
+	sched.List(x, still, func(p *meter.Span) {
+		sched.Int(x, &p.From)
+		sched.Int(x, &p.To)
+	})
 }
 
 func codeTotals(x *sched.Coder, t *meter.Totals) {

@@ -81,13 +81,17 @@ func (s *State) passHolders(nl *nodeLedger, np *meter.NodePart, page *meter.Page
 		}
 	}
 	for _, id := range s.cap.On(np.Node) {
-		if h := &s.ledger.held[id]; h.fresh && h.since < page.To {
+		h := &s.ledger.held[id]
+		if h.fresh && h.since < page.To {
 			h.closed, h.fresh = h.told, false
 		}
+		h.still = passStill(h.still, page.To)
 	}
+	nl.passStages(page.To)
 	nl.gone = slices.DeleteFunc(nl.gone, func(h meter.Holder) bool { return h.To <= page.To })
 	for i := range nl.gone {
 		nl.gone[i].From = max(nl.gone[i].From, page.To)
+		nl.gone[i].Still = passStill(nl.gone[i].Still, page.To)
 	}
 	if len(nl.gone) == 0 {
 		nl.gone = nil
@@ -124,7 +128,7 @@ func (s *State) leave(id sched.AllocID, at unit.Instant, used int64) {
 	l := s.ledger
 	a, h := s.cap.Alloc(id), &l.held[id]
 	gone := meter.Holder{Job: a.Job, Task: a.Task, Attempt: a.Attempt, From: h.since, To: at,
-		CPU: a.CPU, Memory: a.Memory, Devices: a.Devices, Share: a.Share, Used: meter.Unknown}
+		CPU: a.CPU, Memory: a.Memory, Devices: a.Devices, Share: a.Share, Used: meter.Unknown, Still: stillUntil(h.still, at)}
 	if h.fresh {
 		used = max(used, h.told)
 	}
@@ -162,7 +166,7 @@ func (l *ledger) clone() *ledger {
 	}
 	for i := range out.nodes {
 		n := &out.nodes[i]
-		n.gone, n.gauge.spans = slices.Clone(n.gone), slices.Clone(n.gauge.spans)
+		n.gone, n.gauge.spans = slices.Clone(n.gone), slices.Clone(n.gauge.spans) // stages and spans are never changed in place
 	}
 	return &out
 }

@@ -12,6 +12,7 @@ import (
 	"tianfu/control"
 	"tianfu/energy"
 	"tianfu/meter"
+	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -21,9 +22,11 @@ type metered struct {
 	read map[int]unit.Instant // what meters of nodes have told of
 }
 
-func newMetered(t *testing.T, seed uint64) *metered {
+func newMetered(t *testing.T, seed uint64) *metered { return newMeteredOf(t, seed, newScenario) }
+
+func newMeteredOf(t *testing.T, seed uint64, scenario func(uint64) (*scenario, error)) *metered {
 	t.Helper()
-	c, err := newScenario(seed)
+	c, err := scenario(seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +34,9 @@ func newMetered(t *testing.T, seed uint64) *metered {
 	m := &metered{scenario: c, read: map[int]unit.Instant{}}
 	c.cfg.Metering = control.Metering{Every: time.Duration(10+c.rng.IntN(100)) * time.Second, Lag: time.Duration(c.rng.IntN(3)*15) * time.Second}
 	for i := range c.cfg.Fleet.Nodes {
+		if c.power != nil {
+			break // the tree's sites and models
+		}
 		n := &c.cfg.Fleet.Nodes[i]
 		n.Place.Site = fmt.Sprintf("s%d", i%2)
 		model := energy.NodeModel{Base: 80.5, DeviceIdle: 25, DeviceFull: 250, Linear: i%3 == 0, CPU: n.CPU, PackageIdle: 15, PackageFull: 120}
@@ -149,7 +155,7 @@ func TestLedgerSumsExactly(t *testing.T) {
 	}
 	pages := 0
 	for seed := range seeds {
-		m := newMetered(t, seed)
+		m := newMeteredOf(t, seed, newPowered)
 		s := &sums{from: map[string]unit.Instant{}, carry: map[int32]meter.Carry{}}
 		for range 60 {
 			o := m.step()
@@ -208,6 +214,53 @@ func TestModelledEnergyIsTheModels(t *testing.T) {
 				t.Fatalf("seed %d node %d: the model integrates to %.3f J, the ledger has %.3f J", seed, n, want[n], got[n])
 			}
 		}
+	}
+}
+
+// TestModelledEnergyIsThePowerTrees integrates what the power tree says that
+// nodes without a meter draw, with caps, work that stands still and sleep, beside
+// the ledger.
+func TestModelledEnergyIsThePowerTrees(t *testing.T) {
+	held, still, asleep := 0, 0, 0
+	for seed := uint64(0); seed < 40; seed += 2 {
+		m := newMeteredOf(t, seed+300, newPowered)
+		want, got := map[int32]float64{}, map[int32]float64{}
+		dirty := map[int32]bool{}
+		for step := range 60 {
+			c, before := m.state.Capacity(), m.now
+			power := map[int32]float64{}
+			for n := range int32(c.Nodes()) {
+				x := c.NodePower(n)
+				power[n] = float64(x.Draw) / 1000
+				dirty[n] = dirty[n] || n%3 == 1 || partitioned(m, n)
+				if c.HeldTo(n) < sched.Uncapped && x.Draw > x.Idle {
+					held++
+				}
+				if x.State == sched.Asleep {
+					asleep++
+				}
+			}
+			still += len(c.Suspended())
+			o := m.step()
+			for n, w := range power {
+				if step > 0 {
+					want[n] += w * m.now.Sub(before).Seconds()
+				}
+			}
+			addPages(o.Records, got)
+			if step == 40 {
+				checkRecovery(t, m.state, m.records)
+			}
+		}
+		addPages(m.state.Step(m.now, []control.Input{{Kind: control.CloseIntervals}}).Records, got)
+		for n := range want {
+			if !dirty[n] && math.Abs(want[n]-got[n]) > 1+1e-5*want[n] {
+				t.Fatalf("seed %d node %d: the power tree integrates to %.3f J, the ledger has %.3f J", seed, n, want[n], got[n])
+			}
+		}
+	}
+	if held < 20 || still < 20 || asleep < 20 {
+		t.Fatalf("%d held nodes, %d tasks that stand still, %d sleeping nodes: too few to tell", held, still, asleep)
 	}
 }
 

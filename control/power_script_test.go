@@ -9,6 +9,7 @@ import (
 
 	"tianfu/control"
 	"tianfu/energy"
+	"tianfu/meter"
 	"tianfu/sched"
 	"tianfu/unit"
 )
@@ -136,6 +137,22 @@ func powerInput(w []string) (control.Input, error) {
 		}
 	}
 	return control.Input{Kind: control.SetCap, Cap: k}, err
+}
+
+// describePage tells the joules of an interval: idle and dynamic of each holder.
+func (c *scriptCentre) describePage(b *strings.Builder, p *meter.Page) {
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		fmt.Fprintf(b, "metered %s from %s to %s, %s: %v J", c.fleet.Nodes[n.Node].ID, atSecond(p.From), atSecond(p.To), n.Basis, float64(n.IT())/1000)
+		for k := range n.Parts {
+			who, q := "idle line", &n.Parts[k]
+			if q.Line == meter.TaskLine {
+				who = c.name(q.Job)
+			}
+			fmt.Fprintf(b, "; %s %v idle, %v dynamic", who, float64(q.Idle)/1000, float64(q.Dynamic)/1000)
+		}
+		fmt.Fprintln(b)
+	}
 }
 
 func inWatts(milli int64) string { return unit.Watts(float64(milli) / 1000).String() }

@@ -224,9 +224,15 @@ func (s *State) foldPaused(r *Record) {
 	t := s.jobOf(r.Job).task(r.Task)
 	if r.Device < 0 {
 		s.cap.Resume(t.alloc, r.At)
+		if s.ledger != nil {
+			s.ledger.goOn(t.alloc, r.At)
+		}
 		return
 	}
 	s.cap.Suspend(t.alloc, r.Device, r.At)
+	if s.ledger != nil {
+		s.ledger.stop(t.alloc, r.At)
+	}
 }
 
 func (s *State) foldShed(r *Record) {

@@ -81,6 +81,7 @@ func (s *State) awaken() {
 
 // foldNodePowered folds that a node is held to a level, sleeps or wakes.
 func (s *State) foldNodePowered(r *Record) {
+	defer s.noteStage(r.Node, r.At)
 	if r.Share > 0 {
 		s.cap.SetLevel(r.Node, r.Share, r.Device)
 		return

@@ -207,6 +207,7 @@ func (s *State) foldConfigured(r *Record) {
 	s.carryLedger(&old, r.At)
 	s.carryPower(&old)
 	s.takeAllocations(&old, r.At)
+	s.noteStages(r.At)
 }
 
 // carryLedger keeps what the ledger knows of sites and nodes. The intervals

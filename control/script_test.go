@@ -23,7 +23,7 @@ import (
 // what arrives at stated instants and shows the records, the orders and, for
 // what waits, the reason:
 //
-//	centre policy=NAME [preempt] [strict] [weights=tenant:2,...] [half-life=SECONDS]
+//	centre policy=NAME [preempt] [strict] [weights=tenant:2,...] [half-life=SECONDS] [metering=SECONDS]
 //	queue NAME tenants=a,b cohort=c weight=2 priority=0..9 default guaranteed=gpu:4,T4:2 borrow=gpu:2 lend=gpu:1
 //	power protect=5 latency=2 grace=30 sleep=AFTER,RESERVE,LATENCY,WATTS      (seconds)
 //	area PATH limit=2kW reserve=200W overhead=1.2 warn=0.95 resume=0.9 battery=WH,WATTS,CHARGED   (the outer areas first)
@@ -44,6 +44,7 @@ import (
 //	cap AREA 70%|1kW from=10 for=60 every=100 until=500
 //	clear CAP
 //	solar SITE 0-3600 500W
+//	close                                               (the open intervals of the ledger)
 //	facility SITE 0-3600 pue=1.3 carbon=200
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -117,6 +118,8 @@ func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 				return cfg, err
 			}
 			cfg.Queueing = &job.Queueing{HalfLife: time.Duration(n) * time.Second}
+		case "metering":
+			cfg.Metering.Every = scriptSeconds(a.Vals[0])
 		case "allowance":
 			if err := setAllowance(&cfg, a.Vals[0]); err != nil {
 				return cfg, err
@@ -381,6 +384,8 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		c.describeDeferral(b, r)
 	case control.PowerTold, control.BudgetSet, control.NodePowered, control.TaskPaused, control.PowerShed:
 		c.describePower(b, r)
+	case control.Metered:
+		c.describePage(b, r.Page)
 	case control.Moved:
 		fmt.Fprintf(b, "moved %s/%d to %s\n", c.name(r.Job), r.Task, node())
 	}
@@ -397,6 +402,8 @@ func (c *scriptCentre) input(w []string) (control.Input, error) {
 	switch w[0] {
 	case "cap", "clear", "solar", "facility":
 		return powerInput(w)
+	case "close":
+		return control.Input{Kind: control.CloseIntervals}, nil
 	case "tick":
 		return control.Input{Kind: control.Tick}, nil
 	case "cancel":

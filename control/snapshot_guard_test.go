@@ -28,8 +28,8 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{ledger{}, map[string]string{
 			"sites": coded, "nodes": coded, "siteOf": derived, "held": coded, "tenants": coded, "power": derived, "next": derived, "attribute": scratch}},
 		{siteLedger{}, map[string]string{"name": derived, "nodes": derived, "from": coded, "carry": coded, "gauge": coded, "lines": coded}},
-		{nodeLedger{}, map[string]string{"carry": coded, "gone": coded, "gauge": coded}},
-		{holding{}, map[string]string{"since": coded, "told": coded, "closed": coded, "fresh": coded}},
+		{nodeLedger{}, map[string]string{"carry": coded, "gone": coded, "gauge": coded, "stages": coded}},
+		{holding{}, map[string]string{"since": coded, "told": coded, "closed": coded, "fresh": coded, "still": coded}},
 		{gauge{}, map[string]string{"spans": coded, "covered": coded, "has": coded, "booked": coded, "late": coded}},
 		{energySpan{}, map[string]string{"from": coded, "to": coded, "energy": coded, "basis": coded, "devices": coded}},
 		{dueJob{}, map[string]string{"at": coded, "id": coded}},

@@ -13,7 +13,11 @@ import (
 type Attributor struct {
 	splitter
 	cuts    []int64
-	active  []int32
+	active  []int32 // holders within a stretch of time, and those of them that use
+	running []int32 // what they hold: they do not stand still
+	stage   Stage   // of the stretch
+	asleep  int64   // µs of the interval
+	ran     []int64 // µs of each holder that it did not stand still
 	rate    []int64 // CPU in use of each holder, thousandths
 	held    []int64 // µs of each holder within the interval
 	weights []int64 // idle of each holder, dynamic of each, idle of nobody; nJ
@@ -31,6 +35,8 @@ type Attributor struct {
 // reservation: base and CPUs by the largest of a holder's shares of CPU, memory
 // and devices; a device's by the share of it held. Dynamic draw goes by use:
 // CPUs by the time used where the engine told it, devices by share and time.
+// A cap scales the model's dynamic draw, who stands still uses nothing, and a
+// sleeping node draws what it draws asleep, each for as long as it lasted.
 // What nobody holds is the idle line. What a meter shows beyond the model at full
 // use of all that was held is unexplained. Facility, carbon, water and cost of
 // the node follow from its energy and the hour, and are divided like it.
@@ -95,10 +101,13 @@ func micros(t unit.Instant) int64 { return int64(t) / 1000 }
 // prepare clips the holdings to the interval and works out their use of CPU.
 func (a *Attributor) prepare(n *Interval) {
 	k := len(n.Holders)
-	a.rate, a.held, a.weights = grow(a.rate, k), grow(a.held, k), grow(a.weights, 2*k+1)
-	a.most, a.total = 0, 0
+	a.rate, a.held, a.ran, a.weights = grow(a.rate, k), grow(a.held, k), grow(a.ran, k), grow(a.weights, 2*k+1)
+	a.most, a.total, a.asleep = 0, 0, 0
 	from, to := micros(n.From), micros(n.To)
 	a.cuts = append(a.cuts[:0], from, to)
+	for i := range n.Stages {
+		a.cut(micros(n.Stages[i].From), from, to)
+	}
 	for i := range n.Holders {
 		h := &n.Holders[i]
 		s, e := max(micros(h.From), from), min(micros(h.To), to)
@@ -106,19 +115,20 @@ func (a *Attributor) prepare(n *Interval) {
 		if e <= s {
 			continue
 		}
-		a.held[i] = e - s
+		a.held[i], a.ran[i] = e-s, e-s
+		for _, p := range h.Still {
+			a.cut(micros(p.From), s, e)
+			a.cut(micros(p.To), s, e)
+			a.ran[i] -= max(min(micros(p.To), e)-max(micros(p.From), s), 0)
+		}
 		if h.Used >= 0 {
-			a.rate[i], _ = mulDiv(h.Used, 1000, e-s)
+			a.rate[i], _ = mulDiv(h.Used, 1000, max(a.ran[i], 1))
 			if n.Machine.CPU > 0 {
 				a.rate[i] = min(a.rate[i], int64(n.Machine.CPU))
 			}
 		}
-		if s > from {
-			a.cuts = append(a.cuts, s)
-		}
-		if e < to {
-			a.cuts = append(a.cuts, e)
-		}
+		a.cut(s, from, to)
+		a.cut(e, from, to)
 	}
 	if len(a.cuts) > 2 {
 		slices.Sort(a.cuts)
@@ -126,25 +136,61 @@ func (a *Attributor) prepare(n *Interval) {
 	}
 }
 
+// cut begins a stretch of time at an instant, unless it lies outside.
+func (a *Attributor) cut(at, from, to int64) {
+	if from < at && at < to {
+		a.cuts = append(a.cuts, at)
+	}
+}
+
 // sweep goes through the stretches of time in which the same holders held the
-// node, and adds up the model's energy of each.
+// node in the same stage, and adds up the model's energy of each.
 func (a *Attributor) sweep(n *Interval) {
 	from, to := micros(n.From), micros(n.To)
+	a.stage = Stage{Level: 1000}
+	next := 0
 	for c := 1; c < len(a.cuts); c++ {
 		s, e := a.cuts[c-1], a.cuts[c]
-		a.active = a.active[:0]
+		for next < len(n.Stages) && micros(n.Stages[next].From) <= s {
+			a.stage = n.Stages[next]
+			next++
+		}
+		a.active, a.running = a.active[:0], a.running[:0]
 		for i := range n.Holders {
 			h := &n.Holders[i]
 			if a.held[i] > 0 && max(micros(h.From), from) <= s && min(micros(h.To), to) >= e {
 				a.active = append(a.active, int32(i))
+				if !h.still(s) {
+					a.running = append(a.running, int32(i))
+				}
 			}
 		}
 		a.base(n, e-s)
-		if n.Machine.Power != (Power{}) {
+		if a.stage.Asleep {
+			a.asleep += e - s
+		} else if n.Machine.Power != (Power{}) {
 			a.processors(n, e-s)
 			a.devices(n, e-s)
 		}
 	}
+}
+
+// still tells whether a holder stands still at an instant.
+func (h *Holder) still(at int64) bool {
+	for _, p := range h.Still {
+		if micros(p.From) <= at && at < micros(p.To) {
+			return true
+		}
+	}
+	return false
+}
+
+// capped is the part of a dynamic energy that the stage leaves.
+func (a *Attributor) capped(e int64) int64 {
+	if a.stage.Level < 1000 {
+		e, _ = mulDiv(e, int64(a.stage.Level), 1000)
+	}
+	return e
 }
 
 // base divides the idle draw of the node but for its devices, over dt µs. With
@@ -155,6 +201,8 @@ func (a *Attributor) base(n *Interval, dt int64) {
 	draw := m.Power.idle(m.CPU)
 	if m.Power == (Power{}) {
 		draw = 1000
+	} else if a.stage.Asleep {
+		draw = a.stage.Draw
 	}
 	total, sum := draw*dt, int64(0)
 	a.total += total
@@ -185,7 +233,7 @@ func reserved(m *Machine, h *Holder) int64 {
 func (a *Attributor) processors(n *Interval, dt int64) {
 	m, k := &n.Machine, len(n.Holders)
 	granted, rate := int32(0), int64(0)
-	for _, i := range a.active {
+	for _, i := range a.running {
 		granted += n.Holders[i].CPU
 		rate += a.rate[i]
 	}
@@ -194,12 +242,12 @@ func (a *Attributor) processors(n *Interval, dt int64) {
 		if m.CPU == 0 || span <= 0 {
 			return
 		}
-		for _, i := range a.active {
+		for _, i := range a.running {
 			part, _ := mulDiv(span*dt, a.rate[i], int64(m.CPU))
-			a.weights[k+int(i)] += part
+			a.weights[k+int(i)] += a.capped(part)
 		}
 		used, _ := mulDiv(span*dt, rate, int64(m.CPU))
-		a.total += used
+		a.total += a.capped(used)
 		full, _ := mulDiv(span*dt, min(max(rate, int64(granted)), int64(m.CPU)), int64(m.CPU))
 		a.most += full
 		return
@@ -208,12 +256,13 @@ func (a *Attributor) processors(n *Interval, dt int64) {
 	if total <= 0 {
 		return
 	}
-	a.total += total
 	a.most += total
+	total = a.capped(total)
+	a.total += total
 	left := total
-	for at, i := range a.active {
+	for at, i := range a.running {
 		part := left
-		if at < len(a.active)-1 {
+		if at < len(a.running)-1 {
 			if rate > 0 {
 				part, _ = mulDiv(total, a.rate[i], rate)
 			} else {
@@ -234,45 +283,53 @@ func (a *Attributor) devices(n *Interval, dt int64) {
 	idle, span := m.Power.DeviceIdle*dt, m.Power.DeviceFull-m.Power.DeviceIdle
 	nobody := idle * int64(m.Devices)
 	a.total += nobody
-	var inUse [16]int64 // thousandths of each device
-	for _, i := range a.active {
-		h := &n.Holders[i]
-		for d := h.Devices; d != 0; d &= d - 1 {
-			inUse[bits.TrailingZeros16(d)] += int64(h.Share)
-		}
-	}
+	var granted, inUse [16]int64 // thousandths of each device
+	n.shares(a.active, &granted)
+	n.shares(a.running, &inUse)
 	for _, used := range inUse {
 		if used > 0 && span > 0 {
 			part := span * dt
 			if m.Power.Linear {
 				part, _ = mulDiv(part, min(used, 1000), 1000)
 			}
-			a.total += part
+			a.total += a.capped(part)
 			a.most += part
 		}
 	}
 	for _, i := range a.active {
 		h := &n.Holders[i]
 		for d := h.Devices; d != 0; d &= d - 1 {
-			used := inUse[bits.TrailingZeros16(d)]
-			if used == 0 {
-				continue
+			if of := granted[bits.TrailingZeros16(d)]; of > 0 {
+				part, _ := mulDiv(idle, int64(h.Share), max(of, 1000))
+				a.weights[i] += part
+				nobody -= part
 			}
-			part, _ := mulDiv(idle, int64(h.Share), max(used, 1000))
-			a.weights[i] += part
-			nobody -= part
-			if span <= 0 {
-				continue
-			}
-			over := max(used, 1000)
-			if !m.Power.Linear {
-				over = used
-			}
-			part, _ = mulDiv(span*dt, int64(h.Share), over)
-			a.weights[k+int(i)] += part
 		}
 	}
 	a.weights[2*k] += nobody
+	for _, i := range a.running {
+		h := &n.Holders[i]
+		for d := h.Devices; d != 0 && span > 0; d &= d - 1 {
+			over := inUse[bits.TrailingZeros16(d)]
+			if m.Power.Linear {
+				over = max(over, 1000)
+			}
+			if over > 0 {
+				part, _ := mulDiv(span*dt, int64(h.Share), over)
+				a.weights[k+int(i)] += a.capped(part)
+			}
+		}
+	}
+}
+
+// shares adds up what holders have of each device, in thousandths.
+func (n *Interval) shares(of []int32, sum *[16]int64) {
+	for _, i := range of {
+		h := &n.Holders[i]
+		for d := h.Devices; d != 0; d &= d - 1 {
+			sum[bits.TrailingZeros16(d)] += int64(h.Share)
+		}
+	}
 }
 
 // byDevice puts what the meters of single devices said in the place of the
@@ -282,7 +339,7 @@ func (a *Attributor) byDevice(n *Interval) {
 	k := len(n.Holders)
 	cpu := int64(0)
 	for i := range n.Holders { // CPU time used, or held
-		a.weights[k+i], _ = mulDiv(a.rate[i], a.held[i], 1000)
+		a.weights[k+i], _ = mulDiv(a.rate[i], a.ran[i], 1000)
 		cpu += a.weights[k+i]
 	}
 	idleAll := int64(0)
@@ -294,13 +351,13 @@ func (a *Attributor) byDevice(n *Interval) {
 	shares := make([]int64, k)
 	given := make([]int64, k)
 	sum := make([]int64, k)
-	span := micros(n.To) - micros(n.From)
+	span := micros(n.To) - micros(n.From) - a.asleep
 	for d, e := range n.Reading.Devices {
 		dynamic := min(max(int64(e)*1e6-n.Machine.Power.DeviceIdle*span, 0), rest)
 		for i := range n.Holders {
 			shares[i] = 0
 			if h := &n.Holders[i]; h.Devices>>d&1 != 0 {
-				shares[i] = int64(h.Share) * (a.held[i] / 1000)
+				shares[i] = int64(h.Share) * (a.ran[i] / 1000)
 			}
 		}
 		if a.split(dynamic, shares, given) {

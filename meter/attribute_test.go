@@ -21,7 +21,8 @@ import (
 //	node cpu=8 memory=64 devices=2 base=100 package=20-120 [cores=16] device=25-250 [linear] | node nothing-known
 //	hour [pue=1.2] [carbon=500000] [market=100000] [price=0.5] [water=2000000] [forecast]
 //	interval from=0 to=3600 [reading=J] [estimated] [devices=J,J] [late=J]
-//	j-1 cpu=4 memory=8 devices=0,1 share=0.5 from=0 to=1800 used=SECONDS
+//	         [stages=SECOND:LEVEL,SECOND:asleep] (at 5 W)
+//	j-1 cpu=4 memory=8 devices=0,1 share=0.5 from=0 to=1800 used=SECONDS still=FROM-TO
 //
 // Carries go from interval to interval. J is joules, a price is yuan per kWh.
 func TestScripts(t *testing.T) {
@@ -129,6 +130,17 @@ func (s *script) interval(t *testing.T, d *datadriven.TestData) string {
 			for _, v := range a.Vals {
 				n.Reading.Devices = append(n.Reading.Devices, unit.Millijoules(1000*number(t, v)))
 			}
+		case "stages":
+			for _, v := range a.Vals {
+				at, level, _ := strings.Cut(v, ":")
+				x := meter.Stage{From: unit.At(int64(number(t, at))), Level: 1000}
+				if x.Asleep = level == "asleep"; x.Asleep {
+					x.Draw = 5000
+				} else {
+					x.Level = int16(number(t, level))
+				}
+				n.Stages = append(n.Stages, x)
+			}
 		case "late":
 			n.Late = unit.Millijoules(1000 * number(t, a.Vals[0]))
 		}
@@ -174,6 +186,11 @@ func holder(t *testing.T, w []string, n *meter.Interval) meter.Holder {
 	h := meter.Holder{Job: job.ID(id), Attempt: 1, From: n.From, To: n.To, Share: 1000, Used: meter.Unknown}
 	for _, kv := range w[1:] {
 		k, v, _ := strings.Cut(kv, "=")
+		if k == "still" {
+			from, to, _ := strings.Cut(v, "-")
+			h.Still = append(h.Still, meter.Span{From: unit.At(int64(number(t, from))), To: unit.At(int64(number(t, to)))})
+			continue
+		}
 		switch k {
 		case "cpu":
 			h.CPU = int32(1000 * number(t, v))

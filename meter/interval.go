@@ -71,7 +71,26 @@ type Holder struct {
 	// Used is the CPU time of the attempt within the interval in µs, as its
 	// engine told; Unknown where it did not: it counts as using what it held.
 	Used int64
+	// Still are the spans, in order of time, in which it stood still for power: it
+	// keeps what it holds, and its share of the idle draw, and uses nothing.
+	Still []Span `json:",omitempty"`
 }
+
+// Span is a stretch of time.
+type Span struct{ From, To unit.Instant }
+
+// Stage says how a node is held from an instant until the next stage: to a part
+// of its dynamic draw, or asleep. Before the first it is awake and held to
+// nothing.
+type Stage struct {
+	From   unit.Instant
+	Level  int16 // thousandths of the dynamic draw by the model
+	Asleep bool  // then it draws Draw and nothing else, whatever its model
+	Draw   int64 // mW
+}
+
+// Plain tells whether a node in this stage draws what its model says.
+func (s *Stage) Plain() bool { return s.Level == 1000 && !s.Asleep }
 
 // Machine is what attribution needs of a node.
 type Machine struct {
@@ -161,6 +180,7 @@ type Interval struct {
 	From, To unit.Instant
 	Machine  Machine
 	Holders  []Holder
+	Stages   []Stage  `json:",omitempty"` // in order of time
 	Reading  *Reading // nil: the model holds
 	// Late is energy that the meter counted in intervals before, beyond what was
 	// booked for them (below 0: less than that).

@@ -156,11 +156,26 @@ func (n *Interval) checkOutside() error {
 	if m.CPU < 0 || m.Memory < 0 || m.Devices < 0 || m.Devices > 16 || p.CoresPerPackage < 0 || len(n.Holders) > 10_000 {
 		return fault.Invalidf("interval", "a machine that cannot be")
 	}
+	cuts := len(n.Stages)
+	for i := range n.Stages {
+		if s := &n.Stages[i]; s.Level < 0 || s.Level > 1000 || s.Draw < 0 || s.Draw > most || i > 0 && s.From < n.Stages[i-1].From {
+			return fault.Invalidf("interval", "stage %d of the node cannot be", i)
+		}
+	}
 	for i := range n.Holders {
 		h := &n.Holders[i]
+		cuts += len(h.Still)
+		for k, p := range h.Still {
+			if p.To < p.From || k > 0 && p.From < h.Still[k-1].To {
+				return fault.Invalidf("interval", "holder %d stands still in spans that overlap", i)
+			}
+		}
 		if h.CPU < 0 || h.Memory < 0 || h.Share < 0 || h.Share > 1000 || h.Used < Unknown || h.Used > 1<<50 {
 			return fault.Invalidf("interval", "holder %d holds what cannot be held", i)
 		}
+	}
+	if cuts > 10_000 {
+		return fault.Invalidf("interval", "it changed %d times within", cuts)
 	}
 	for _, v := range []int64{n.Carry.Energy, n.Carry.Facility, n.Carry.CarbonLocation, n.Carry.CarbonMarket, n.Carry.Water, n.Carry.Cost} {
 		if v < 0 || v >= unit.MillijoulesPerKWh {

@@ -214,6 +214,15 @@ func (c *Capacity) NodePower(n int32) NodePower {
 	return NodePower{Draw: x.draw, Settled: x.settled, Idle: c.power.kinds[c.nodes[n].kind].idle, Level: x.level, State: x.state, Ready: x.ready, Since: x.since, For: x.area}
 }
 
+// HeldTo returns the level that holds on a node now: that of its cap, unless
+// protected work is there.
+func (c *Capacity) HeldTo(n int32) int16 {
+	if x := &c.power.nodes[n]; x.firm == 0 {
+		return x.level
+	}
+	return Uncapped
+}
+
 // Leaf returns the innermost area of a node, Around the area around an area; -1
 // = none.
 func (c *Capacity) Leaf(n int32) int32 { return c.power.leaf[n] }
