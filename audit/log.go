@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -210,6 +211,9 @@ func (l *Log) write() {
 		case <-l.quit:
 			ended = true
 		}
+		// The first of several that a commit has just answered wakes this writer
+		// before the others have run: let them come, or each batch holds one.
+		runtime.Gosched()
 		for more := true; more && len(batch) < maxBatch; {
 			select {
 			case a := <-l.asks:

@@ -193,12 +193,12 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, er
 	if in.DryRun == "server" {
 		return s.dryRun(ctx, spec)
 	}
-	if err := s.centre.Room(); err != nil {
-		return nil, huma.NewError(http.StatusInsufficientStorage, err.Error())
-	}
 	spec.Key = in.Key
 	id, err := s.centre.Submit(ctx, spec)
-	if err != nil {
+	switch {
+	case fault.KindOf(err) == fault.Exhausted && s.centre.Room() != nil: // the disk, not a quota
+		return nil, huma.NewError(http.StatusInsufficientStorage, err.Error())
+	case err != nil:
 		return nil, problem(err)
 	}
 	return &submitOutput{Status: http.StatusCreated, Location: "/v1/jobs/" + id.String(), Body: Submitted{ID: id.String()}}, nil

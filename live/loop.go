@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"tianfu/control"
@@ -77,6 +78,7 @@ func (b *batch) refuse(err error) {
 
 // gather takes what else has arrived, up to a bound.
 func (c *Centre) gather(b *batch) {
+	runtime.Gosched() // who else is about to ask comes into this batch, not the next
 	for len(b.inputs)+len(b.looks) < maxBatch {
 		select {
 		case a := <-c.asks:

@@ -86,6 +86,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	roomForWriters()
 	provider, err := f.oidc.provider()
 	if err != nil {
 		return err
@@ -145,6 +146,16 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	a := d.apiOptions(f, c, keeper)
 	a.Logger, a.Provider, a.Tracer = logger, provider, tracer
 	return p.serveUntil(ctx, c, httpapi.New(c, a), listener)
+}
+
+// roomForWriters lets two more threads run Go code than there are processors: the
+// writers of the record log and of the audit log spend their time in fsync, and
+// until the runtime notices, each keeps a processor from the requests that wait.
+func roomForWriters() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.SetDefaultGOMAXPROCS()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+	}
 }
 
 // check refuses flags that cannot be.
