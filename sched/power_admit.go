@@ -181,14 +181,21 @@ type powerHold struct {
 	at    unit.Instant
 	areas []keptPower
 	log   []tookPower
+	// What is kept was worked out with this; counted tells that what ends by then
+	// frees is in it. Most cycles never need to know.
+	held    *Reservation
+	adds    []int64
+	counted bool
 	// scratch of a look at expected ends, zero between uses
 	freed []int64 // by area
 	nodes []int32 // whose draw has fallen
 	draws []int64 // by node, of those
+	left  []node  // by node, what is left of those
 	seen  []bool
 }
 
-// keptPower is what the head leaves over of an area.
+// keptPower is what the head leaves over of an area, or less than that while
+// what ends is not counted.
 type keptPower struct {
 	area  int32
 	extra int64
@@ -202,7 +209,11 @@ type tookPower struct {
 
 func (d *Decider) besidePower(n int32, more int64) bool {
 	for i := range d.power.areas {
-		if k := &d.power.areas[i]; more > k.extra && d.Capacity.Inside(n, k.area) {
+		k := &d.power.areas[i]
+		if more <= k.extra || !d.Capacity.Inside(n, k.area) {
+			continue
+		}
+		if d.countFreed(); more > k.extra {
 			return false
 		}
 	}
@@ -299,18 +310,41 @@ func (d *Decider) addsOf(e *entry, r *Reservation) []int64 {
 }
 
 // ends notes what the end of an allocation by t frees in every area around it.
+// Ends come in their order; what was told to leave is gone at the first.
 func (d *Decider) ends(a *Alloc, t unit.Instant) {
+	h, n := &d.power, a.Node
+	switch seen := d.sees(n); {
+	case d.isHeld[n] != 0:
+		h.left[n] = d.nodeAt(n, t)
+	case !seen:
+		h.left[n] = d.nodeAt(n, d.now)
+		fallthrough
+	default:
+		if !a.Evicting {
+			h.left[n].release(a)
+		}
+	}
+	d.falls(n, &h.left[n])
+}
+
+// sees begins to follow the draw of a node, and tells whether it was followed.
+func (d *Decider) sees(n int32) bool {
 	c, h := d.Capacity, &d.power
 	if len(h.draws) < len(c.nodes) || len(h.freed) < len(c.power.areas) {
-		h.draws, h.seen, h.freed = make([]int64, len(c.nodes)), make([]bool, len(c.nodes)), make([]int64, len(c.power.areas))
+		h.draws, h.seen, h.left, h.freed = make([]int64, len(c.nodes)), make([]bool, len(c.nodes)), make([]node, len(c.nodes)), make([]int64, len(c.power.areas))
 	}
-	n := a.Node
-	if !h.seen[n] {
-		h.seen[n], h.draws[n] = true, c.power.nodes[n].draw
-		h.nodes = append(h.nodes, n)
+	if h.seen[n] {
+		return true
 	}
-	nd := d.nodeAt(n, t)
-	l := c.drawnOf(&nd)
+	h.seen[n], h.draws[n] = true, c.power.nodes[n].draw
+	h.nodes = append(h.nodes, n)
+	return false
+}
+
+// falls books that the draw of a node falls to what is left running on it.
+func (d *Decider) falls(n int32, nd *node) {
+	c, h := d.Capacity, &d.power
+	l := c.drawnOf(nd)
 	to := min(c.power.heldTo(c, n, &l), h.draws[n])
 	for k := c.power.leaf[n]; k >= 0; k = c.power.areas[k].parent {
 		h.freed[k] += h.draws[n] - to
@@ -361,23 +395,41 @@ func (d *Decider) fitsPower(r *Reservation, adds []int64) bool {
 }
 
 // holdPower keeps power for the head from the instant of its reservation on.
+// What ends until then is not counted yet: that takes a look at all that runs.
 func (d *Decider) holdPower(e *entry, r *Reservation) {
 	t, h := d.Capacity.power, &d.power
 	h.at, h.areas, h.log = r.At, h.areas[:0], h.log[:0]
-	adds := d.addsOf(e, r)
-	d.eachEnd(func(at unit.Instant, a *Alloc) bool {
-		if at > r.At {
-			return false
-		}
-		d.ends(a, at)
-		return true
-	})
+	h.held, h.adds, h.counted = r, d.addsOf(e, r), false
 	for i := range r.Nodes {
 		for a := t.leaf[r.Nodes[i].Node]; a >= 0; a = t.areas[a].parent {
 			if t.areas[a].budget != Unlimited && !h.keeps(a) {
-				h.areas = append(h.areas, keptPower{a, d.left(a, r, adds)})
+				h.areas = append(h.areas, keptPower{a, d.left(a, r, h.adds)})
 			}
 		}
+	}
+}
+
+// countFreed adds what is expected to end by the instant of the reservation to
+// what the head leaves over.
+func (d *Decider) countFreed() {
+	h := &d.power
+	if h.counted {
+		return
+	}
+	h.counted = true
+	d.eachEnd(func(at unit.Instant, a *Alloc) bool {
+		if at > h.at {
+			return false
+		}
+		d.sees(a.Node)
+		return true
+	})
+	for _, n := range h.nodes {
+		nd := d.nodeAt(n, h.at)
+		d.falls(n, &nd)
+	}
+	for i := range h.areas {
+		h.areas[i].extra = d.left(h.areas[i].area, h.held, h.adds)
 	}
 	d.forget()
 }

@@ -9,13 +9,14 @@ import (
 )
 
 // powerCheck is what the verifier keeps of nodes that did not change, so that
-// it need not work their draw out again.
+// it need not work their draw out again: a check costs the changes and the plan,
+// not the fleet.
 type powerCheck struct {
 	of     *Capacity
-	seen   []int // change of each node that its draw is of
-	draws  []int64
+	seen   int     // changes of the capacity that the sums are of; -1 = none yet
+	draws  []int64 // by node
 	before []int64 // by area, without the plan
-	after  []int64
+	more   []int64 // by area, what the plan adds
 	placed []bool
 }
 
@@ -30,11 +31,11 @@ func (v *Verifier) checkPower(s *Snapshot, p *Plan) error {
 	}
 	t, k := c.power, &v.power
 	if k.of != c || len(k.draws) != len(c.nodes) {
-		*k = powerCheck{of: c, seen: make([]int, len(c.nodes)), draws: make([]int64, len(c.nodes)), before: make([]int64, len(t.areas)),
-			after: make([]int64, len(t.areas)), placed: make([]bool, len(t.areas))}
+		*k = powerCheck{of: c, seen: -1, draws: make([]int64, len(c.nodes)), before: make([]int64, len(t.areas)),
+			more: make([]int64, len(t.areas)), placed: make([]bool, len(t.areas))}
 	}
-	clear(k.before)
-	clear(k.after)
+	v.sumUp(s)
+	clear(k.more)
 	clear(k.placed)
 	for i := range p.Placements {
 		v.puts(c, p.Placements[i].Node)
@@ -42,29 +43,52 @@ func (v *Verifier) checkPower(s *Snapshot, p *Plan) error {
 	for i := range p.Moves {
 		v.puts(c, p.Moves[i].Node)
 	}
-	for n := range c.nodes {
-		if last := c.changes.last[n]; k.seen[n] != last || last == 0 {
-			k.draws[n], k.seen[n] = drawOfLoad(c, int32(n), v.running(c, int32(n)), v.firm(s, nil, int32(n))), last
-		}
-		before := k.draws[n]
-		after := before
-		if l := v.work[int32(n)]; l != nil {
-			after = drawOfLoad(c, int32(n), v.awake(c, int32(n), *l), v.firm(s, p, int32(n)))
-		}
-		for a := innermostOf(c, int32(n)); a >= 0; a = t.p.Areas[a].Parent {
-			k.before[a] += before
-			k.after[a] += after
+	for _, n := range v.touched {
+		more := drawOfLoad(c, n, v.awake(c, n, *v.work[n]), v.firm(s, p, n)) - k.draws[n]
+		for a := innermostOf(c, n); a >= 0; a = t.p.Areas[a].Parent {
+			k.more[a] += more
 		}
 	}
 	for a := range t.areas {
 		if k.before[a] != t.areas[a].draw {
 			return fmt.Errorf("power: %s is taken to draw %d mW, its nodes draw %d", t.p.Areas[a].Path, t.areas[a].draw, k.before[a])
 		}
-		if most := allowed(&t.p.Areas[a], &t.areas[a].facts); k.placed[a] && k.after[a] > most && k.after[a] > k.before[a] {
-			return fmt.Errorf("power: %s would draw %d mW of %d", t.p.Areas[a].Path, k.after[a], most)
+		if k.placed[a] && k.more[a] > 0 {
+			if most := allowed(&t.p.Areas[a], &t.areas[a].facts); k.before[a]+k.more[a] > most {
+				return fmt.Errorf("power: %s would draw %d mW of %d", t.p.Areas[a].Path, k.before[a]+k.more[a], most)
+			}
 		}
 	}
 	return nil
+}
+
+// sumUp brings the sums up to the present: the draw of every node that changed
+// since the last check is worked out again from what runs there.
+func (v *Verifier) sumUp(s *Snapshot) {
+	c, k := s.Capacity, &v.power
+	again := func(n int32) {
+		draw := drawOfLoad(c, n, v.running(c, n), v.firm(s, nil, n))
+		if draw == k.draws[n] {
+			return
+		}
+		for a := innermostOf(c, n); a >= 0; a = c.power.p.Areas[a].Parent {
+			k.before[a] += draw - k.draws[n]
+		}
+		k.draws[n] = draw
+	}
+	log := &c.changes
+	if k.seen < log.base {
+		for n := range c.nodes {
+			again(int32(n))
+		}
+	} else {
+		for i := k.seen; i < log.end(); i++ {
+			if n := log.log[i-log.base]; log.last[n] == i+1 { // otherwise a later entry stands for it
+				again(n)
+			}
+		}
+	}
+	k.seen = log.end()
 }
 
 func innermostOf(c *Capacity, n int32) int32 { return c.power.leaf[n] }

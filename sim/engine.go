@@ -167,7 +167,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 	t := &Timed{p: p, state: state, hands: hands{told: p.Stopped}, Refused: map[string]int{}, attempts: map[attemptKey]unit.Instant{}}
 	t.Totals.PFLOPSHours = map[string]float64{}
 	if p.Tree != nil {
-		t.Shedding = &PowerOutcome{Peak: map[int32]int64{}}
+		t.Shedding = watched(p.Tree)
 	}
 	jobs := p.Workload.Jobs
 	for i := range jobs {

@@ -126,8 +126,8 @@ type PowerOutcome struct {
 	ProtectedMilli                  int64 // accelerators it held then
 	Limits                          []LimitChange
 	Over                            time.Duration // a site drew more than it may, beyond the time to comply
-	Peak                            map[int32]int64
 	complyBy                        unit.Instant
+	sites                           []int32
 }
 
 // LimitChange is when what a site may draw changed.
@@ -193,13 +193,22 @@ func (t *Timed) protected() (tasks int, milli int64) {
 	return tasks, milli
 }
 
+// watched returns what a replay will see of a power tree.
+func watched(p *sched.Power) *PowerOutcome {
+	o := &PowerOutcome{}
+	for i := range p.Areas {
+		if p.Areas[i].Parent < 0 {
+			o.sites = append(o.sites, int32(i))
+		}
+	}
+	return o
+}
+
 // watchPower integrates how long a site drew more than it may.
 func (t *Timed) watchPower(dt time.Duration) {
 	c := t.state.Capacity()
-	for i := range int32(c.Areas()) {
-		a := c.Area(i)
-		t.Shedding.Peak[i] = max(t.Shedding.Peak[i], a.Draw)
-		if a.Declared.Parent < 0 && a.Draw > a.Bound && t.now >= t.Shedding.complyBy {
+	for _, i := range t.Shedding.sites {
+		if a := c.Area(i); a.Draw > a.Bound && t.now >= t.Shedding.complyBy {
 			t.Shedding.Over += dt
 		}
 	}
