@@ -44,7 +44,7 @@ type Job struct {
 type Task struct {
 	Index       int32   `json:"index"`
 	ArrayIndex  *int    `json:"array_index,omitempty" doc:"Of an element of an array"`
-	State       string  `json:"state" enum:"pending,starting,running,stopping,done"`
+	State       string  `json:"state" enum:"pending,starting,running,suspended,stopping,done" doc:"suspended: it stands still, with what it holds, for want of power"`
 	Attempt     int32   `json:"attempt"`
 	Node        string  `json:"node,omitempty"`
 	Devices     []int   `json:"devices,omitempty"`
@@ -71,6 +71,16 @@ type Reason struct {
 	Considered int32          `json:"nodes_considered"`
 	Excluded   map[string]int `json:"nodes_excluded,omitempty" doc:"Nodes ruled out, by the first cause that excludes them"`
 	Ahead      string         `json:"ahead,omitempty" doc:"The job whose turn or reservation blocks"`
+	Power      *PowerShort    `json:"power,omitempty" doc:"Where power is in the way: which area has too little left"`
+}
+
+// PowerShort is what an area lacks for a task to start, in watts of IT power.
+type PowerShort struct {
+	Area   string  `json:"area"`
+	Need   float64 `json:"need_watts" doc:"What a task adds, at the least"`
+	Draw   float64 `json:"it_draw_watts" doc:"Of the area now"`
+	Budget float64 `json:"it_budget_watts" doc:"What new work may bring it to"`
+	Behind bool    `json:"suspended_work_first,omitempty" doc:"Work that stands still there goes first, whatever is left"`
 }
 
 // reasonOf renders a reason for a caller: a job of another tenant that stands
@@ -92,6 +102,9 @@ func reasonOf(st *control.State, who Caller, r *control.Reason) *Reason {
 	}
 	if r.Ahead != 0 {
 		out.Ahead = r.Ahead.String()
+	}
+	if p := &r.Short; r.Excluded[control.CausePowerCap] > 0 && st.HasPower() && int(p.Area) < len(st.PowerTree().Areas) {
+		out.Power = &PowerShort{Area: st.PowerTree().Areas[p.Area].Path, Need: inWatts(p.Need), Draw: inWatts(p.Draw), Budget: inWatts(p.Budget), Behind: p.Behind}
 	}
 	return out
 }
@@ -218,7 +231,7 @@ func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, err
 		if err != nil {
 			return nil, problem(err)
 		}
-		out.Asked, out.Says, out.Ahead = instant(r.Now), plainReason(&r.Reason, spec, &r.Room, out.Reason.Ahead), aheadOf(&r.Ahead)
+		out.Asked, out.Says, out.Ahead = instant(r.Now), plainReason(&r.Reason, spec, &r.Room, out.Reason), aheadOf(&r.Ahead)
 		if r.Expected {
 			out.Start = startOf(&r.Start, r.Now)
 		}
@@ -378,6 +391,8 @@ func (s *Server) taskOf(id job.ID, t *control.Task) Task {
 		switch {
 		case t.Evicting:
 			out.State = "stopping"
+		case t.Suspended:
+			out.State = "suspended"
 		case started == 0:
 			out.State = "starting"
 		default:

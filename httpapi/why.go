@@ -121,7 +121,7 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 		return nil, problem(err)
 	}
 	out.Job.Reason = out.Reason
-	out.Says = plainReason(&w.Reason, spec, &w.Room, out.Reason.Ahead)
+	out.Says = plainReason(&w.Reason, spec, &w.Room, out.Reason)
 	out.Ahead, out.Free = aheadOf(&w.Ahead), freeOf(&w.Room)
 	if w.Queue != nil {
 		q := queueOf(w.Queue, identity(ctx))
@@ -207,12 +207,12 @@ func asks(s *job.Spec) string {
 	return out
 }
 
-// plainReason says in a sentence what stands in the way. ahead is the job that
-// blocks, where the caller may know it.
-func plainReason(r *control.Reason, s *job.Spec, free *control.Room, ahead string) string {
+// plainReason says in a sentence what stands in the way. shown is the reason as
+// the caller may see it: it names the job that blocks only where it may.
+func plainReason(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason) string {
 	who := "a job that stands before it"
-	if ahead != "" {
-		who = ahead
+	if shown.Ahead != "" {
+		who = shown.Ahead
 	}
 	q := &s.Groups[0].Request
 	switch r.Dominant {
@@ -244,7 +244,14 @@ func plainReason(r *control.Reason, s *job.Spec, free *control.Room, ahead strin
 	case control.CauseDeferred:
 		return "it is held back on purpose for a greener or cheaper hour"
 	case control.CausePowerCap:
-		return "an area around the nodes that could take it may not draw more power"
+		switch p := shown.Power; {
+		case p == nil:
+			return "an area around the nodes that could take it may not draw more power"
+		case p.Behind:
+			return "work that was suspended for want of power in " + p.Area + " goes first"
+		default:
+			return fmt.Sprintf("it would add %g W or more to %s, which draws %g W and may draw %g W", p.Need, p.Area, p.Draw, p.Budget)
+		}
 	}
 	return r.Dominant.String()
 }

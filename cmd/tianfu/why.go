@@ -98,6 +98,11 @@ func reasonRows(t *table, r *httpapi.Reason) {
 		return strings.Compare(a, b)
 	})
 	t.add("blocks", r.Cause, fmt.Sprintf("%d nodes considered", r.Considered))
+	if p := r.Power; p != nil && !p.Behind {
+		t.add("lacks power", p.Area, fmt.Sprintf("%g W more where %g of %g W are drawn", p.Need, p.Draw, p.Budget))
+	} else if p != nil {
+		t.add("lacks power", p.Area, "work suspended for its sake goes first")
+	}
 	for _, c := range causes {
 		t.add("excluded", c, fmt.Sprintf("%d nodes", r.Excluded[c]))
 	}
