@@ -1,10 +1,13 @@
 package sched
 
 // groupOrder hands out groups of pending jobs in queue order: what stays inside
-// the guarantee of its queue before what borrows, then priority, then the queue
-// and in it the tenant with the smallest share, then the earliest arrival. All
-// of these only grow within a cycle, so a cursor whose queue or tenant was
-// served since it was queued is put back with its new standing.
+// the guarantee of its queue before what borrows, then priority, then what was
+// promised nodes that are due, then the queue and in it the tenant with the
+// smallest share, then the earliest arrival. Shares only grow within a cycle, so
+// a cursor whose queue or tenant was served since it was queued is put back with
+// its new standing. What is due comes before shares because work was taken back
+// for it: with a tenant's work its share falls, another job of that tenant would
+// come first, and the two would have work taken back in turn.
 type groupOrder struct {
 	heap []groupCursor
 	at   groupCursor // the one handed out last
@@ -21,6 +24,7 @@ type groupCursor struct {
 // standing is how a job's queue and tenant stand in the order of the line.
 type standing struct {
 	borrows bool
+	owed    bool  // a reservation of it has come due
 	queue   int64 // share of the queue; 0 when none is declared
 	share   int64 // share of the tenant
 }
@@ -31,6 +35,9 @@ func (a *groupCursor) before(b *groupCursor) bool {
 	}
 	if a.priority != b.priority {
 		return a.priority > b.priority
+	}
+	if a.owed != b.owed {
+		return a.owed
 	}
 	if a.queue != b.queue {
 		return a.queue < b.queue
@@ -69,6 +76,9 @@ func (o *groupOrder) cursor(d *Decider, gi, entry int32) groupCursor {
 func (o *groupOrder) standing(d *Decider, gi, entry int32) standing {
 	k := &d.Waiting.groups[gi].key
 	s := standing{share: d.share(&d.Tenants[k.tenant], d.past.tenants, k.tenant)}
+	if held := d.heldFor(d.Waiting.entries[entry].job); held != nil {
+		s.owed = held.At <= d.now
+	}
 	if k.queue != 0 {
 		q := &d.Quotas.queues[k.queue]
 		s.queue = d.share(&q.held, d.past.queues, k.queue)
