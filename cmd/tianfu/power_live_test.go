@@ -178,7 +178,7 @@ func TestCapsOnARealCentre(t *testing.T) {
 
 // stopped holds a suspended job to standing still, and another to going on.
 func (s *capped) stopped(id, name, other string) {
-	state, groups := processOf(name)
+	_, groups := processOf(name)
 	if !strings.Contains(groups, id+".") {
 		s.t.Logf("not checked here: that a suspended task stands still, for tasks have no cgroup of their own (%s)", groups)
 		return
@@ -189,7 +189,7 @@ func (s *capped) stopped(id, name, other string) {
 		return s.said(id) == before && s.said(other) > runs
 	})
 	if strings.Contains(groups, ":memory:") { // version 1: its processes are stopped
-		if state, _ = processOf(name); state != "T" {
+		if state, _ := processOf(name); state != "T" {
 			s.t.Errorf("the process of %s is in state %s", id, state)
 		}
 	}
