@@ -30,12 +30,12 @@ type recentJob struct {
 	spec   *job.Spec
 }
 
-// RecentOf looks at the latest submissions of a state.
-func RecentOf(s *control.State, now unit.Instant) *Recent {
+// RecentOf looks at the latest submissions of a state, after the job given.
+func RecentOf(s *control.State, now unit.Instant, after job.ID) *Recent {
 	r := &Recent{}
 	moments, last := 0, unit.Instant(-1)
 	begin := now
-	for id := s.Jobs(); id > 0 && len(r.jobs) < maxRecent; id-- {
+	for id := s.Jobs(); id > int(after) && len(r.jobs) < maxRecent; id-- {
 		j, _ := s.Summary(job.ID(id))
 		if j.Submitted < now.Add(-arrivalWindow) {
 			begin = now.Add(-arrivalWindow)
@@ -98,12 +98,14 @@ func (a *Arrivals) wrap() {
 
 func (a *Arrivals) next() unit.Instant { return a.start.Add(a.r.jobs[a.at].offset) }
 
-// due adds the submissions that have come by an instant to a batch.
-func (a *Arrivals) due(at unit.Instant, batch []control.Input) []control.Input {
+// due adds the submissions that have come by an instant to a batch, and when
+// each came to a list.
+func (a *Arrivals) due(at unit.Instant, batch []control.Input, came []unit.Instant) ([]control.Input, []unit.Instant) {
 	for a.next() <= at {
+		came = append(came, a.next())
 		batch = append(batch, control.Input{Kind: control.Submit, Spec: a.r.jobs[a.at].spec})
 		a.at--
 		a.wrap()
 	}
-	return batch
+	return batch, came
 }

@@ -53,6 +53,7 @@ type Calibration struct {
 // Watch attaches the calibrator to a replay that is about to run.
 func (c *Calibrator) Watch(t *Timed) {
 	c.timed, c.times = t, NewRunTimes()
+	c.times.After = job.ID(t.p.Workload.Present)
 	c.rng = rand.New(rand.NewPCG(c.Seed, 0x63616c69))
 	t.p.Record = func(r *control.Record) { c.times.See(r, t.specOf) }
 }

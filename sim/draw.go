@@ -41,6 +41,7 @@ func DrawLoad(w *Workload, f *fleet.Fleet, o LoadOptions) (*Workload, error) {
 	rng := rand.New(rand.NewPCG(o.Seed, 0x6c6f6164))
 	if o.Warm {
 		out.Jobs = present(w, pool, gap, rng)
+		out.Present = len(out.Jobs)
 	}
 	at := 0.0
 	for {

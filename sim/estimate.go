@@ -56,7 +56,7 @@ type StartEstimate struct {
 // NewEstimator prepares estimates for what waits in a frozen state. until, if
 // any, is the only job that matters.
 func NewEstimator(f *control.Frozen, now unit.Instant, times *RunTimes, seed uint64, until job.ID) *Estimator {
-	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now), row: map[job.ID]int32{}, seed: seed, until: until, MaxSteps: maxForwardSteps}
+	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now, times.After), row: map[job.ID]int32{}, seed: seed, until: until, MaxSteps: maxForwardSteps}
 	for i, id := range f.State().Unstarted() {
 		e.row[id] = int32(i)
 	}
@@ -75,14 +75,11 @@ func (e *Estimator) Draw() {
 	})
 	f.Grain = 100
 	f.Arrivals = e.recent.Arrivals(e.now, rand.New(rand.NewPCG(seed, 0x61727269)))
-	f.Seen = func(r *control.Record) {
-		if r.Kind != control.Allocated {
-			return
-		}
-		if k, waits := e.row[r.Job]; waits && seen[k] == 0 {
-			seen[k] = max(r.At, 1)
+	f.Started = func(id job.ID, at unit.Instant) {
+		if k, waits := e.row[id]; waits && seen[k] == 0 {
+			seen[k] = max(at, 1)
 			left--
-			if r.Job == e.until {
+			if id == e.until {
 				left = 0
 			}
 		}

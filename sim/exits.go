@@ -13,6 +13,7 @@ type exit struct {
 	id      job.ID
 	task    int32
 	attempt int32
+	node    int32
 	ending  control.Ending
 	told    *control.Exit
 	turn    int32 // which plan of the attempt's end this is; 0 = the only one

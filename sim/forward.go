@@ -25,8 +25,13 @@ type Forward struct {
 	// Grain joins what happens within a part of the time since the beginning into
 	// one step, a hundredth for 100: so far ahead nobody knows the minute, and a
 	// step costs the same for one end of a task as for twenty. 0 = every instant
-	// has its own.
+	// has its own. What starts in a joined step counts as started when its node
+	// had room and it had arrived: were it counted from the step, every device
+	// would idle between the end of a task and the step, and a long line of short
+	// tasks would take a tenth longer than it does.
 	Grain time.Duration
+	// Started is called with every start and its instant; nil = nobody asks.
+	Started func(job.ID, unit.Instant)
 	// Steps counts the steps made, so that a caller can bound them.
 	Steps int
 
@@ -34,6 +39,8 @@ type Forward struct {
 	batch []control.Input
 	now   unit.Instant
 	began unit.Instant
+	fresh job.ID         // the first job that arrived in the joined step
+	came  []unit.Instant // when it and those after it did
 }
 
 // NewForward begins a run forward at an instant, not before the state's. What
@@ -43,7 +50,7 @@ func NewForward(s *control.State, now unit.Instant, run RunTime) *Forward {
 	c := s.Capacity()
 	for n := range int32(c.Nodes()) {
 		for _, a := range c.Running(n) {
-			e := exit{at: f.now, id: a.Job, task: a.Task, attempt: a.Attempt, ending: control.Evicted}
+			e := exit{at: f.now, id: a.Job, task: a.Task, attempt: a.Attempt, node: n, ending: control.Evicted}
 			if !a.Evicting {
 				j, _ := s.Summary(a.Job)
 				expected := time.Duration(0)
@@ -92,7 +99,27 @@ func (f *Forward) Step(batch []control.Input) (refused error) {
 func (f *Forward) begin(o *control.Order) Attempt {
 	j, _ := f.State.Summary(o.Job)
 	c := f.State.Capacity()
-	return Attempt{Run: max(f.Run(o.Job, j.Spec, j.Spec.ExpectedOn(c.Node(o.Node).Model), 0), 1)}
+	run := max(f.Run(o.Job, j.Spec, j.Spec.ExpectedOn(c.Node(o.Node).Model), 0), 1)
+	at := f.startOf(o)
+	if f.Started != nil {
+		f.Started(o.Job, at)
+	}
+	if run -= f.now.Sub(at); f.State.HasPower() {
+		run = max(run, 1) // paces of a limit look ahead only
+	}
+	return Attempt{Run: run}
+}
+
+// startOf says when what starts in a joined step would have started by itself.
+func (f *Forward) startOf(o *control.Order) unit.Instant {
+	at, freed := f.hands.freed[o.Node]
+	if k := int(o.Job - f.fresh); k >= 0 && k < len(f.came) {
+		return min(max(at, f.came[k]), f.now)
+	}
+	if !freed {
+		return f.now
+	}
+	return at
 }
 
 // maxGrain is the longest time that is joined into one step.
@@ -108,12 +135,21 @@ func (f *Forward) Next(until unit.Instant) bool {
 	if at > until || at == unit.Never {
 		return false
 	}
-	if f.now = max(at, f.now); f.Grain > 0 {
-		f.now = f.now.Add(min(f.now.Sub(f.began)/f.Grain, maxGrain))
+	over := f.hands.next() <= f.now // before the joined step that it began in was
+	f.now = max(at, f.now)
+	if f.Grain > 0 {
+		if f.hands.freed == nil {
+			f.hands.freed = map[int32]unit.Instant{}
+		}
+		clear(f.hands.freed)
+		if !over {
+			f.now = f.now.Add(min(f.now.Sub(f.began)/f.Grain, maxGrain))
+			f.fresh, f.came = job.ID(f.State.Jobs()+1), f.came[:0]
+		}
 	}
 	f.batch = f.hands.due(f.now, f.batch[:0])
 	if f.Arrivals != nil {
-		f.batch = f.Arrivals.due(f.now, f.batch)
+		f.batch, f.came = f.Arrivals.due(f.now, f.batch, f.came)
 	}
 	if len(f.batch) == 0 {
 		f.batch = append(f.batch, control.Input{Kind: control.Tick})

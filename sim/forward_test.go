@@ -66,6 +66,53 @@ func TestForwardIsTheCycle(t *testing.T) {
 	}
 }
 
+// TestJoinedStepsKeepThePace: a line of jobs of a few minutes lasts most of a
+// day. A run forward whose steps are minutes apart by then must not let nodes
+// idle between the end of a job and the step that sees it.
+func TestJoinedStepsKeepThePace(t *testing.T) {
+	f, _ := crowd(0)
+	last := func(grain time.Duration) (at unit.Instant, steps int) {
+		st, err := control.Open(control.Config{Fleet: f, Policy: "tianfu"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := sim.NewForward(st, 1, func(id job.ID, _ *job.Spec, _, _ time.Duration) time.Duration {
+			return time.Duration(3+id%5) * time.Minute
+		})
+		run.Grain = grain
+		started := 0
+		run.Started = func(_ job.ID, began unit.Instant) {
+			started++
+			at = max(at, began)
+		}
+		var line []control.Input
+		for range 1000 {
+			line = append(line, control.Input{Kind: control.Submit, Spec: &job.Spec{Name: "x", Tenant: "t",
+				Groups: []job.Group{{Name: "main", Count: 1, Request: job.Request{CPU: 1000, Memory: 1, Accelerators: 4, Share: unit.Whole}}}}})
+		}
+		if err := run.Step(line); err != nil {
+			t.Fatal(err)
+		}
+		for run.Next(unit.Never - 1) {
+		}
+		if started != 1000 {
+			t.Fatalf("%d of 1000 jobs started", started)
+		}
+		return at, run.Steps
+	}
+	exact, every := last(0)
+	joined, fewer := last(100)
+	if exact < unit.Instant(20*time.Hour) {
+		t.Fatalf("the line lasts %v only", time.Duration(exact))
+	}
+	if off := joined.Sub(exact).Abs(); off > 10*time.Minute {
+		t.Errorf("the last job starts at %v; with joined steps at %v", time.Duration(exact), time.Duration(joined))
+	}
+	if fewer > every*2/3 {
+		t.Errorf("%d steps, %d with every instant its own: nothing is joined", fewer, every)
+	}
+}
+
 // TestRunTimesCountWhatStillRuns: of ten attempts that were expected to take an
 // hour, five took six minutes and five still run after half an hour. Who looks
 // only at what has ended would say that all work takes six minutes.

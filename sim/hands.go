@@ -10,8 +10,9 @@ import (
 // when its run time is over.
 type hands struct {
 	exits exitHeap
-	told  *control.Exit // of an attempt that was made to leave
-	paces paces         // of a centre that limits power
+	told  *control.Exit          // of an attempt that was made to leave
+	paces paces                  // of a centre that limits power
+	freed map[int32]unit.Instant // when the last of the attempts that are due ended, by node; nil = nobody asks
 }
 
 // next returns when they have something to report; Never when nothing runs.
@@ -33,6 +34,9 @@ func (h *hands) due(at unit.Instant, batch []control.Input) []control.Input {
 			continue
 		}
 		h.paces.end(attemptKey{e.id, e.task})
+		if h.freed != nil {
+			h.freed[e.node] = e.at
+		}
 		batch = append(batch, control.Input{Kind: control.Exited, Job: e.id, Task: e.task, Attempt: e.attempt, Ending: e.ending, Exit: e.told})
 	}
 	return batch
@@ -47,7 +51,7 @@ func (h *hands) obey(s *control.State, out *control.Outcome, batch []control.Inp
 		switch o.Kind {
 		case control.Start:
 			a := run(o)
-			e := exit{at: s.Now().Add(a.Run), id: o.Job, task: o.Task, attempt: o.Attempt, ending: a.Ending, told: a.Exit}
+			e := exit{at: s.Now().Add(a.Run), id: o.Job, task: o.Task, attempt: o.Attempt, node: o.Node, ending: a.Ending, told: a.Exit}
 			if s.HasPower() {
 				e = h.paces.begin(s, e, a.Run, o.Node)
 			}

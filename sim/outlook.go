@@ -50,6 +50,9 @@ func NewOutlook(times *RunTimes, s *control.State, now unit.Instant) *Outlook {
 	c := s.Capacity()
 	for n := range int32(c.Nodes()) {
 		for _, a := range c.Running(n) {
+			if a.Job <= times.After {
+				continue
+			}
 			j, _ := s.Summary(a.Job)
 			for _, k := range runKeys(j.Spec.Tenant, j.Spec.Request(a.Task)) {
 				o.runs.running[k] = append(o.runs.running[k], lifetime{a.Start, unit.Never, time.Second})

@@ -18,6 +18,10 @@ type RunTimes struct {
 	open   map[attemptKey]granted
 	since  unit.Instant // of the first record seen; -1 = none
 	Seen   int          // attempts learned from
+	// After is the last job that was there when the centre was opened, if any. It
+	// did not arrive, and what is told of it is of the rest of its run: neither
+	// says anything of jobs to come.
+	After job.ID
 }
 
 type granted struct{ from, end unit.Instant }
@@ -79,6 +83,9 @@ func NewRunTimes() *RunTimes {
 func (h *RunTimes) See(r *control.Record, spec func(job.ID) *job.Spec) {
 	if h.since < 0 {
 		h.since = r.At
+	}
+	if r.Job <= h.After {
+		return
 	}
 	key := attemptKey{r.Job, r.Task}
 	switch r.Kind {

@@ -33,6 +33,9 @@ type Workload struct {
 	Jobs    []Arrival
 	Timed   bool           // submit and run times are real
 	Skipped map[string]int // rows left out, by cause
+	// Present is how many of the first jobs are under way at the beginning of a
+	// warm draw: they run for the rest of their time.
+	Present int
 }
 
 // FirstImpossible returns the first job that the fleet could not run even
