@@ -176,6 +176,20 @@ func (d *Decider) poweredOn(n int32, nd *node, s *Shape, priority int32) bool {
 	return true
 }
 
+// neverPowered tells whether a node could not bear a task even if all other work
+// on it left.
+func (d *Decider) neverPowered(n int32, s *Shape, priority int32) bool {
+	c := d.Capacity
+	tree := c.power
+	more := tree.kinds[c.nodes[n].kind].idle + tree.leastOf(c, s) - tree.nodes[n].draw
+	for a := tree.leaf[n]; a >= 0; a = tree.areas[a].parent {
+		if y := &tree.areas[a]; more > 0 && y.draw+more > y.budget || y.behind(priority) {
+			return true
+		}
+	}
+	return false
+}
+
 // powerHold is power kept for the head of the line from an instant on.
 type powerHold struct {
 	at    unit.Instant

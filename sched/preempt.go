@@ -183,6 +183,9 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 {
 		return v, false
 	}
+	if c.power != nil && d.neverPowered(n, s, t.priority) {
+		return v, false
+	}
 	var pool []AllocID
 	for _, id := range c.onNode[n] {
 		if d.mayTake(id, t) {

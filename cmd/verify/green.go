@@ -9,7 +9,7 @@ import (
 
 // green is the table of facility, carbon and shifting.
 func green(t *table) error {
-	for _, step := range []func() error{t.waitAwhile, t.gaia, t.bounded, t.plant, t.siteMeter} {
+	for _, step := range []func() error{t.waitAwhile, t.gaia, t.bounded, t.plant, t.siteMeter, t.powerTree, t.droughtWeek} {
 		if err := step(); err != nil {
 			return err
 		}
