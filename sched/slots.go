@@ -53,6 +53,10 @@ type SlotJob struct {
 	Kept *SlotChoice
 }
 
+// energy is what a job will use, in milliwatt seconds; 0 where power is not
+// modelled.
+func (j *SlotJob) energy() int64 { return j.Power * int64(j.Run/time.Second) }
+
 // SlotChoice says where and in which slots a job runs.
 type SlotChoice struct {
 	Site, Model int // Model -1 = none

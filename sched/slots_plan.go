@@ -10,9 +10,12 @@ import (
 
 // SlotPlanner plans in slots; it keeps buffers between calls.
 //
-// Jobs are planned one by one, the earliest deadline first, each in the slots
-// that its policy likes best of those with room for it; for pausing jobs that
-// is the greedy of CarbonFlex. A job that comes short is put in front: those in
+// Jobs are planned one by one, each in the slots that its policy likes best of
+// those with room for it; for pausing jobs that is the greedy of CarbonFlex. Ours
+// plans what will use the most energy first: a long run needs room without a
+// break, and small ones fit into what it leaves, but a few small ones in the best
+// hour keep a long one out of all that hold it. The published policies go by the
+// earliest deadline. A job that comes short is put in front: those in
 // front take the earliest slots there are, in order of deadline, and the rest is
 // planned around them. In the last try all of them are in front. So no deadline
 // is missed that all would meet when everybody starts as early as there is room,
@@ -21,7 +24,8 @@ type SlotPlanner struct {
 	p      *SlotProblem
 	sites  []SlotSite // what is left, in this try
 	prices []slotPrice
-	order  []int
+	order  []int // by deadline
+	large  []int // what is not in front, in the order of the policy
 	front  []bool
 	fits   []int32 // slots with room from here on, by slot
 	picked []int32
@@ -55,6 +59,13 @@ func (s *SlotPlanner) Plan(p *SlotProblem) SlotResult {
 		x, y := &p.Jobs[a], &p.Jobs[b]
 		return cmp.Or(cmp.Compare(x.Due, y.Due), cmp.Compare(x.ID, y.ID))
 	})
+	s.large = append(s.large[:0], s.order...)
+	if p.Policy == "tianfu" {
+		slices.SortStableFunc(s.large, func(a, b int) int {
+			x, y := &p.Jobs[a], &p.Jobs[b]
+			return cmp.Or(cmp.Compare(y.energy(), x.energy()), cmp.Compare(y.Run, x.Run))
+		})
+	}
 	s.front = slices.Grow(s.front[:0], len(p.Jobs))[:len(p.Jobs)]
 	clear(s.front)
 	best := s.try()
@@ -97,7 +108,11 @@ func (s *SlotPlanner) try() SlotResult {
 		}
 	}
 	for pass := range 3 {
-		for _, i := range s.order {
+		order := s.order
+		if pass == 2 {
+			order = s.large
+		}
+		for _, i := range order {
 			j := &p.Jobs[i]
 			if pass != 0 && s.front[i] || pass == 0 && !s.front[i] || (pass == 1) != j.Rigid && pass > 0 {
 				continue

@@ -122,6 +122,7 @@ func TestSlotDeadlines(t *testing.T) {
 			s.order = append(s.order, i)
 			s.front[i] = true
 		}
+		s.large = slices.Clone(s.order)
 		slices.SortStableFunc(s.order, func(a, b int) int { return p.Jobs[a].Due - p.Jobs[b].Due })
 		edf := s.try()
 		clear(s.front)
@@ -195,5 +196,37 @@ func BenchmarkSlotPlanOneHourChanges(b *testing.B) {
 		}
 		p.Touch(0, 240, 252, TouchMost)
 		s.Plan(p)
+	}
+}
+
+// TestSlotLongRunsGoFirst: three short jobs with early deadlines and a long one
+// want the same clean hours of a site with room for one. The long one gets them,
+// as it loses more by far in the others.
+func TestSlotLongRunsGoFirst(t *testing.T) {
+	p := &SlotProblem{Slots: 288, Policy: "tianfu"}
+	site := SlotSite{CPU: make([]int64, 288), Memory: make([]int64, 288), Carbon: make([]int64, 288), Money: make([]int64, 288)}
+	for k := range site.CPU {
+		site.CPU[k], site.Carbon[k] = 1000, 400_000
+		if k >= 24 && k < 72 {
+			site.Carbon[k] = 50_000 // the third to the sixth hour
+		}
+	}
+	p.Sites = []SlotSite{site}
+	for i := range 4 {
+		j := SlotJob{ID: job.ID(i + 1), Load: Load{CPU: 1000}, Power: 100_000, Sites: 1, Run: time.Hour, Due: 100 + i, StartBy: -1, Wish: job.WishCarbon}
+		if i == 3 {
+			j.Run, j.Due = 4*time.Hour, 280
+		}
+		p.Jobs = append(p.Jobs, j)
+	}
+	var s SlotPlanner
+	r := s.Plan(p)
+	if got := r.Choices[3].Spans; len(r.Late) > 0 || !slices.Equal(got, []SlotSpan{{24, 72}}) {
+		t.Fatalf("the long job runs in slots %v, %d are late", got, len(r.Late))
+	}
+	p.Policy = "lowest-window" // the same choice for each job, in order of deadline
+	r = s.Plan(p)
+	if got := r.Choices[0].Spans; !slices.Equal(got, []SlotSpan{{24, 36}}) {
+		t.Fatalf("in order of deadline the first job runs in slots %v", got)
 	}
 }
