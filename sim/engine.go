@@ -296,13 +296,15 @@ func (t *Timed) nextInstant() unit.Instant {
 	if len(t.faults) > 0 {
 		at = min(at, t.faults[0].event.At)
 	}
-	at = min(at, t.state.NextWake())
+	if t.started { // a replay begins with what arrives: clocks of the core may be years behind it
+		at = min(at, t.state.NextWake())
+	}
 	if t.shift != nil {
 		at = min(at, t.shift.wake())
 	}
 	wake := t.state.MeterWake()
-	// The ledger alone does not keep a replay alive.
-	t.metering = at != unit.Never && wake < at
+	// The ledger alone neither begins a replay nor keeps it alive.
+	t.metering = t.started && at != unit.Never && wake < at
 	if t.metering {
 		at = wake
 	}
