@@ -81,9 +81,10 @@ func TestRequestsFromTheDocument(t *testing.T) {
 }
 
 // elsewhere are operations that need what this centre has not: an identity
-// provider, a world file, queues, a place for results, a job that ran, a token's secret name.
+// provider, a world file, queues, limits of power,
+// a place for results, a job that ran, a token's secret name.
 var elsewhere = []string{"POST /v1/backup", "POST /v1/world/reload", "GET /v1/world", "GET /v1/login", "GET /v1/jobs/{id}/logs", "DELETE /v1/tokens/{id}",
-	"GET /v1/queues/{name}", "GET /v1/whatif/{id}"}
+	"GET /v1/queues/{name}", "GET /v1/whatif/{id}", "POST /v1/caps", "DELETE /v1/caps/{id}"}
 
 type object = map[string]any
 
