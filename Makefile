@@ -14,7 +14,7 @@ test: ## all tests
 	go test ./...
 
 race: ## the concurrent parts under the race detector
-	go test -race -short -timeout 20m ./live ./control ./httpapi
+	go test -race -short -timeout 20m ./cmd/... ./control ./live
 
 lint: ## static checks
 	go run honnef.co/go/tools/cmd/staticcheck@latest ./...

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func startServer(t testing.TB, args ...string) *server {
 	}
 	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), address: l.Addr().String(), args: args}
 	l.Close()
-	t.Cleanup(s.kill)
+	t.Cleanup(func() { s.kill(); s.endShims() })
 	s.start()
 	return s
 }
@@ -93,6 +94,26 @@ func (s *server) kill() {
 		s.cmd.Process.Kill()
 		s.cmd.Wait()
 		s.cmd = nil
+	}
+}
+
+// endShims ends what outlives a server, so that nobody writes below its
+// directory when that is removed.
+func (s *server) endShims() {
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		left := 0
+		names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, name := range names {
+			if text, err := os.ReadFile(name); err != nil || !bytes.Contains(text, []byte(s.data+"/")) {
+				continue
+			}
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
 	}
 }
 
