@@ -1,5 +1,5 @@
 // Command tianfu is the whole product in one binary: it replays workloads
-// against a fleet and, later, runs a centre live. This room owns flags, files,
+// against a fleet and runs a centre live. This room owns flags, files,
 // wiring and the words printed to people; no rule of scheduling lives here.
 // Read this file first, then the file named like the subcommand.
 package main

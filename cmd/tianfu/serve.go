@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -23,7 +22,6 @@ import (
 	"tianfu/engine"
 	"tianfu/engine/local"
 	"tianfu/fault"
-	"tianfu/fleet"
 	"tianfu/httpapi"
 	"tianfu/live"
 	"tianfu/store"
@@ -318,51 +316,4 @@ func (f *serveFlags) listener() (net.Listener, error) {
 		return nil, &fault.Error{Kind: fault.Invalid, Where: "--tls-cert", What: "read the certificate", Err: err}
 	}
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
-}
-
-// thisMachine writes a world file of this machine: its CPUs, nine tenths of its
-// memory, and the accelerators the engine found.
-func thisMachine(ctx context.Context, eng engine.Engine) ([]byte, error) {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = "localhost"
-	}
-	host = strings.NewReplacer("{", "-", "}", "-", "/", "-").Replace(host)
-	memory, err := machineMemory()
-	if err != nil {
-		return nil, err
-	}
-	accelerator := ""
-	if probe, err := eng.Probe(ctx); err == nil && len(probe.Found) > 0 {
-		accelerator = fmt.Sprintf(", accelerator: %sx%d", probe.Found[0].Model, min(len(probe.Found), fleet.MaxDevices))
-	}
-	zone := time.Local.String()
-	if !fleet.KnownZone(zone) {
-		zone = "UTC"
-	}
-	return fmt.Appendf(nil, `# This machine, as tianfu found it. Change it as you like; docs/world.md has every key.
-name: %s
-sites:
-  - {name: here, time_zone: %s}
-catalogue:
-  skus:
-    - {name: this-machine, vcpu: %d, memory: %dMiB%s}
-nodes:
-  - {name: %q, sku: this-machine, place: here}
-`, host, zone, runtime.NumCPU(), memory*9/10, accelerator, host), nil
-}
-
-// machineMemory returns the memory of this machine in MiB.
-func machineMemory() (int64, error) {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0, &fault.Error{Kind: fault.Unavailable, Where: "/proc/meminfo", What: "read the size of memory", Err: err}
-	}
-	var kib int64
-	for line := range strings.Lines(string(text)) {
-		if n, _ := fmt.Sscanf(line, "MemTotal: %d kB", &kib); n == 1 {
-			return kib / 1024, nil
-		}
-	}
-	return 0, fault.New(fault.Unavailable, "/proc/meminfo", "does not say MemTotal", "")
 }
