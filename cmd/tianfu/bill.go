@@ -117,8 +117,8 @@ func billTable(d *billDocument) *table {
 		if x.Name != "" {
 			name += " " + x.Name
 		}
-		t.add(name, fixed(float64(x.CPUHeld)/3.6e9, 2), fixed(float64(x.DeviceMillis)/3.6e6, 2), kwh(x.Energy()), fixed(x.CarbonLocation.Kilograms(), 4), fixed(x.Water.Litres(), 2),
-			fixed(float64(x.Cost.Yuan()), 4), fixed(float64(x.IdleCost.Yuan()), 4), fixed(float64(x.Resources.Yuan()), 4), fixed(float64((x.Cost+x.Resources).Yuan()), 4), fixed(x.Percent, 1))
+		t.add(name, fixed(float64(x.CPUHeld)/3.6e9, 2), fixed(float64(x.DeviceMillis)/3.6e6, 2), kwh(x.Energy()), small(x.CarbonLocation.Kilograms(), 4), small(x.Water.Litres(), 2),
+			small(float64(x.Cost.Yuan()), 4), small(float64(x.IdleCost.Yuan()), 4), small(float64(x.Resources.Yuan()), 4), small(float64((x.Cost+x.Resources).Yuan()), 4), fixed(x.Percent, 1))
 		missing = cmp.Or(missing, shown(x.Missing))
 	}
 	t.foot = footOf(missing)

@@ -73,7 +73,14 @@ func (p *program) root() *cobra.Command {
 		return &usageError{fmt.Errorf("%w (see %q)", err, c.CommandPath()+" --help")}
 	})
 	root.PersistentFlags().StringVarP(&p.format, "output", "o", "table", "output format: table, json, yaml or csv")
-	root.AddCommand(p.subcommands()...)
+	for _, g := range p.groups() {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(p.shim()) // hidden
 	markUsageErrors(root)
 	return root
 }
@@ -93,41 +100,20 @@ func markUsageErrors(c *cobra.Command) {
 	}
 }
 
-// subcommands lists the commands of the binary, one file each.
-func (p *program) subcommands() []*cobra.Command {
-	return []*cobra.Command{
-		p.api(),
-		p.audit(),
-		p.usage(),
-		p.bill(),
-		p.receipt(),
-		p.report(),
-		p.backup(),
-		p.catalogue(),
-		p.check(),
-		p.compare(),
-		p.dataset(),
-		p.doctor(),
-		p.fleet(),
-		p.job(),
-		p.green(),
-		p.login(),
-		p.logout(),
-		p.meter(),
-		p.node(),
-		p.queue(),
-		p.replay(),
-		p.restore(),
-		p.serve(),
-		p.store(),
-		p.token(),
-		p.top(),
-		p.shim(),
-		p.trace(),
-		p.whoami(),
-		p.world(),
-		p.powerCommand(),
-		p.capCommand(),
-		p.why(), p.whatif(),
+// groups of subcommands, in the order of the help; a command is one file.
+func (p *program) groups() []commandGroup {
+	return []commandGroup{
+		{"jobs", "Jobs", []*cobra.Command{p.job(), p.why(), p.top(), p.queue(), p.dataset()}},
+		{"centre", "A running centre", []*cobra.Command{p.serve(), p.doctor(), p.node(), p.world(), p.powerCommand(), p.capCommand(),
+			p.backup(), p.restore(), p.store(), p.audit(), p.api()}},
+		{"who", "Who you are", []*cobra.Command{p.token(), p.login(), p.logout(), p.whoami()}},
+		{"energy", "Energy, carbon and money", []*cobra.Command{p.usage(), p.bill(), p.receipt(), p.report(), p.meter(), p.green()}},
+		{"replay", "Replay and what-if", []*cobra.Command{p.replay(), p.compare(), p.whatif(), p.trace()}},
+		{"fleet", "Hardware", []*cobra.Command{p.check(), p.catalogue(), p.fleet()}},
 	}
+}
+
+type commandGroup struct {
+	id, title string
+	commands  []*cobra.Command
 }

@@ -82,6 +82,9 @@ func queuesTable(queues *httpapi.Queues) *table {
 	for _, o := range queues.Others {
 		t.add("(others)", o.Cohort, o.Resource, o.Guaranteed, o.Used, "", "", "", "", "", "", "")
 	}
+	if len(t.rows) == 0 {
+		t.foot = "no queues: a job may name any, and no quota holds; declare tenants: and queues: in the world file"
+	}
 	return t
 }
 

@@ -97,7 +97,7 @@ func (p *program) receiptVerify() *cobra.Command {
 				return err
 			}
 			t := &table{header: []string{"JOB", "ENTRIES", "KWH", "KGCO2E", "YUAN", "VERDICT"}}
-			t.add(x.Job, strconv.Itoa(len(x.Entries)), kwh(x.Totals.Energy()), fixed(x.Totals.CarbonLocation.Kilograms(), 6), fixed(float64(x.Totals.Cost.Yuan()), 6), "exact")
+			t.add(x.Job, strconv.Itoa(len(x.Entries)), kwh(x.Totals.Energy()), small(x.Totals.CarbonLocation.Kilograms(), 6), small(float64(x.Totals.Cost.Yuan()), 6), "exact")
 			return p.print(map[string]any{"job": x.Job, "entries": len(x.Entries), "exact": true, "sha256": x.Hash}, t)
 		},
 	}

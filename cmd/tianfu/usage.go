@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -154,7 +155,7 @@ func usageTable(r *httpapi.UsageReport) *table {
 			name = "(none)"
 		}
 		t.add(name, fixed(float64(x.CPUHeld)/3.6e9, 2), fixed(float64(x.DeviceMillis)/3.6e6, 2), kwh(x.Idle), kwh(x.Dynamic), kwh(x.Facility), kwh(x.Energy()),
-			fixed(x.CarbonLocation.Kilograms(), 4), fixed(x.Water.Litres(), 2), fixed(float64((x.Cost+x.Resources).Yuan()), 4), fixed(x.Percent, 1))
+			small(x.CarbonLocation.Kilograms(), 4), small(x.Water.Litres(), 2), small(float64((x.Cost+x.Resources).Yuan()), 4), fixed(x.Percent, 1))
 		missing = cmp.Or(missing, shown(x.Missing))
 	}
 	t.foot = footOf(missing)
@@ -174,7 +175,16 @@ func footOf(missing string) string {
 	return "For a part of the time nobody knew: " + missing + ". The figures that follow from it are zero there."
 }
 
-func kwh(e unit.Millijoules) string { return fixed(float64(e.KWh()), 4) }
+func kwh(e unit.Millijoules) string { return small(float64(e.KWh()), 4) }
+
+// small renders a figure with some decimals, and one of which these would show
+// less than two digits with as many more as that takes: a job of a second on a
+// laptop used something too.
+func small(f float64, decimals int) string {
+	for ; f != 0 && decimals < 12 && math.Abs(f)*math.Pow10(decimals) < 9.5; decimals++ {
+	}
+	return fixed(f, decimals)
+}
 
 // monthOf reads a month and returns instants that contain it in every time
 // zone.
