@@ -209,6 +209,10 @@ func powerTable(runs []timedRun) string {
 		if d == nil {
 			continue
 		}
+		if len(d.Sheds) == 0 {
+			fmt.Fprintf(&b, "%s: nothing drew more than its limit, so nothing was shed\n", runs[i].Policy)
+			continue
+		}
 		fmt.Fprintf(&b, "%s: power shed %d times, longest time to comply %s, over the limit after that %s; %d node caps, %d tasks suspended, %d evicted; tier 1: %d tasks ran at the first shedding, %d were shed\n",
 			runs[i].Policy, len(d.Sheds), time.Duration(d.LongestComply*float64(time.Second)), time.Duration(d.OverAfterComply*float64(time.Second)), d.Capped, d.Suspended, d.Evicted, d.ProtectedRunning, d.ProtectedShed)
 	}
