@@ -109,6 +109,7 @@ func (m *instruments) settle(s *control.State) {
 // socket of a strip) see all of it. Where there is none, processors and
 // accelerators together with the model's base stand for the node, and what is
 // told is estimated; with one of the two missing the model alone is better.
+// Meters of accelerators tell in both cases whose work drew what.
 func (m *instruments) arrange(s *control.State) {
 	whole := map[string][]string{}
 	parts := map[string]map[string][]string{} // of a node, by kind
@@ -132,18 +133,19 @@ func (m *instruments) arrange(s *control.State) {
 	capacity := s.Capacity()
 	for n := range int32(capacity.Nodes()) {
 		at := string(capacity.Node(n).ID)
-		names := parts[at]["rapl"]
-		if devices := parts[at]["nvml"]; capacity.DevicesOf(n) > 0 {
-			if devices == nil {
-				continue
-			}
-			names = append(names[:len(names):len(names)], devices...)
-		}
-		if whole[at] != nil || len(parts[at]["rapl"]) == 0 {
+		names, devices := parts[at]["rapl"], parts[at]["nvml"]
+		if t := m.things[at]; t != nil {
+			t.seeDevices(capacity.DevicesOf(n), devices...)
 			continue
 		}
+		if len(names) == 0 || capacity.DevicesOf(n) > 0 && devices == nil {
+			continue
+		}
+		if capacity.DevicesOf(n) > 0 {
+			names = append(names[:len(names):len(names)], devices...)
+		}
 		t := &thing{gathering: newGathering(names...), level: sensor.Node, path: at, meters: names}
-		t.partial, t.baseMW = true, int64(float64(capacity.Kind(n).Power.Base)*1000)
+		t.partial, t.baseMW, t.devices = true, int64(float64(capacity.Kind(n).Power.Base)*1000), capacity.DevicesOf(n)
 		m.things[at] = t
 	}
 	for _, t := range m.things {
@@ -171,14 +173,14 @@ func (m *instruments) deliver(r sensor.Reading) {
 		return
 	}
 	m.conserve.measured(t.path, w)
-	reading := &control.EnergyReading{From: w.From, To: w.To, Energy: w.Energy, Basis: meter.Measured}
+	reading := &control.EnergyReading{From: w.From, To: w.To, Energy: w.Energy, Basis: meter.Measured, Devices: w.Devices}
 	if w.Estimated {
 		reading.Basis = meter.Estimated
 	}
 	in := control.Input{Kind: control.EnergyMeasured, Reading: reading}
 	switch t.level {
 	case sensor.Site:
-		reading.Site = t.path
+		reading.Site, reading.Devices = t.path, nil
 	case sensor.Node:
 		in.Node = fleet.NodeID(t.path)
 	default:

@@ -2,6 +2,7 @@ package live
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func TestWindowsWaitAndSay(t *testing.T) {
 		t.Fatalf("b has not spoken: %+v", w)
 	}
 	add("b", 105, 120, 1500, sensor.Bridged)
-	if w, ok := g.take(10 * time.Second); !ok || w != (windowed{110 * second, 120 * second, 2000, true, false}) {
+	if w, ok := g.take(10 * time.Second); !ok || !reflect.DeepEqual(w, windowed{From: 110 * second, To: 120 * second, Energy: 2000, Estimated: true}) {
 		t.Fatalf("%+v %v", w, ok)
 	}
 	add("c", 120, 130, 1, sensor.Measured) // nobody's
@@ -85,7 +86,7 @@ func TestWindowsWaitAndSay(t *testing.T) {
 	}
 	add("a", 130, 140, 500, sensor.Measured)
 	g.partial, g.baseMW = true, 1000
-	if w, ok := g.take(10 * time.Second); !ok || w != (windowed{130 * second, 140 * second, 500 + 1000 + 10_000, true, false}) {
+	if w, ok := g.take(10 * time.Second); !ok || !reflect.DeepEqual(w, windowed{From: 130 * second, To: 140 * second, Energy: 500 + 1000 + 10_000, Estimated: true}) {
 		t.Fatalf("%+v %v", w, ok)
 	}
 	// A feed that was away for three days: a day of it is told, the rest is the
@@ -94,6 +95,54 @@ func TestWindowsWaitAndSay(t *testing.T) {
 	add("b", 140, 300_000, 3_000_000, sensor.Bridged)
 	if w, ok := g.take(10 * time.Second); !ok || w.To.Sub(w.From) != 24*time.Hour || w.To != 300_000*second {
 		t.Fatalf("%+v %v", w, ok)
+	}
+}
+
+// A node's own meter counts; the driver's tell what each accelerator drew of it,
+// and hold nothing up when they are lost.
+func TestDevicesAreToldApart(t *testing.T) {
+	g := newGathering("bmc")
+	g.seeDevices(2, "gpus")
+	node := func(from, to unit.Instant, mJ unit.Millijoules) {
+		g.add(&sensor.Reading{Meter: "bmc", Channel: "total", Covers: sensor.Covers{Level: sensor.Node}, From: from * second, To: to * second, Energy: mJ, Quality: sensor.Measured})
+	}
+	gpu := func(device int, from, to unit.Instant, mJ unit.Millijoules, q sensor.Quality) {
+		g.add(&sensor.Reading{Meter: "gpus", Channel: string(rune('a' + device)), Covers: sensor.Covers{Level: sensor.Device, Device: device},
+			From: from * second, To: to * second, Energy: mJ, Quality: q})
+	}
+	want := func(what string, want windowed) {
+		t.Helper()
+		if w, ok := g.take(10 * time.Second); !ok || !reflect.DeepEqual(w, want) {
+			t.Errorf("%s: %+v %v, want %+v", what, w, ok, want)
+		}
+	}
+	node(100, 120, 8000)
+	gpu(1, 100, 115, 3000, sensor.Measured)
+	gpu(0, 95, 120, 2500, sensor.Measured)
+	want("until the last device has spoken", windowed{From: 100 * second, To: 110 * second, Energy: 4000, Devices: []unit.Millijoules{1000, 2000}})
+	gpu(1, 115, 120, 1000, sensor.Bridged)
+	want("a bridged device still counts", windowed{From: 110 * second, To: 120 * second, Energy: 4000, Devices: []unit.Millijoules{1000, 2000}})
+	node(120, 130, 4000)
+	gpu(0, 120, 130, 1000, sensor.Measured)
+	gpu(1, 120, 130, 0, sensor.Missing)
+	want("a device that is not known", windowed{From: 120 * second, To: 130 * second, Energy: 4000})
+	node(130, 150, 8000)
+	want("devices that are late", windowed{From: 130 * second, To: 150 * second, Energy: 8000})
+	node(150, 160, 4000)
+	gpu(0, 130, 160, 3000, sensor.Measured)
+	gpu(1, 152, 160, 1600, sensor.Measured)
+	want("a device seen for a part of the time", windowed{From: 150 * second, To: 160 * second, Energy: 4000})
+}
+
+// The driver's meter and the processors' together stand for a node.
+func TestPartsOfANodeTellDevicesToo(t *testing.T) {
+	g := newGathering("cpus", "gpus")
+	g.partial, g.baseMW, g.devices = true, 1000, 1
+	g.add(&sensor.Reading{Meter: "cpus", Channel: "p", Covers: sensor.Covers{Level: sensor.Package}, From: 100 * second, To: 110 * second, Energy: 500, Quality: sensor.Measured})
+	g.add(&sensor.Reading{Meter: "gpus", Channel: "a", Covers: sensor.Covers{Level: sensor.Device}, From: 100 * second, To: 110 * second, Energy: 700, Quality: sensor.Measured})
+	want := windowed{From: 100 * second, To: 110 * second, Energy: 500 + 700 + 10_000, Estimated: true, Devices: []unit.Millijoules{700}}
+	if w, ok := g.take(10 * time.Second); !ok || !reflect.DeepEqual(w, want) {
+		t.Errorf("%+v %v, want %+v", w, ok, want)
 	}
 }
 

@@ -35,7 +35,7 @@ func (p *plug) Read(ctx context.Context) ([]Sample, error) {
 		p.begun = time.Now()
 	}
 	at := time.Now()
-	return []Sample{{Channel: "total", Covers: Covers{Node, "n1", ""}, At: unit.Instant(at.UnixNano()), Tick: 1, Count: uint64(at.Sub(p.begun).Milliseconds()) * 100_000}}, nil
+	return []Sample{{Channel: "total", Covers: Covers{Level: Node, Path: "n1"}, At: unit.Instant(at.UnixNano()), Tick: 1, Count: uint64(at.Sub(p.begun).Milliseconds()) * 100_000}}, nil
 }
 
 func (p *plug) Close() error { p.closed = true; return nil }

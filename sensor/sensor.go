@@ -43,6 +43,8 @@ type Covers struct {
 	Path string `json:"path"`
 	// Part tells several apart: a package, a device's UUID, one of two feeds.
 	Part string `json:"part,omitempty"`
+	// Device is the number of a device on its node, from 0.
+	Device int `json:"-"`
 }
 
 // String renders "node n1", "device n1 GPU-1b6c".

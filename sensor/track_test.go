@@ -14,11 +14,11 @@ var testRules = Rules{Refresh: time.Second, MaxGap: 5 * time.Second, Hold: time.
 
 // count is a sample of a counter of microjoules at a second.
 func count(second int64, n uint64, modulus uint64) Sample {
-	return Sample{Channel: "c", Covers: Covers{Node, "n1", ""}, At: unit.At(second), Tick: 1, Count: n, Modulus: modulus}
+	return Sample{Channel: "c", Covers: Covers{Level: Node, Path: "n1"}, At: unit.At(second), Tick: 1, Count: n, Modulus: modulus}
 }
 
 func power(second int64, mW Milliwatts) Sample {
-	return Sample{Channel: "p", Covers: Covers{Node, "n1", ""}, At: unit.At(second), Kind: Gauge, Power: mW}
+	return Sample{Channel: "p", Covers: Covers{Level: Node, Path: "n1"}, At: unit.At(second), Kind: Gauge, Power: mW}
 }
 
 // told renders readings shortly: from-to energy quality.

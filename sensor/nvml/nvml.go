@@ -78,7 +78,7 @@ func (s *Source) device(i int) (sensor.Sample, error) {
 	if ret != nvml.SUCCESS {
 		return sensor.Sample{}, s.failed(fmt.Sprintf("name device %d", i), ret)
 	}
-	out := sensor.Sample{Channel: uuid, Covers: sensor.Covers{Level: sensor.Device, Path: s.node, Part: uuid}}
+	out := sensor.Sample{Channel: uuid, Covers: sensor.Covers{Level: sensor.Device, Path: s.node, Part: uuid, Device: i}}
 	mJ, ret := d.GetTotalEnergyConsumption()
 	out.At = unit.Instant(time.Now().UnixNano())
 	if ret == nvml.SUCCESS {
