@@ -23,16 +23,17 @@ const (
 // PlanShifts plans when the jobs that may wait run, on the state as it stands
 // between two steps: it reads the state and changes nothing. Drivers call it on
 // a snapshot, live ones beside the loop, and hand what it returns back as one
-// Planned input. anew plans everything again; otherwise plans that stand are
-// kept and only jobs without one find a place around them, unless one of them
-// would be late. Nothing to say is nil.
-func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, anew bool) []sched.Deferral {
-	b := s.shiftProblem(policy, anew)
+// Planned input. Plans that stand are kept, but for those that why has touched,
+// and only the other jobs find a place around them, unless one of them would be
+// late; why may also ask for everything to be planned again. Nothing to say is
+// nil.
+func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, why *Replan) []sched.Deferral {
+	b := s.shiftProblem(policy, why)
 	if b == nil {
 		return nil
 	}
 	r := p.Plan(&b.problem)
-	if len(r.Late) > 0 && !anew {
+	if len(r.Late) > 0 && !why.Anew {
 		for i := range b.problem.Jobs {
 			b.problem.Jobs[i].Kept = nil
 		}
@@ -42,8 +43,8 @@ func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, anew bool) []sch
 }
 
 // PlanShifts plans on a frozen state, for a driver that goes on meanwhile.
-func (f *Frozen) PlanShifts(p *sched.SlotPlanner, policy string, anew bool) []sched.Deferral {
-	return f.s.PlanShifts(p, policy, anew)
+func (f *Frozen) PlanShifts(p *sched.SlotPlanner, policy string, why *Replan) []sched.Deferral {
+	return f.s.PlanShifts(p, policy, why)
 }
 
 // HasWishes tells whether any job that has not ended has a wish: only then is
@@ -65,7 +66,7 @@ type shiftBuilder struct {
 	sample  map[[2]int]int32 // a node of each site and model, to tell power from
 }
 
-func (s *State) shiftProblem(policy string, anew bool) *shiftBuilder {
+func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 	b := &shiftBuilder{s: s, names: s.sites(), model: map[fleet.Model]int{}, sample: map[[2]int]int32{}}
 	if len(b.names) > maxPools || len(s.hours) == 0 {
 		return nil
@@ -104,13 +105,16 @@ func (s *State) shiftProblem(policy string, anew bool) *shiftBuilder {
 		}
 		p.Jobs = append(p.Jobs, out)
 	})
-	if len(planned) == 0 || !anew && fresh == 0 {
+	if len(planned) == 0 || fresh == 0 && !why.Anew && len(why.hours) == 0 {
 		return nil
 	}
 	p.Slots = min(max(b.slot(last)+1, 24*int(time.Hour/sched.SlotLength)), sched.MaxSlots)
 	b.room(planned)
 	for i := range p.Jobs {
-		b.place(&p.Jobs[i], anew)
+		b.place(&p.Jobs[i], why.Anew)
+	}
+	if !why.Anew {
+		why.touch(b)
 	}
 	return b
 }

@@ -22,7 +22,8 @@ type siteTable struct {
 
 // siteHours takes a report of what hours at a site cost. The driver makes it,
 // from files in a replay and from meters, factors, tariffs and providers in a
-// live centre; nothing else brings carbon, price or PUE into the core.
+// live centre; nothing else brings carbon, price or PUE into the core. What is
+// known already, as after a restart, is passed over.
 func (s *State) siteHours(in *Input) error {
 	if _, ok := slices.BinarySearch(s.sites(), in.Site); !ok {
 		return fault.New(fault.NotFound, "site "+in.Site, "no node stands there", "report hours of a site of the fleet")
@@ -30,7 +31,14 @@ func (s *State) siteHours(in *Input) error {
 	if err := energy.CheckSiteHours(in.Site, in.Hours); err != nil {
 		return err
 	}
-	s.record(Record{Kind: SiteHoursKnown, Site: in.Site, Hours: in.Hours})
+	known := s.SiteHours(in.Site)
+	fresh := slices.DeleteFunc(slices.Clone(in.Hours), func(h energy.SiteHour) bool {
+		old, ok := energy.SiteHourAt(known, h.From)
+		return ok && old == h
+	})
+	if len(fresh) > 0 {
+		s.record(Record{Kind: SiteHoursKnown, Site: in.Site, Hours: fresh})
+	}
 	return nil
 }
 

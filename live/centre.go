@@ -105,7 +105,7 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 		o.SnapshotEvery = DefaultSnapshotEvery
 	}
 	c = &Centre{o: o, asks: make(chan ask, queueDepth), acks: make(chan engine.Key, queueDepth), events: newFeed(), done: make(chan struct{})}
-	c.shifts.asked = make(chan bool, 1)
+	c.shifts.asked = make(chan struct{}, 1)
 	c.snapshots.busy = make(chan struct{}, 1)
 	first, last := o.Store.Bounds()
 	c.last = last

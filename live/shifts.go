@@ -2,37 +2,63 @@ package live
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"tianfu/control"
-	"tianfu/job"
 	"tianfu/sched"
+	"tianfu/unit"
 )
 
 // DefaultShiftPolicy is how a live centre chooses better hours.
 const DefaultShiftPolicy = "tianfu"
 
 // Plans in time are made a moment after what asks for them, so that a burst of
-// jobs is one plan, and all anew when an hour begins.
+// jobs is one plan, and all anew when an hour begins. One that is refused - what
+// it was made on has changed meanwhile - is made again, a few times in a row.
 const (
 	planDelay   = 2 * time.Second
 	planTimeout = time.Minute
+	planTries   = 3
 )
 
-// shifts asks for plans in time. The loop puts a token in when something came
-// that a plan should know of; what is in already is enough.
-type shifts struct{ asked chan bool }
+// shifts asks for plans in time. The loop notes what a plan should know of and
+// puts a token in; what is in already is enough.
+type shifts struct {
+	asked chan struct{}
 
-// see looks at the records of a step: a job with a wish came, or something
-// new is known of what hours cost.
+	mu  sync.Mutex
+	why control.Replan
+}
+
+// see looks at the records of a step.
 func (s *shifts) see(r *control.Record) {
-	switch {
-	case r.Kind == control.Submitted && r.Spec.Wish != job.NoWish, r.Kind == control.SiteHoursKnown:
-		select {
-		case s.asked <- true:
-		default:
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why.See(r); s.why.Due {
+		s.ask()
 	}
+}
+
+func (s *shifts) ask() {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what has happened since the last plan.
+func (s *shifts) take() control.Replan {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	why := s.why
+	s.why = control.Replan{}
+	return why
+}
+
+// untilHour is how long it is until the next hour begins.
+func (c *Centre) untilHour() time.Duration {
+	return time.Hour - time.Duration(c.o.Now()%unit.Instant(time.Hour))
 }
 
 // startShifts plans beside the loop for as long as the context lasts: on a frozen
@@ -44,8 +70,9 @@ func (c *Centre) startShifts(ctx context.Context) func() {
 	go func() {
 		defer close(done)
 		var planner sched.SlotPlanner
-		hour := time.NewTicker(time.Hour)
+		hour := time.NewTimer(c.untilHour())
 		defer hour.Stop()
+		refused := 0
 		for {
 			anew := false
 			select {
@@ -53,6 +80,7 @@ func (c *Centre) startShifts(ctx context.Context) func() {
 				return
 			case <-hour.C:
 				anew = true
+				hour.Reset(c.untilHour())
 			case <-c.shifts.asked:
 				select {
 				case <-ctx.Done():
@@ -60,13 +88,20 @@ func (c *Centre) startShifts(ctx context.Context) func() {
 				case <-time.After(planDelay):
 				}
 			}
-			c.planShifts(ctx, &planner, anew)
+			why := c.shifts.take()
+			why.Anew = why.Anew || anew || refused > 0
+			if c.planShifts(ctx, &planner, &why) {
+				refused = 0
+			} else if refused++; refused < planTries {
+				c.shifts.ask()
+			}
 		}
 	}()
 	return func() { cancel(); <-done }
 }
 
-func (c *Centre) planShifts(ctx context.Context, planner *sched.SlotPlanner, anew bool) {
+// planShifts makes one plan. It reports false when the core refuses it.
+func (c *Centre) planShifts(ctx context.Context, planner *sched.SlotPlanner, why *control.Replan) bool {
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
 	var frozen *control.Frozen
@@ -75,13 +110,15 @@ func (c *Centre) planShifts(ctx context.Context, planner *sched.SlotPlanner, ane
 			frozen = s.Freeze()
 		}
 	}); err != nil || frozen == nil {
-		return
+		return true
 	}
-	plan := frozen.PlanShifts(planner, DefaultShiftPolicy, anew)
+	plan := frozen.PlanShifts(planner, DefaultShiftPolicy, why)
 	if len(plan) == 0 {
-		return
+		return true
 	}
-	if _, err := c.send(ctx, ask{input: control.Input{Kind: control.Planned, Deferrals: plan}}); err != nil && ctx.Err() == nil {
-		c.o.Logger.Warn("a plan in time was refused and is made anew with what comes next", "error", err)
+	_, err := c.send(ctx, ask{input: control.Input{Kind: control.Planned, Deferrals: plan}})
+	if err != nil && ctx.Err() == nil {
+		c.o.Logger.Warn("a plan in time was refused and is made anew", "error", err)
 	}
+	return err == nil || ctx.Err() != nil
 }

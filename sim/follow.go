@@ -30,6 +30,9 @@ func (t *Timed) follow(out *control.Outcome) {
 		if t.Shedding != nil {
 			t.seePower(r)
 		}
+		if t.shift != nil {
+			t.shift.why.See(r)
+		}
 		switch r.Kind {
 		case control.Allocated:
 			t.allocated(r)

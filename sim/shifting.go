@@ -31,8 +31,7 @@ type shifter struct {
 	Shifting
 	planner sched.SlotPlanner
 	next    unit.Instant // when the next hour begins
-	jobs    int          // of the state, when it was last planned
-	anew    bool
+	why     control.Replan
 	sites   []siteOutlook
 }
 
@@ -126,7 +125,7 @@ func (sh *shifter) tell(now unit.Instant, batch []control.Input) []control.Input
 		return batch
 	}
 	sh.next = now - now%unit.Instant(time.Hour) + unit.Instant(time.Hour)
-	sh.anew = true
+	sh.why.Due, sh.why.Anew = true, true
 	for k := range sh.sites {
 		o := &sh.sites[k]
 		at := int((now - o.first) / unit.Instant(time.Hour))
@@ -158,16 +157,15 @@ func (sh *shifter) tell(now unit.Instant, batch []control.Input) []control.Input
 	return batch
 }
 
-// replan has the jobs planned that came, and all of them when an hour began. The
-// plan is an input of its own at the same instant.
+// replan has the jobs planned that came, and all of them when an hour began or the
+// fleet changed. The plan is an input of its own at the same instant.
 func (t *Timed) replan() {
 	sh := t.shift
-	if sh == nil || !sh.anew && t.state.Jobs() == sh.jobs || !t.state.HasWishes() {
+	if sh == nil || !sh.why.Due || !t.state.HasWishes() {
 		return
 	}
-	anew := sh.anew
-	sh.jobs, sh.anew = t.state.Jobs(), false
-	plan := t.state.PlanShifts(&sh.planner, sh.Policy, anew)
+	plan := t.state.PlanShifts(&sh.planner, sh.Policy, &sh.why)
+	sh.why = control.Replan{}
 	if len(plan) == 0 {
 		return
 	}
