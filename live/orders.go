@@ -24,13 +24,14 @@ const workers = 8
 type act struct {
 	control.Order
 	spec *job.Spec
+	own  bool              // it is about the node that the engine serves
 	span trace.SpanContext // of the step that made it, where steps are traced
 }
 
 // actOf joins an order with its job, whose spec never changes.
 func (c *Centre) actOf(o control.Order) act {
 	j, _ := c.state.Summary(o.Job)
-	return act{Order: o, spec: j.Spec}
+	return act{Order: o, spec: j.Spec, own: c.state.Capacity().Node(o.Node).ID == c.o.Node}
 }
 
 // orderQueue holds orders on their way to the workers. It has no bound of its

@@ -22,7 +22,7 @@ func (c *Centre) ClearCap(ctx context.Context, id int32) error {
 	return err
 }
 
-// givePower carries out an order about power. An engine without a knob for it
+// givePower carries out an order about power. An engine without the means for it
 // says so in the log and nothing else happens: the core's figures are a model
 // there.
 func (c *Centre) givePower(ctx context.Context, o act, k engine.Key) error {
@@ -39,7 +39,29 @@ func (c *Centre) givePower(ctx context.Context, o act, k engine.Key) error {
 			return nil
 		}
 		return err
+	case control.CapNode:
+		if t, can := c.o.Engine.(engine.Throttler); can && o.own {
+			err := t.Throttle(ctx, int(o.Level))
+			if fault.KindOf(err) == fault.Denied {
+				c.o.Logger.Warn("the node is not held to its cap", "node", c.o.Node, "level_permille", o.Level, "error", err)
+				return nil
+			}
+			return err
+		}
 	}
-	c.o.Logger.Info("the engine has no knob for the power of a node", "node", o.Node, "order", o.Kind, "level_permille", o.Level)
+	c.o.Logger.Info("no engine has a knob for the power of this node", "node", o.Node, "order", o.Kind, "level_permille", o.Level)
 	return nil
+}
+
+// holdAgain tells the engine, which does not remember, what its node is held to.
+func (c *Centre) holdAgain() {
+	if !c.state.HasPower() {
+		return
+	}
+	capacity := c.state.Capacity()
+	for n := range int32(capacity.Nodes()) {
+		if capacity.Node(n).ID == c.o.Node {
+			c.orders.push(c.actOf(control.Order{Kind: control.CapNode, Node: n, Level: capacity.NodePower(n).Level}))
+		}
+	}
 }

@@ -167,6 +167,7 @@ func (c *Centre) reconcile(ctx context.Context) error {
 			delete(known, k)
 		}
 	}
+	c.holdAgain()
 	for k, s := range known {
 		if s == engine.Running || s == engine.Starting {
 			c.o.Logger.Warn("stopping a task that no record knows", "task", k)

@@ -176,6 +176,53 @@ func TestCapsOnARealCentre(t *testing.T) {
 	s.ledger(stands)
 }
 
+// TestNodeIsHeldToItsCap caps a real server so far that its node is held to a part
+// of its dynamic power: the kernel then gives its tasks that part of the CPUs they
+// asked for, after a kill too, and all of it once the cap is cleared.
+func TestNodeIsHeldToItsCap(t *testing.T) {
+	world := filepath.Join(t.TempDir(), "world.yaml")
+	if err := os.WriteFile(world, []byte(powerWorld), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &capped{startServer(t, "--world", world), t, t.Context(), nil}
+	s.c = s.client()
+	t.Setenv("TIANFU_TOKEN", s.token)
+	name := "held" + s.address[strings.LastIndexByte(s.address, ':')+1:]
+	id := s.submit(name, 0, false)
+	s.await(id+" writes", func() bool { return s.said(id) > 0 })
+	_, groups := processOf(name)
+	if !strings.Contains(groups, id+".") {
+		t.Skipf("tasks have no cgroup of their own here: %s", groups)
+	}
+	held := func() string {
+		for line := range strings.Lines(groups) {
+			f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+			if !strings.Contains(f[2], id+".") {
+				continue
+			}
+			file := filepath.Join("/sys/fs/cgroup", f[2], "cpu.max")
+			if f[1] != "" {
+				file = filepath.Join("/sys/fs/cgroup/cpu", f[2], "cpu.cfs_quota_us")
+			}
+			if text, err := os.ReadFile(file); err == nil {
+				return strings.Fields(string(text))[0]
+			}
+		}
+		return ""
+	}
+	// 255 W are drawn; of 65 W of dynamic power 39 are left, so 60 % it is.
+	s.command("cap", "set", "site=here", "230W")
+	s.await("held to 60 %", func() bool { return held() == "60000" })
+	s.kill()
+	s.start()
+	s.await("there again", func() bool { return s.state(id) == "running" })
+	if got := held(); got != "60000" {
+		t.Errorf("after a kill it is held to %s", got)
+	}
+	s.command("cap", "clear", "1")
+	s.await("let go", func() bool { return held() == "-1" || held() == "max" })
+}
+
 // stopped holds a suspended job to standing still, and another to going on.
 func (s *capped) stopped(id, name, other string) {
 	_, groups := processOf(name)

@@ -66,6 +66,7 @@ type Engine struct {
 	closed bool
 	tasks  map[engine.Key]*task
 	idle   []*hand // shims that wait for a task
+	part   int     // of the CPU that they ask for, tasks are held to it, in thousandths; 0 = all
 }
 
 // task is what the server knows of a key. Its fields are under the engine's mu.

@@ -213,7 +213,11 @@ func (e *Engine) reportStart(t *task) bool {
 	if first {
 		t.state, t.started = engine.Running, s
 	}
+	part := e.part
 	e.mu.Unlock()
+	if first && part > 0 && part < whole {
+		_ = e.hold(t.key, part) // what can go wrong here went wrong for Throttle too
+	}
 	if first {
 		e.send(engine.Report{Key: t.key, Kind: engine.Started, At: s.At})
 	}
