@@ -86,6 +86,7 @@ type Decider struct {
 	head    job.ID        // the first that holds a reservation
 	heads   []blockedHead // all that do
 	past    past
+	refused []refusals  // by group
 	byQueue [][]AllocID // what runs of each queue, once a cycle has looked
 	crowds  []*crowded  // of each queue, the first job that its own work keeps out
 	claim   claim       // of the job that is being made room for
@@ -98,13 +99,9 @@ type Decider struct {
 	isHeld   []int32 // index in held plus one, by node; kept zero between cycles
 	tasks    []task
 	slots    []slot
-	// closed are the nodes of large areas that have too little power left for the
-	// task at hand; nil = none.
-	closed []uint64
-	shut   []uint64 // room for closed
-	short  PowerShort
-	lacks  PowerShort // of the head
-	power  powerHold
+	closed   closed
+	lacks    PowerShort // of the head
+	power    powerHold
 }
 
 // step is one change to the capacity that the cycle will take back.
@@ -125,6 +122,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	d.head, d.heads, d.pending, d.barred, d.reclaims, d.behind = 0, d.heads[:0], false, 0, 0, 0
 	d.journal = d.journal[:0]
 	d.within = restriction{}
+	d.closed.nodes, d.closed.all = nil, false
 	d.power.areas, d.power.log = d.power.areas[:0], d.power.log[:0]
 	if len(d.isHeld) < len(s.Capacity.nodes) {
 		d.isHeld = make([]int32, len(s.Capacity.nodes))
@@ -289,13 +287,28 @@ func (d *Decider) place(t *task, i int32, why *Reason) bool {
 			return false
 		}
 	}
+	like, alike := d.like(t, i)
+	if alike {
+		if known := d.refusedAs(&like, i); known != nil {
+			*why = *known
+			return d.placeByMoves(t, i)
+		}
+	}
 	n, devices, ok := d.pick(t, d.Waiting.entries[i].spec, why)
 	if !ok {
-		p, may := d.Index.policy.(migrating)
-		return may && d.migrate(p, t, i)
+		if alike {
+			d.refuse(like, i, why)
+		}
+		return d.placeByMoves(t, i)
 	}
 	d.propose(t, i, n, devices)
 	return true
+}
+
+// placeByMoves tries what only a policy that moves tasks may.
+func (d *Decider) placeByMoves(t *task, i int32) bool {
+	p, may := d.Index.policy.(migrating)
+	return may && d.migrate(p, t, i)
 }
 
 func (d *Decider) propose(t *task, i int32, n int32, devices uint16) {

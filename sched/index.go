@@ -20,6 +20,7 @@ type shapeIndex struct {
 	buckets []bucket // the first NumCauses are the excluding ones
 	order   []uint16 // scored buckets by falling key
 	find    keyTable
+	adds    [2]*powerAdds // of work that is not protected and of such that is; nil while power is plenty
 }
 
 type bucket struct {
@@ -38,6 +39,11 @@ func (x *Index) reset() {
 	for _, si := range x.shapes {
 		if si != nil {
 			si.synced = -1
+			for _, a := range si.adds {
+				if a != nil {
+					a.synced = -1 // the policy may give other devices
+				}
+			}
 		}
 	}
 }

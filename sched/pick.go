@@ -22,26 +22,10 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 	s := &d.Capacity.shapes[t.ask.Shape]
 	*why = Reason{}
 	if d.Capacity.power != nil {
-		d.closeAreas(s, t.priority)
+		d.closeNodes(si, s, t, spec)
 	}
-	var n int32
-	var devices uint16
-	switch p := x.policy.(type) {
-	case sampler:
-		n, devices = d.sample(p, si, t, spec, why)
-	case Chooser:
-		n, devices = d.choose(p, si, s, t, spec, why)
-	default:
-		n = -1
-		for _, b := range si.order {
-			if si.buckets[b].nodes.count == 0 {
-				continue
-			}
-			if n, devices = d.first(&si.buckets[b].nodes, t, spec, why); n >= 0 {
-				break
-			}
-		}
-	}
+	n, devices := d.search(si, s, t, spec, why)
+	d.closed.adds = nil // of this task only
 	if n >= 0 {
 		return n, devices, true
 	}
@@ -54,6 +38,30 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 	why.Considered = int32(len(si.bucket))
 	why.dominate()
 	return -1, 0, false
+}
+
+// search returns the node that the policy prefers of those that take the task.
+func (d *Decider) search(si *shapeIndex, s *Shape, t *task, spec *job.Spec, why *Reason) (n int32, devices uint16) {
+	if d.closed.all {
+		return -1, 0
+	}
+	switch p := d.Index.policy.(type) {
+	case sampler:
+		return d.sample(p, si, t, spec, why)
+	case Chooser:
+		return d.choose(p, si, s, t, spec, why)
+	default:
+		n = -1
+		for _, b := range si.order {
+			if si.buckets[b].nodes.count == 0 {
+				continue
+			}
+			if n, devices = d.first(&si.buckets[b].nodes, t, spec, why); n >= 0 {
+				break
+			}
+		}
+	}
+	return n, devices
 }
 
 // first returns the lowest rank of a set that nothing else rules out.
@@ -74,13 +82,13 @@ func (c *Capacity) elsewhere(n int32, spec *job.Spec) bool {
 	return spec.Site != "" && c.specs[n].Place.Site != spec.Site
 }
 
-// nextOpen returns the lowest member of a set at or above n outside the areas that
-// are closed for want of power.
+// nextOpen returns the lowest member of a set at or above n that power does not
+// rule out.
 func (d *Decider) nextOpen(set *nodeSet, n int32) int32 {
-	if d.closed == nil {
+	if d.closed.nodes == nil {
 		return set.next(n)
 	}
-	return set.nextBut(n, d.closed)
+	return set.nextBut(n, d.closed.nodes)
 }
 
 // admit checks what the buckets do not know and returns the devices to take.
@@ -103,6 +111,12 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 	}
 	if d.barred>>c.nodes[n].model&1 != 0 {
 		return 0, OverQuota
+	}
+	if adds := d.closed.adds; adds != nil && d.isHeld[n] == 0 {
+		if cause := d.bears(n, t, spec, adds.of[n]); cause != None {
+			return 0, cause
+		}
+		return d.Index.policy.Devices(c, n, &c.shapes[t.ask.Shape]), None
 	}
 	devices := d.Index.policy.Devices(c, n, &c.shapes[t.ask.Shape])
 	if h := d.isHeld[n]; h != 0 && t.job != d.head {

@@ -143,6 +143,7 @@ type powerTree struct {
 	big   []int32 // areas of many nodes, whose nodes are passed over together
 	kinds []kindDraw
 	least []int64 // lower bound of what a task of a shape adds; -1 = not worked out
+	most  int64   // upper bound of what any task adds
 	over  int32   // areas whose settled draw is above what running work may draw
 
 	capped    int32     // nodes under a cap
@@ -170,6 +171,7 @@ type areaNow struct {
 	shedDraw      int64 // settled draw and bound when it was last shed
 	shedBound     int64
 	set           []uint64 // its nodes, where it is large
+	large         int32    // place among the large areas
 }
 
 // PowerFacts are what the budget of an area follows from.
@@ -259,6 +261,7 @@ func (c *Capacity) SetPower(p *Power) {
 	for i := range c.kinds {
 		k := &c.kinds[i]
 		t.kinds = append(t.kinds, kindDraw{idle: milliwatts(k, &drawn{})})
+		t.most = max(t.most, Milliwatts(k.Power.FullWatts(int(k.Devices)))-t.kinds[i].idle)
 	}
 	for n := range c.specs {
 		t.leaf[n] = innermost(at, c.specs[n].Place.Path()+"/"+string(c.specs[n].ID))
@@ -293,7 +296,7 @@ func (t *powerTree) sets() {
 	words, least := (len(t.leaf)+63)/64, int32(max(largeArea, len(t.leaf)/64))
 	for i := range t.areas {
 		if t.areas[i].nodes >= least {
-			t.areas[i].set = make([]uint64, words)
+			t.areas[i].set, t.areas[i].large = make([]uint64, words), int32(len(t.big))
 			t.big = append(t.big, int32(i))
 		}
 	}

@@ -79,71 +79,22 @@ func (k *Kind) leastAdded(s *Shape) int64 {
 	return max(int64(float64(w)*1000)-4, 0)
 }
 
-// closeAreas finds the large areas that cannot take a task of the shape, so
-// that their nodes are passed over without a look at each.
-func (d *Decider) closeAreas(s *Shape, priority int32) {
-	t := d.Capacity.power
-	d.closed, d.short = nil, PowerShort{}
-	need := int64(-1)
-	for _, a := range t.big {
-		y := &t.areas[a]
-		if y.budget == Unlimited && y.suspended == 0 {
-			continue
-		}
-		if need < 0 {
-			need = t.leastOf(d.Capacity, s)
-		}
-		if y.draw+need <= y.budget && !y.behind(priority) {
-			continue
-		}
-		d.blame(a, need, priority)
-		if d.closed == nil {
-			if len(d.shut) < len(y.set) {
-				d.shut = make([]uint64, len(y.set))
-			}
-			clear(d.shut)
-			d.closed = d.shut
-		}
-		for i, w := range y.set {
-			d.closed[i] |= w
-		}
-	}
-}
-
 // behind tells whether suspended work of an area goes before new work of a
 // priority.
 func (y *areaNow) behind(priority int32) bool { return y.suspended > 0 && priority <= y.floor }
 
-// blame keeps the first area that power lacked in.
-func (d *Decider) blame(area int32, need int64, priority int32) {
-	if d.short == (PowerShort{}) {
-		y := &d.Capacity.power.areas[area]
-		d.short = PowerShort{Area: area, Need: need, Draw: y.draw, Budget: y.budget, Behind: y.behind(priority)}
-	}
-}
-
-// shortOf counts the nodes passed over and says which area lacks power.
-func (d *Decider) shortOf(si *shapeIndex, why *Reason) {
-	if d.closed != nil {
-		for _, b := range si.order {
-			if set := &si.buckets[b].nodes; set.count > 0 {
-				why.Excluded[PowerCap] += set.countIn(d.closed)
-			}
-		}
-	}
-	if why.Excluded[PowerCap] > 0 {
-		why.Short = d.short
-	}
-}
-
 // powered checks every area around a node for a task on devices of it.
 func (d *Decider) powered(n int32, t *task, spec *job.Spec, devices uint16) Cause {
 	c := d.Capacity
-	tree := c.power
-	if tree.leaf[n] < 0 {
+	if c.power.leaf[n] < 0 {
 		return None
 	}
-	more := c.drawWith(n, &c.shapes[t.ask.Shape], devices, t.priority) - tree.nodes[n].draw
+	return d.bears(n, t, spec, c.drawWith(n, &c.shapes[t.ask.Shape], devices, t.priority)-c.power.nodes[n].draw)
+}
+
+// bears checks every area around a node for a task that adds so much more.
+func (d *Decider) bears(n int32, t *task, spec *job.Spec, more int64) Cause {
+	tree := d.Capacity.power
 	for a := tree.leaf[n]; a >= 0; a = tree.areas[a].parent {
 		if y := &tree.areas[a]; y.draw+more > y.budget && more > 0 || y.behind(t.priority) {
 			d.blame(a, more, t.priority)

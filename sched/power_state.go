@@ -137,6 +137,7 @@ func (c *Capacity) Resume(id AllocID, now unit.Instant) {
 	a.Left = 0
 	c.stands(id)
 	c.ends.add(a.End, id, a)
+	c.freed++ // what waited behind it may start
 	c.changes.touch(a.Node)
 	c.updatePower(a.Node)
 }

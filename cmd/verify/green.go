@@ -9,12 +9,10 @@ import (
 
 // green is the table of facility, carbon and shifting.
 func green(t *table) error {
-	for _, step := range []func() error{t.waitAwhile, t.gaia, t.bounded, t.plant, t.siteMeter, t.powerTree, t.droughtWeek} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.steps([]step{
+		{"wait-awhile", t.waitAwhile}, {"gaia", t.gaia}, {"bounded", t.bounded}, {"plant", t.plant}, {"site-meter", t.siteMeter},
+		{"power-tree", t.powerTree}, {"drought", t.droughtWeek},
+	})
 }
 
 // waitAwhile measures the cells of Let's Wait Awhile.

@@ -13,24 +13,11 @@ import (
 	"time"
 )
 
-// live is the table of a centre in real time. Steps can be named, to measure a
-// part of it.
+// live is the table of a centre in real time.
 func live(t *table) error {
-	steps := []struct {
-		name string
-		run  func() error
-	}{
+	return t.steps([]step{
 		{"submits", t.submits}, {"latency", t.latency}, {"pending", t.pendingLine}, {"restart", t.restart}, {"trivial", t.trivial}, {"proofs", t.proofs},
-	}
-	for _, s := range steps {
-		if len(t.only) > 0 && !slices.Contains(t.only, s.name) {
-			continue
-		}
-		if err := s.run(); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-	}
-	return nil
+	})
 }
 
 // missing adds a row for what could not be measured here; it counts as short.

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,7 +28,35 @@ type row struct {
 type table struct {
 	binary, shared, scratch string
 	rows                    []row
-	only                    []string // steps of a table, where they are named
+	only                    []string // steps, where they are named
+}
+
+// step is a part of a table that can be measured by itself.
+type step struct {
+	name string
+	run  func() error
+}
+
+// steps measures those that are named, or all.
+func (t *table) steps(all []step) error {
+	for _, name := range t.only {
+		if !slices.ContainsFunc(all, func(s step) bool { return s.name == name }) {
+			names := make([]string, len(all))
+			for i := range all {
+				names[i] = all[i].name
+			}
+			return fmt.Errorf("there is no step %q; there are %s", name, strings.Join(names, ", "))
+		}
+	}
+	for _, s := range all {
+		if len(t.only) > 0 && !slices.Contains(t.only, s.name) {
+			continue
+		}
+		if err := s.run(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
 }
 
 // tables lists what can be verified.
@@ -41,8 +71,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "verify:", stub(os.Args[2], os.Args[3]))
 		os.Exit(1)
 	}
-	if len(os.Args) < 2 || tables[os.Args[1]] == nil || len(os.Args) > 2 && os.Args[1] != "live" {
-		fmt.Fprintln(os.Stderr, "usage: verify placement|green|live [submits|latency|pending|restart|trivial|proofs ...]")
+	if len(os.Args) < 2 || tables[os.Args[1]] == nil || len(os.Args) > 2 && os.Args[1] == "placement" {
+		fmt.Fprintln(os.Stderr, "usage: verify placement | green [STEP ...] | live [STEP ...]")
 		os.Exit(2)
 	}
 	t := &table{binary: "bin/tianfu", shared: os.Getenv("TIANFU_SHARED"), only: os.Args[2:]}
