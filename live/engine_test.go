@@ -30,6 +30,7 @@ type modelled struct {
 	reports chan engine.Report
 	kick    chan struct{} // an order has come
 	twice   []engine.Key  // started although they were known: must stay empty
+	bare    []engine.Key  // given devices, but not of which stack: must stay empty
 }
 
 type modelledTask struct {
@@ -59,6 +60,9 @@ func (m *modelled) Start(_ context.Context, o engine.Order) error {
 	if m.tasks[o.Key] != nil {
 		m.twice = append(m.twice, o.Key)
 		return nil
+	}
+	if len(o.Devices) > 0 && o.Stack == "" {
+		m.bare = append(m.bare, o.Key)
 	}
 	m.tasks[o.Key] = &modelledTask{state: engine.Running, started: m.now()}
 	d, exit := m.run(o.Key)

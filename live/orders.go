@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math/bits"
@@ -23,15 +24,22 @@ const workers = 8
 // act is an order with the job it is about.
 type act struct {
 	control.Order
-	spec *job.Spec
-	own  bool              // it is about the node that the engine serves
-	span trace.SpanContext // of the step that made it, where steps are traced
+	spec  *job.Spec
+	own   bool              // it is about the node that the engine serves
+	stack string            // of the devices granted to a task that is to start
+	span  trace.SpanContext // of the step that made it, where steps are traced
 }
 
-// actOf joins an order with its job, whose spec never changes.
+// actOf joins an order with its job, whose spec never changes, and with the
+// software stack of the devices granted: a job that accepts any says none.
 func (c *Centre) actOf(o control.Order) act {
 	j, _ := c.state.Summary(o.Job)
-	return act{Order: o, spec: j.Spec, own: c.state.Capacity().Node(o.Node).ID == c.o.Node}
+	node := c.state.Capacity().Node(o.Node)
+	a := act{Order: o, spec: j.Spec, own: node.ID == c.o.Node}
+	if o.Kind == control.Start && o.Devices != 0 {
+		a.stack = c.state.Config().Fleet.Traits[node.Model].Stack
+	}
+	return a
 }
 
 // orderQueue holds orders on their way to the workers. It has no bound of its
@@ -173,7 +181,7 @@ func (c *Centre) carryOut(ctx context.Context, o act) {
 func (c *Centre) give(ctx context.Context, o act, k engine.Key) error {
 	switch o.Kind {
 	case control.Start:
-		order, err := orderOf(k, o.spec, o.Devices)
+		order, err := orderOf(k, &o)
 		if err != nil {
 			return err
 		}
@@ -197,7 +205,8 @@ func (c *Centre) notStarted(ctx context.Context, k engine.Key, why error) {
 
 // orderOf builds what the engine needs to know from the job as it was
 // submitted.
-func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error) {
+func orderOf(k engine.Key, a *act) (engine.Order, error) {
+	spec := a.spec
 	w, err := job.DecodeWork(spec.Work)
 	if err != nil {
 		return engine.Order{}, fault.New(fault.Invalid, k.String(), "its work cannot be read: "+err.Error(), "")
@@ -208,7 +217,7 @@ func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error)
 	}
 	o := engine.Order{
 		Key: k, Tenant: spec.Tenant, Command: w.Command, Image: w.Image, Env: w.Env, Network: w.Network, Processes: w.Processes,
-		CPU: r.CPU, Memory: r.Memory, TimeLimit: w.TimeLimit, StopSignal: w.StopSignal, Grace: w.Grace, Stack: r.Capability.Stack,
+		CPU: r.CPU, Memory: r.Memory, TimeLimit: w.TimeLimit, StopSignal: w.StopSignal, Grace: w.Grace, Stack: cmp.Or(r.Capability.Stack, a.stack),
 	}
 	prepareArray(&o, w, spec)
 	if p := w.Checkpoint; p != nil {
@@ -227,7 +236,7 @@ func orderOf(k engine.Key, spec *job.Spec, devices uint16) (engine.Order, error)
 	for _, m := range w.Mounts {
 		o.Mounts = append(o.Mounts, engine.Mount{Source: m.Source, Target: m.Target, Writable: m.Writable})
 	}
-	for m := devices; m != 0; m &= m - 1 {
+	for m := a.Devices; m != 0; m &= m - 1 {
 		o.Devices = append(o.Devices, engine.Device{Index: bits.TrailingZeros16(m)})
 	}
 	return o, nil

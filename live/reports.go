@@ -156,7 +156,8 @@ func (c *Centre) reconcile(ctx context.Context) error {
 			}
 			k := engine.Key{Job: id, Task: i, Generation: uint32(t.Attempt)}
 			if _, there := known[k]; !there {
-				c.orders.push(c.actOf(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt, Devices: t.Devices}))
+				node, _ := c.state.NodeRank(t.Node)
+				c.orders.push(c.actOf(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt, Node: node, Devices: t.Devices}))
 			}
 			if t.Suspended && !t.Evicting {
 				c.orders.push(c.actOf(control.Order{Kind: control.Suspend, Job: id, Task: t.Index, Attempt: t.Attempt}))

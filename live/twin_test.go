@@ -86,6 +86,9 @@ func twin(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Errorf("seed %d, policy %s: %v", seed, s.cfg.Policy, err)
 	}
+	if len(r.engine.bare) > 0 {
+		t.Errorf("seed %d: given devices without their stack: %v", seed, r.engine.bare)
+	}
 	if len(r.engine.twice) > 0 {
 		t.Errorf("seed %d: ordered to start twice: %v", seed, r.engine.twice)
 	}
