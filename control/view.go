@@ -110,6 +110,17 @@ const (
 	CauseOverQuota   = sched.OverQuota
 	CauseBorrowLimit = sched.BorrowLimit
 	CauseReclaiming  = sched.Reclaiming
+	CauseCordoned    = sched.Cordoned
+	CauseUnhealthy   = sched.Unhealthy
+	CauseWrongModel  = sched.WrongModel
+	CauseNoMemory    = sched.NoMemory
+	CauseTopology    = sched.Topology
+	CauseBackoff     = sched.Backoff
+	CauseNodeAsleep  = sched.NodeAsleep
+	CauseOverran     = sched.Overran
+	CauseQuotaKept   = sched.QuotaKept
+	CauseWindow      = sched.Maintenance // the node's, not that a task was told to leave for it
+	CauseOthersHours = sched.Booked
 )
 
 // Job is a job as it stands. It shares the spec with the state, which is never

@@ -134,6 +134,7 @@ type Submitted struct {
 	Ahead        *Ahead        `json:"ahead,omitempty" doc:"Of a dry run: what stands before it in the line"`
 	Start        *Start        `json:"start,omitempty" doc:"Of a dry run: when it would start"`
 	Alternatives []Alternative `json:"alternatives,omitempty" doc:"Of a dry run: changes with which it would start now"`
+	Deferral     *Planned      `json:"deferral,omitempty" doc:"Of a dry run: what would be planned for a job with a wish or a deadline"`
 }
 
 type idInput struct {
@@ -235,7 +236,7 @@ func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, err
 		if r.Expected {
 			out.Start = startOf(&r.Start, r.Now)
 		}
-		out.Alternatives = alternativesOf(r.Alternatives)
+		out.Alternatives, out.Deferral = alternativesOf(r.Alternatives), plannedOf(r.Deferral)
 	}
 	return &submitOutput{Status: http.StatusOK, Body: out}, nil
 }

@@ -31,3 +31,15 @@ func TestReasonNamesNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+// TestPlainReason has a sentence of its own for every cause, none of them a bare
+// word such as "cordoned".
+func TestPlainReason(t *testing.T) {
+	s := &job.Spec{Name: "x", Groups: []job.Group{{Name: "main", Count: 2, Request: job.Request{CPU: 1000, Memory: 1}}}}
+	for c := control.Cause(1); !strings.HasPrefix(c.String(), "cause "); c++ {
+		text := plainReason(&control.Reason{Dominant: c}, s, &control.Room{}, &Reason{Cause: c.String()})
+		if text == "" || text == c.String() || !strings.Contains(text, " ") {
+			t.Errorf("%s is told as %q", c, text)
+		}
+	}
+}

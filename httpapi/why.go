@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/http"
 	"strings"
 
@@ -54,9 +53,12 @@ type Free struct {
 
 // Planned is what is planned for a job in time.
 type Planned struct {
-	HeldUntil string `json:"held_until,omitempty" format:"date-time" doc:"It is held back on purpose until then at the latest"`
-	Due       string `json:"due,omitempty" format:"date-time" doc:"When it should have ended"`
-	AtRisk    bool   `json:"at_risk,omitempty" doc:"It may miss that"`
+	HeldUntil string  `json:"held_until,omitempty" format:"date-time" doc:"It is held back on purpose until then at the latest"`
+	Planned   bool    `json:"planned" doc:"A plan says when it runs; without one it is held for the first plan only"`
+	SavesKG   float64 `json:"saves_kgco2e,omitempty" doc:"Expected of the plan, against a start when it was made"`
+	SavesYuan float64 `json:"saves_yuan,omitempty"`
+	Due       string  `json:"due,omitempty" format:"date-time" doc:"When it should have ended"`
+	AtRisk    bool    `json:"at_risk,omitempty" doc:"It may miss that"`
 }
 
 // PowerLimit is how an area stands whose limit is in the way.
@@ -115,6 +117,11 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 	out := Why{Job: shown, Asked: instant(w.Now), Asks: asks(spec), Waits: w.Waits}
 	if !w.Waits {
 		out.Says = stands(&shown, w)
+		if w.Job.Phase == control.Cancelled && w.Unmet != 0 {
+			if d, err := s.visible(ctx, w.Unmet); err == nil {
+				out.Says += "; " + d.ID + ", which had to complete before it, is " + d.Phase
+			}
+		}
 		return &whyOutput{Body: out}, nil
 	}
 	if err := s.centre.View(ctx, func(st *control.State) { out.Reason = reasonOf(st, identity(ctx), &w.Reason) }); err != nil {
@@ -127,9 +134,7 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 		q := queueOf(w.Queue, identity(ctx))
 		out.Queue = &q
 	}
-	if d := w.Deferral; d != nil {
-		out.Deferral = &Planned{HeldUntil: instant(d.Held), Due: instant(d.Due), AtRisk: d.AtRisk}
-	}
+	out.Deferral = plannedOf(w.Deferral)
 	if a := w.Area; a != nil {
 		out.Power = &PowerLimit{Area: a.Declared.Path, Draw: float64(a.Draw) / 1e6, Budget: float64(a.Budget) / 1e6, Band: a.Band.String()}
 	}
@@ -139,6 +144,17 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 	}
 	out.Alternatives = alternativesOf(w.Alternatives)
 	return &whyOutput{Body: out}, nil
+}
+
+func plannedOf(d *control.Deferral) *Planned {
+	if d == nil {
+		return nil
+	}
+	p := &Planned{HeldUntil: instant(d.Held), Due: instant(d.Due), AtRisk: d.AtRisk, Planned: d.Planned}
+	if d.Planned {
+		p.SavesKG, p.SavesYuan = float64(d.Plan.Saves.Carbon)/1e6, float64(d.Plan.Saves.Money)/1e9
+	}
+	return p
 }
 
 func aheadOf(a *control.Ahead) *Ahead {
@@ -181,7 +197,10 @@ func asks(s *job.Spec) string {
 				}
 				what = strings.Join(names, " or ")
 			}
-			part := fmt.Sprintf("%d x %s", q.Accelerators, what)
+			part := plural(q.Accelerators, "accelerator") + " of any model"
+			if len(q.Models) > 0 {
+				part = fmt.Sprintf("%d x %s", q.Accelerators, what)
+			}
 			switch {
 			case q.Partition != "":
 				part = q.Partition + " of one of " + what
@@ -205,62 +224,6 @@ func asks(s *job.Spec) string {
 		}
 	}
 	return out
-}
-
-// plainReason says in a sentence what stands in the way. shown is the reason as
-// the caller may see it: it names the job that blocks only where it may.
-func plainReason(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason) string {
-	who := "a job that stands before it"
-	if shown.Ahead != "" {
-		who = shown.Ahead
-	}
-	q := &s.Groups[0].Request
-	switch r.Dominant {
-	case control.CauseNoDevices:
-		if q.Accelerators > 1 && q.Share == unit.Whole && free.Devices >= int64(q.Accelerators)*int64(unit.Whole) {
-			return fmt.Sprintf("%s accelerators that it accepts are free, but scattered over %d nodes: the best has %s, a task needs %d on one",
-				number(free.Devices), free.Over, number(free.Most), q.Accelerators)
-		}
-		return fmt.Sprintf("no node has enough of the accelerators that it accepts free: %s are, on %d of %d nodes", number(free.Devices), free.Over, free.Nodes)
-	case control.CauseNoCPU:
-		if q.Accelerators > 0 {
-			return fmt.Sprintf("nodes with enough free accelerators have too little CPU left: the best has %s of the %s that a task needs", number(free.MostCPU), q.CPU)
-		}
-		return fmt.Sprintf("no node has enough CPU free: the best has %s of the %s that a task needs", number(free.MostCPU), q.CPU)
-	case control.CauseReserved:
-		return "what is free is held for " + who + ", which comes first and would otherwise start later"
-	case control.CauseGangPartial:
-		return fmt.Sprintf("some of its %d tasks would fit, but not all of them at once", s.Tasks())
-	case control.CauseBehindHead:
-		return "it is not its turn: " + who + " waits as well"
-	case control.CauseDependency:
-		return "it waits for " + who + " to end"
-	case control.CauseOverQuota:
-		return "its queue uses all that it is guaranteed, and too little is left to borrow"
-	case control.CauseBorrowLimit:
-		return "its queue may not borrow as much"
-	case control.CauseReclaiming:
-		return "other queues hold what its queue is guaranteed; it is being taken back"
-	case control.CauseDeferred:
-		return "it is held back on purpose for a greener or cheaper hour"
-	case control.CausePowerCap:
-		switch p := shown.Power; {
-		case p == nil:
-			return "an area around the nodes that could take it may not draw more power"
-		case p.Behind:
-			return "work that was suspended for want of power in " + p.Area + " goes first"
-		default:
-			return fmt.Sprintf("it would add %g W or more to %s, which draws %g W and may draw %g W", p.Need, p.Area, p.Draw, p.Budget)
-		}
-	}
-	return r.Dominant.String()
-}
-
-func number(milli int64) string {
-	if milli%1000 == 0 {
-		return fmt.Sprint(milli / 1000)
-	}
-	return fmt.Sprint(math.Round(float64(milli)/10) / 100)
 }
 
 // stands says where a job runs, or how it ended.
@@ -287,6 +250,9 @@ func stands(j *Job, w *live.Why) string {
 	}
 	for i := range j.Tasks {
 		if e := j.Tasks[i].Exit; e != nil && e.Code != 0 {
+			if e.Code < 0 {
+				return fmt.Sprintf("it failed: task %d: %s", j.Tasks[i].Index, e.Detail)
+			}
 			return fmt.Sprintf("it failed: task %d ended with %s, exit code %d", j.Tasks[i].Index, e.Detail, e.Code)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/sched"
 	"tianfu/sim"
 	"tianfu/unit"
 )
@@ -24,6 +25,7 @@ type DryRunResult struct {
 	Expected     bool // there is an estimate of the start
 	Start        sim.StartEstimate
 	Alternatives []sim.Alternative
+	Deferral     *control.Deferral // what would be planned for it; nil = nothing
 }
 
 // dryRunTime bounds the runs forward of one dry run.
@@ -47,6 +49,12 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 		return nil, fault.New(fault.Internal, "dry run", "the core gave no answer", "")
 	}
 	id := o.Accepted[0].Job
+	if s.Wish != job.NoWish {
+		// The plan that is made a moment after a job with a wish came.
+		if plan := fork.PlanShifts(&sched.SlotPlanner{}, DefaultShiftPolicy, &control.Replan{Due: true}); len(plan) > 0 {
+			fork.Step(now, []control.Input{{Kind: control.Planned, Deferrals: plan}, {Kind: control.Tick}})
+		}
+	}
 	j, _ := fork.Job(id)
 	out := &DryRunResult{Starts: true, Now: now}
 	for i := range j.Tasks {
@@ -60,9 +68,12 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 		return out, nil
 	}
 	out.Reason, _ = fork.Why(id)
+	if d, ok := fork.Deferral(id); ok {
+		out.Deferral = &d
+	}
 	out.Ahead, out.Room = fork.Ahead(id), fork.Room(&s.Groups[0].Request)
 	if out.Reason.Dominant != control.CauseDependency {
-		out.Alternatives = sim.Alternatives(f, now, 0, s)
+		out.Alternatives = sim.Alternatives(f, now, 0, j.Spec) // in the queue it was given
 	}
 	if by := c.drawn(fork.Freeze(), uint64(id), id, dryRunTime); by != nil {
 		out.Start, out.Expected = by.Start(id)

@@ -18,8 +18,9 @@ const (
 	estimateFresh = 10 * time.Second // an estimate is at least good for this long
 	estimateTime  = 30 * time.Second // work spent on one set of estimates
 	estimateWait  = 600 * time.Millisecond
-	frozenFresh   = 500 * time.Millisecond
-	estimateSteps = 20_000 // of the core, in one run forward
+	frozenFresh   = 500 * time.Millisecond // the oldest copy of the state that answers
+	frozenShare   = 20                     // … or so many times what it took to copy
+	estimateSteps = 20_000                 // of the core, in one run forward
 )
 
 // estimates is what the centre keeps to tell when jobs will start.
@@ -28,6 +29,7 @@ type estimates struct {
 	frozen  *control.Frozen
 	at      uint64        // the record that the copy was made at
 	copied  time.Time     // when
+	took    time.Duration // to copy
 	current *estimate     // the latest that is complete, or being worked out
 	closed  bool          // the centre ends: nothing new is begun
 	working sync.Mutex    // held for one run forward at a time
@@ -45,14 +47,18 @@ type estimate struct {
 	by     *sim.Estimator // read after done
 }
 
-// freeze returns a copy of the state: a recent one if it serves, which holds
-// the loop up for nobody.
+// freeze returns a copy of the state. A young one serves again, so that copying
+// takes a twentieth of the loop's time at the most: a small centre answers from
+// the present, a large one from half a second ago at the most.
 func (c *Centre) freeze(ctx context.Context, id job.ID) (*control.Frozen, uint64, error) {
 	e := &c.estimates
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.frozen == nil || time.Since(e.copied) > frozenFresh || int(id) > e.frozen.State().Jobs() {
-		if err := c.View(ctx, func(s *control.State) { e.frozen, e.at = s.Freeze(), c.last }); err != nil {
+	if e.frozen == nil || time.Since(e.copied) > min(frozenFresh, frozenShare*e.took) || int(id) > e.frozen.State().Jobs() {
+		if err := c.View(ctx, func(s *control.State) {
+			began := time.Now()
+			e.frozen, e.at, e.took = s.Freeze(), c.last, time.Since(began)
+		}); err != nil {
 			return nil, 0, err
 		}
 		e.copied = time.Now()

@@ -28,6 +28,7 @@ type Why struct {
 	Deferral     *control.Deferral  // what is planned for it; nil = nothing
 	Area         *control.Area      // whose power limit is in the way; nil = none
 	Placed       string             // of a job that runs: what the policy that placed it minds
+	Unmet        job.ID             // a job that had to complete before it and did not; 0 = none
 }
 
 // Why explains a job: the reason comes from a cycle on a fork of the state, the
@@ -46,6 +47,7 @@ func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
 	w := &Why{Job: j, Now: now, Placed: placed(f.State().Config().Policy)}
 	var found bool
 	if w.Reason, found = f.State().Why(id); !found {
+		w.Unmet = unmet(f.State(), j.Spec)
 		return w, nil
 	}
 	w.Waits = true
@@ -64,6 +66,16 @@ func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
 	}
 	w.Start, w.StartAsOf, w.Starts = c.start(ctx, f, at, id)
 	return w, nil
+}
+
+// unmet finds the first job that had to complete before another and did not.
+func unmet(s *control.State, spec *job.Spec) job.ID {
+	for _, d := range spec.After {
+		if j, ok := s.Summary(d.Job); ok && !d.AnyEnd && j.Phase > control.Completed {
+			return d.Job
+		}
+	}
+	return 0
 }
 
 // surroundings looks at what bounds a waiting job beside the nodes: its queue,

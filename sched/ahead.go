@@ -59,12 +59,13 @@ func (e *entry) waitingOf(from, count int32) (n int64) {
 
 // Room is what lies free for a request, wherever it is.
 type Room struct {
-	Nodes   int   // open, and of an accepted model
-	Devices int64 // free, in milli
-	Over    int   // nodes that have any of it
-	Most    int64 // free on the best node, in milli
-	CPU     int64 // free, in milli
-	MostCPU int64 // on the best node
+	Nodes   int      // open, and of an accepted model
+	Devices int64    // free, in milli
+	Over    int      // nodes that have any of it
+	Most    int64    // free on the best node, in milli
+	CPU     int64    // free, in milli
+	MostCPU int64    // on the best node
+	Memory  unit.MiB // free on the node that has most
 }
 
 // RoomFor sums up what is free on the nodes that could take a task if they were
@@ -83,6 +84,7 @@ func (c *Capacity) RoomFor(q *job.Request) (out Room) {
 		}
 		out.Devices, out.Most = out.Devices+free, max(out.Most, free)
 		out.CPU, out.MostCPU = out.CPU+int64(nd.cpu), max(out.MostCPU, int64(nd.cpu))
+		out.Memory = max(out.Memory, unit.MiB(nd.mem))
 		if s.count > 0 && free > 0 || s.count == 0 && nd.cpu > 0 {
 			out.Over++
 		}

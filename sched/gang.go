@@ -37,12 +37,13 @@ func (d *Decider) startMany(i int32, why *Reason) bool {
 	}
 	// No single domain holds the gang: span as few as possible, fullest
 	// first, and whatever is left goes anywhere.
-	if d.spanDomains(i, why) {
+	fit := d.spanDomains(i, why)
+	if fit == len(d.tasks) {
 		return true
 	}
 	d.rollback(mark, kept)
-	if why.Dominant == None || len(d.tasks) > 1 && why.Dominant != Reserved {
-		why.Dominant = GangPartial
+	if why.Dominant == None || fit > 0 && why.Dominant != Reserved {
+		why.Dominant = GangPartial // otherwise not even one fits, and why is said
 	}
 	return false
 }
@@ -128,7 +129,7 @@ func (d *Decider) startInDomain(i int32, why *Reason) bool {
 				break
 			}
 			d.within = restriction{level: level, domain: s.domain, on: true}
-			if d.placeAll(i, d.tasks, why) {
+			if d.placeAll(i, d.tasks, why) == len(d.tasks) {
 				d.within = restriction{}
 				return true
 			}
@@ -156,23 +157,25 @@ func gangLevel(s *job.Spec) fleet.Level {
 	return s.Topology.Level
 }
 
-// placeAll proposes tasks one by one, or none of them.
-func (d *Decider) placeAll(i int32, tasks []task, why *Reason) bool {
+// placeAll proposes tasks one by one, or none of them. It returns how many fit
+// before one did not.
+func (d *Decider) placeAll(i int32, tasks []task, why *Reason) int {
 	d.apply()
 	mark, kept := len(d.journal), len(d.plan.Placements)
 	for k := range tasks {
 		t := tasks[k]
 		if !d.place(&t, i, why) {
 			d.rollback(mark, kept)
-			return false
+			return k
 		}
 	}
 	d.apply()
-	return true
+	return len(tasks)
 }
 
-// spanDomains fills the domains with most room first.
-func (d *Decider) spanDomains(i int32, why *Reason) bool {
+// spanDomains fills the domains with most room first, and returns how many tasks
+// fit.
+func (d *Decider) spanDomains(i int32, why *Reason) int {
 	e := &d.Waiting.entries[i]
 	if e.asks != nil {
 		return d.placeAll(i, d.tasks, why)
@@ -194,7 +197,7 @@ func (d *Decider) spanDomains(i int32, why *Reason) bool {
 		d.apply()
 	}
 	d.within = restriction{}
-	return len(rest) == 0 || d.placeAll(i, rest, why)
+	return len(d.tasks) - len(rest) + d.placeAll(i, rest, why)
 }
 
 // countSlots fills d.slots with how many tasks like t each domain of a level

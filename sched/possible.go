@@ -37,9 +37,12 @@ func (c *Capacity) possible(r *job.Request) error {
 	}
 	what := fmt.Sprintf("no node of the fleet can run a task with %s CPU and %s memory", r.CPU, r.Memory)
 	if r.Accelerators > 0 {
-		what += fmt.Sprintf(" and %d x %s accelerators", r.Accelerators, r.Share)
-		if len(r.Models) > 0 {
-			what += fmt.Sprintf(" of %v", r.Models)
+		what += " and " + plural(r.Accelerators, "accelerator")
+		if r.Share < unit.Whole {
+			what += fmt.Sprintf(" (%s of it)", r.Share)
+		}
+		for i, m := range r.Models {
+			what += []string{" of ", " or "}[min(i, 1)] + string(m)
 		}
 		if r.Partition != "" {
 			what += " as partition " + r.Partition

@@ -349,8 +349,16 @@ func inUnits(resource string, v int64) string {
 	return strconv.FormatFloat(float64(v)/1000, 'f', -1, 64)
 }
 
+// named prints an amount of a resource with its name: 1 accelerator, 4GiB memory.
+func named(resource string, v int64) string {
+	if resource == fleet.Accelerators && v == int64(unit.Whole) {
+		return "1 accelerator"
+	}
+	return inUnits(resource, v) + " " + resource
+}
+
 // String says how the queue stood, in words.
 func (u *QuotaUse) String() string {
-	return fmt.Sprintf("%s of %s asked, %s used, %s guaranteed, %s left to use",
-		inUnits(u.Resource, u.Asked), u.Resource, inUnits(u.Resource, u.Used), inUnits(u.Resource, u.Guaranteed), inUnits(u.Resource, u.Borrowable))
+	return fmt.Sprintf("%s asked, %s used, %s guaranteed, %s left to use",
+		named(u.Resource, u.Asked), inUnits(u.Resource, u.Used), inUnits(u.Resource, u.Guaranteed), inUnits(u.Resource, u.Borrowable))
 }

@@ -149,6 +149,6 @@ func domainWords(level fleet.Level) string {
 }
 
 func (s *Quotas) never(q *queueQuota, d int, asked, most int64) error {
-	return fault.New(fault.Invalid, "queue "+string(q.name), fmt.Sprintf("can never use %s of %s: it is guaranteed %s and could have at most %s with what others lend",
-		inUnits(s.names[d], asked), s.names[d], inUnits(s.names[d], q.guaranteed[d]), inUnits(s.names[d], most)), "ask for less, or submit to another queue")
+	return fault.New(fault.Invalid, "queue "+string(q.name), fmt.Sprintf("can never use %s: it is guaranteed %s and could have at most %s with what others lend",
+		named(s.names[d], asked), inUnits(s.names[d], q.guaranteed[d]), inUnits(s.names[d], most)), "ask for less, or submit to another queue")
 }

@@ -116,7 +116,7 @@ func (r *Reason) String() string {
 		}
 	}
 	if r.Considered > 0 {
-		fmt.Fprintf(&b, " (of %d nodes)", r.Considered)
+		fmt.Fprintf(&b, " (of %s)", plural(int(r.Considered), "node"))
 	}
 	if p := &r.Short; r.Excluded[PowerCap] > 0 && p.Behind {
 		fmt.Fprintf(&b, ", suspended work goes first")
@@ -126,10 +126,22 @@ func (r *Reason) String() string {
 	if r.Quota.Resource != "" {
 		fmt.Fprintf(&b, "%s%s", sep, r.Quota.String())
 	}
-	if r.Ahead != 0 {
+	switch {
+	case r.Ahead == 0:
+	case r.Dominant == Dependency:
+		fmt.Fprintf(&b, ": %s", r.Ahead)
+	default:
 		fmt.Fprintf(&b, " behind %s", r.Ahead)
 	}
 	return b.String()
+}
+
+// plural renders a number of things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
 }
 
 // watts renders milliwatts as watts.

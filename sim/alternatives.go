@@ -42,7 +42,7 @@ type trials struct {
 func Alternatives(f *control.Frozen, now unit.Instant, id job.ID, spec *job.Spec) []Alternative {
 	t := &trials{frozen: f, now: max(now, f.Now()), id: id, spec: spec}
 	var out []Alternative
-	for _, try := range []func() []Alternative{t.models, t.queues, t.shorter, t.nearness, t.leaner, t.fewerDevices, t.fewerTasks, t.apart, t.standing} {
+	for _, try := range []func() []Alternative{t.unheld, t.models, t.queues, t.shorter, t.nearness, t.leaner, t.fewerDevices, t.fewerTasks, t.apart, t.standing} {
 		out = append(out, try()...)
 	}
 	return out
@@ -68,7 +68,7 @@ func (t *trials) try(s *job.Spec) (starts, preempts int) {
 		}
 	}
 	before := t.fork.Jobs()
-	if x.Step([]control.Input{{Kind: control.Submit, Spec: afresh(s)}}) != nil || t.fork.Jobs() == before {
+	if x.Step([]control.Input{{Kind: control.Submit, Spec: t.again(s)}}) != nil || t.fork.Jobs() == before {
 		return 0, 0
 	}
 	id := job.ID(t.fork.Jobs())
@@ -84,6 +84,21 @@ func (t *trials) try(s *job.Spec) (starts, preempts int) {
 		x.Step([]control.Input{{Kind: control.Cancel, Job: id}})
 	}
 	return starts, preempts
+}
+
+// again is a changed job to submit: its key would give the first job, and a
+// deadline or a latest start that has passed asks for nothing any more. Those to
+// come stay, for they decide what it is held back for.
+func (t *trials) again(s *job.Spec) *job.Spec {
+	c := *s
+	c.Key = ""
+	if c.Deadline <= t.now {
+		c.Deadline = 0
+	}
+	if c.StartBy <= t.now {
+		c.StartBy = 0
+	}
+	return &c
 }
 
 func forever(job.ID, *job.Spec, time.Duration, time.Duration) time.Duration {
@@ -105,6 +120,16 @@ func (t *trials) changed() *job.Spec {
 	s := *t.spec
 	s.Groups = slices.Clone(s.Groups)
 	return &s
+}
+
+// unheld tries the job without its wish for a better hour.
+func (t *trials) unheld() []Alternative {
+	if t.spec.Wish == job.NoWish {
+		return nil
+	}
+	s := t.changed()
+	s.Wish, s.CarbonPrice = job.NoWish, 0
+	return t.whole(s, Alternative{Field: "wish", Value: "", Text: "it does not wait for a greener or cheaper hour"})
 }
 
 // models tries every model of the fleet that is not accepted yet.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -189,5 +190,37 @@ func TestAlternativesStartNow(t *testing.T) {
 	}
 	if st.Pending() != before {
 		t.Error("trying changed the centre")
+	}
+}
+
+// TestAlternativesOfADeferredJob: what is held back for a better hour within its
+// deadline starts now without the wish; a higher priority changes nothing, for it
+// is the wish that holds it.
+func TestAlternativesOfADeferredJob(t *testing.T) {
+	f, _ := crowd(0)
+	for i := range f.Nodes {
+		f.Nodes[i].Place.Site = "s"
+	}
+	st, err := control.Open(control.Config{Fleet: f, Policy: "tianfu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hour := func(n, carbon int64) energy.SiteHour {
+		return energy.SiteHour{From: unit.At(n * 3600), To: unit.At((n + 1) * 3600), CarbonLocation: carbon,
+			CarbonMarket: energy.NoData, CarbonMarginal: energy.NoData, Price: energy.NoData, PUE: energy.NoData, Water: energy.NoData}
+	}
+	st.Step(unit.At(1), []control.Input{{Kind: control.SiteHours, Site: "s", Hours: []energy.SiteHour{hour(0, 500_000), hour(1, 400_000), hour(2, 100_000)}}})
+	spec := &job.Spec{Name: "x", Tenant: "t", Key: "k", ExpectedRun: 20 * time.Minute, Wish: job.WishCarbon, Deadline: unit.At(4 * 3600),
+		Groups: []job.Group{{Name: "main", Count: 1, Request: job.Request{CPU: 8000, Memory: 1}}}}
+	if o := st.Step(unit.At(2), []control.Input{{Kind: control.Submit, Spec: spec}}); len(o.Refusals) > 0 {
+		t.Fatal(o.Refusals[0].Err)
+	}
+	id := job.ID(st.Jobs())
+	if why, waits := st.Why(id); !waits || why.Dominant != sched.Deferred {
+		t.Fatalf("the job should be held back: %+v", why)
+	}
+	list := sim.Alternatives(st.Freeze(), unit.At(2), id, spec)
+	if len(list) != 1 || list[0].Field != "wish" {
+		t.Errorf("it is offered %+v; only to give up its wish would start it", list)
 	}
 }

@@ -87,6 +87,7 @@ func (p *program) jobSubmit(r *remote) *cobra.Command {
 	fl.BoolVar(&wait, "wait", false, "wait until the job has ended, and end with its success")
 	fl.StringVar(&b.Name, "name", "", "name of the job")
 	fl.StringVar(&b.Tenant, "tenant", "", "tenant, for operators")
+	fl.StringVar(&b.Queue, "queue", "", "queue (default: the tenant's own)")
 	fl.Int32Var(&b.Priority, "priority", 0, "larger is earlier")
 	fl.StringVar(&b.ExpectedRun, "expected-run", "", "run time that planning may assume, like 30m")
 	fl.StringVar(&b.TimeLimit, "time-limit", "", "end the task after this time, like 2h")

@@ -149,7 +149,7 @@ func TestCapsOnARealCentre(t *testing.T) {
 		t.Errorf("held back: %+v; %s is %s, %s is %s", a, stands, s.state(stands), firm, s.state(firm))
 	}
 	s.stopped(stands, "stands"+tag, firm)
-	if out := s.command("why", low); !strings.Contains(out, "Work that was suspended for want of power in here goes first.") {
+	if out := s.command("why", low); !strings.Contains(out, "Work that was suspended for want of power in the area here goes first.") {
 		t.Errorf("why:\n%s", out)
 	}
 	if out := s.command("cap", "list", "-o", "csv"); !strings.Contains(out, "1,here,255W,") {
@@ -170,7 +170,7 @@ func TestCapsOnARealCentre(t *testing.T) {
 	if p := why.Reason.Power; p == nil || *p != (httpapi.PowerShort{Area: "here", Need: 65, Draw: 385, Budget: 400}) {
 		t.Errorf("why: %s; %+v", why.Says, p)
 	}
-	if !strings.Contains(why.Says, "it would add 65 W or more to here, which draws 385 W and may draw 400 W") {
+	if !strings.Contains(why.Says, "a task would add 65 W or more to the area here, which draws 385 W and may draw 400 W") {
 		t.Errorf("why says: %s", why.Says)
 	}
 	s.ledger(stands)

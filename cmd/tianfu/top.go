@@ -177,7 +177,7 @@ func (v *topView) table() *table {
 		fmt.Sprintf("jobs: %d%s running, %d%s pending", len(v.Running), more(v.MoreRunning), len(v.Pending), more(v.MorePending)),
 	}
 	for _, c := range v.PendingByWhy {
-		lines = append(lines, fmt.Sprintf("  %d wait: %s", c.Jobs, c.Cause))
+		lines = append(lines, fmt.Sprintf("  %d waiting: %s", c.Jobs, c.Cause))
 	}
 	t.foot = strings.Join(lines, "\n")
 	return t

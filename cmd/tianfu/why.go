@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tianfu/control"
 	"tianfu/httpapi"
 )
 
@@ -38,6 +39,9 @@ Of a job that runs or has ended it says where and how.`,
 			if p.format == "table" {
 				fmt.Fprintln(p.out, whyHead(w))
 				fmt.Fprintln(p.out, "Asks for", w.Asks+".")
+				if !w.Waits {
+					return nil // the head says it all
+				}
 			}
 			return p.print(w, t)
 		},
@@ -62,29 +66,51 @@ func whyHead(w *httpapi.Why) string {
 func whyTable(w *httpapi.Why) *table {
 	t := &table{header: []string{"WHAT", "ANSWER", "DETAIL"}}
 	if !w.Waits {
-		t.add("runs", w.Says, "")
+		t.add(w.Job.Phase, w.Says, "")
 		return t
 	}
 	reasonRows(t, w.Reason)
-	if f := w.Free; f != nil {
-		t.add("free", strconv.FormatFloat(f.Accelerators, 'f', -1, 64)+" accelerators, "+strconv.FormatFloat(f.CPU, 'f', -1, 64)+" CPU",
-			fmt.Sprintf("of nodes that could take a task; %d of %d nodes have any, the best %s", f.OverNodes, f.Nodes, strconv.FormatFloat(f.BestNode, 'f', -1, 64)))
-	}
+	freeRow(t, w.Free)
 	if q := w.Queue; q != nil {
 		for _, r := range q.Resources {
 			t.add("quota of "+q.Name, fmt.Sprintf("%s: %s of %s used", r.Resource, r.Used, r.Guaranteed), r.Borrowable+" more may be used, loans included")
 		}
 	}
-	if d := w.Deferral; d != nil && d.HeldUntil != "" {
-		t.add("held back until", seconds(d.HeldUntil), "on purpose, as planned")
-	}
-	if a := w.Power; a != nil {
-		t.add("power of "+a.Area, fmt.Sprintf("%.1f of %.1f kW", a.Draw, a.Budget), a.Band)
-	}
+	heldRow(t, w.Deferral)
 	aheadRow(t, w.Ahead)
 	startRow(t, w.Start, w.StartState, w.Asked)
-	alternativeRows(t, w.Alternatives)
+	alternativeRows(t, w.Reason, w.Alternatives)
 	return t
+}
+
+// freeRow says what lies free on the open nodes with an accepted model, each
+// thing wherever it is.
+func freeRow(t *table, f *httpapi.Free) {
+	if f == nil {
+		return
+	}
+	if f.Nodes == 0 {
+		t.add("free", "nothing", "no open node could take a task, were it empty")
+		return
+	}
+	t.add("free", amount(f.Accelerators, "accelerator")+", "+amount(f.CPU, "CPU"),
+		fmt.Sprintf("in all, on %s that could take a task if empty; at most %s on one", plural(f.Nodes, "node"), amount(f.BestNode, "accelerator")))
+}
+
+// amount renders what may be a part of a thing; CPU has no plural.
+func amount(v float64, thing string) string {
+	if v != 1 && thing != "CPU" {
+		thing += "s"
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64) + " " + thing
+}
+
+// plural renders a number of things.
+func plural(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
 }
 
 func reasonRows(t *table, r *httpapi.Reason) {
@@ -97,21 +123,36 @@ func reasonRows(t *table, r *httpapi.Reason) {
 		}
 		return strings.Compare(a, b)
 	})
-	t.add("blocks", r.Cause, fmt.Sprintf("%d nodes considered", r.Considered))
+	considered := "before any node was looked at"
+	if r.Considered > 0 {
+		considered = plural(int(r.Considered), "node") + " considered"
+	}
+	t.add("blocks", r.Cause, considered)
 	if p := r.Power; p != nil && !p.Behind {
-		t.add("lacks power", p.Area, fmt.Sprintf("%g W more where %g of %g W are drawn", p.Need, p.Draw, p.Budget))
+		t.add("lacks power", p.Area, fmt.Sprintf("%.0f W more where %.0f of %.0f W are drawn", p.Need, p.Draw, p.Budget))
 	} else if p != nil {
 		t.add("lacks power", p.Area, "work suspended for its sake goes first")
 	}
 	for _, c := range causes {
-		t.add("excluded", c, fmt.Sprintf("%d nodes", r.Excluded[c]))
+		t.add("excluded", c, plural(r.Excluded[c], "node"))
+	}
+}
+
+func heldRow(t *table, d *httpapi.Planned) {
+	switch {
+	case d == nil || d.HeldUntil == "":
+	case d.Planned && d.SavesKG == 0 && d.SavesYuan == 0:
+		t.add("held back until", seconds(d.HeldUntil), "as planned, though no hour that is known of is better")
+	case d.Planned:
+		t.add("held back until", seconds(d.HeldUntil), fmt.Sprintf("as planned; expected to save %.3g kgCO2e and %.3g yuan", d.SavesKG, d.SavesYuan))
+	default:
+		t.add("held back until", seconds(d.HeldUntil), "at the latest, for the first plan")
 	}
 }
 
 func aheadRow(t *table, a *httpapi.Ahead) {
 	if a != nil {
-		t.add("ahead of it", fmt.Sprintf("%d jobs", a.Jobs), fmt.Sprintf("%d tasks, %s accelerators, %s CPU", a.Tasks,
-			strconv.FormatFloat(a.Accelerators, 'f', -1, 64), strconv.FormatFloat(a.CPU, 'f', -1, 64)))
+		t.add("ahead of it", plural(a.Jobs, "job"), plural(a.Tasks, "task")+", "+amount(a.Accelerators, "accelerator")+", "+amount(a.CPU, "CPU"))
 	}
 }
 
@@ -123,7 +164,7 @@ func startRow(t *table, s *httpapi.Start, state, asked string) {
 	case s == nil:
 		t.add("starts", "not known", "no estimate could be made in time")
 	case s.Early == "":
-		t.add("starts", "later than was looked at", fmt.Sprintf("%d runs forward", s.Draws))
+		t.add("starts", "later than was looked at", plural(s.Draws, "run")+" forward, each of 30 days or as far as its time went")
 	default:
 		late, middle := "open end", "more"
 		if at, ok := parseTime(s.Late); ok {
@@ -132,16 +173,35 @@ func startRow(t *table, s *httpapi.Start, state, asked string) {
 		if at, ok := parseTime(s.Middle); ok {
 			middle = rough(at.Sub(now))
 		}
-		early, _ := parseTime(s.Early)
-		t.add("starts", fmt.Sprintf("in %s %s (80 %%), about %s", rough(early.Sub(now)), late, middle),
-			fmt.Sprintf("%d runs forward, run times from %d ended attempts", s.Draws, s.Learned))
+		early := "in "
+		if at, ok := parseTime(s.Early); ok {
+			early += rough(at.Sub(now))
+		}
+		if late == strings.Replace(early, "in ", "to ", 1) {
+			late = ""
+		} else {
+			late = " " + late
+		}
+		t.add("starts", fmt.Sprintf("%s%s (80 %%), about %s", early, late, middle), startFrom(s))
 	}
+}
+
+// startFrom says what an estimate was made of.
+func startFrom(s *httpapi.Start) string {
+	text := plural(s.Draws, "run") + " forward"
+	if s.Learned == 0 {
+		return text + "; no attempt has ended yet that run times could be learned from"
+	}
+	return text + ", run times from " + plural(s.Learned, "ended attempt")
 }
 
 // shownAlternatives bounds the changes that people are shown; JSON has all.
 const shownAlternatives = 6
 
-func alternativeRows(t *table, list []httpapi.Alternative) {
+func alternativeRows(t *table, why *httpapi.Reason, list []httpapi.Alternative) {
+	if why != nil && why.Cause == control.CauseDependency.String() {
+		return // nothing was tried
+	}
 	for i := range list {
 		a := &list[i]
 		if i == shownAlternatives {
@@ -150,7 +210,7 @@ func alternativeRows(t *table, list []httpapi.Alternative) {
 		}
 		detail := "tried: it would start"
 		if a.Preempts > 0 {
-			detail = fmt.Sprintf("tried: it would start once %d tasks of others have left", a.Preempts)
+			detail = "tried: it would start once " + plural(a.Preempts, "task") + " of others left"
 		}
 		t.add("starts now if", a.Text, detail)
 	}
@@ -167,9 +227,10 @@ func (p *program) printDryRun(s *httpapi.Submitted) error {
 	}
 	t.add("waits", s.Says, "")
 	reasonRows(t, s.Reason)
+	heldRow(t, s.Deferral)
 	aheadRow(t, s.Ahead)
 	startRow(t, s.Start, "", s.Asked)
-	alternativeRows(t, s.Alternatives)
+	alternativeRows(t, s.Reason, s.Alternatives)
 	return p.print(s, t)
 }
 
