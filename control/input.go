@@ -163,10 +163,7 @@ func (s *State) submit(in *Input) error {
 		return err
 	}
 	if spec.StartBy == 0 || len(spec.Groups) > 1 && !spec.Gang {
-		if err := s.cap.Possible(spec); err != nil {
-			return fault.Wrap(err, "job "+spec.Name, "submit")
-		}
-		if err := s.quotas.Possible(s.cap, s.quotas.Number(spec.Queue), spec); err != nil {
+		if err := s.cap.Possible(spec, s.quotas, s.quotas.Number(spec.Queue)); err != nil {
 			return fault.Wrap(err, "job "+spec.Name, "submit")
 		}
 	}

@@ -271,7 +271,7 @@ func (s *State) carryNodes(old *State) {
 func (s *State) Stranded(most int) []job.ID {
 	var out []job.ID
 	for i := range s.jobs.len() {
-		if j := s.jobs.at(i); j.queued && len(out) < most && s.cap.Possible(j.spec) != nil {
+		if j := s.jobs.at(i); j.queued && len(out) < most && s.cap.Possible(j.spec, s.quotas, s.quotas.Number(j.spec.Queue)) != nil {
 			out = append(out, job.ID(i+1))
 		}
 	}

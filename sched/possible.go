@@ -9,12 +9,14 @@ import (
 	"tianfu/unit"
 )
 
-// Possible returns an error when the declared fleet could not run a job even
-// if idle: a task that no node holds, or a gang that is larger than the fleet
-// or than every topology domain it must stay in. Such a job would wait for
-// ever. Groups of a gang are looked at one by one, so a gang that is possible
-// here may still be too large when its groups compete for the same nodes.
-func (c *Capacity) Possible(s *job.Spec) error {
+// Possible returns an error when a job could not run on the declared fleet even
+// if that were healthy, open and idle, all by itself: a task that no node holds,
+// a gang that is larger than the fleet or than every topology domain it must stay
+// in, one that asks for more than its queue could ever use, or adds more than the
+// limits of power leave. Such a job would wait for ever. q may be nil: then no
+// quota holds. A job that could run is never refused; of a gang of different
+// groups one that cannot may pass (possible_gang.go says why).
+func (c *Capacity) Possible(s *job.Spec, q *Quotas, number int16) error {
 	for g := range s.Groups {
 		if err := c.possible(&s.Groups[g].Request); err != nil {
 			return err
@@ -25,10 +27,15 @@ func (c *Capacity) Possible(s *job.Spec) error {
 			}
 		}
 	}
-	if c.power != nil {
-		return c.possiblePower(s)
+	if err := q.possible(c, number, s); err != nil {
+		return err
 	}
-	return nil
+	if c.power != nil {
+		if err := c.possiblePower(s, q, number); err != nil {
+			return err
+		}
+	}
+	return c.togetherPossible(s, q, number)
 }
 
 func (c *Capacity) possible(r *job.Request) error {

@@ -189,7 +189,7 @@ func (c *Capacity) MayRelax() bool {
 	t := c.power
 	for i := range t.areas {
 		y := &t.areas[i]
-		if (y.capped > 0 || y.suspended > 0) && y.draw < part(y.budget, t.p.Areas[i].Resume) {
+		if (y.capped > 0 || y.suspended > 0) && y.draw < t.backTo(int32(i)) {
 			return true
 		}
 	}
@@ -263,7 +263,7 @@ func (c *Capacity) MayRise(n int32, by int64) bool {
 		y := &t.areas[a]
 		to := y.budget
 		if y.capped > 0 || y.suspended > 0 {
-			to = part(y.budget, t.p.Areas[a].Resume)
+			to = t.backTo(a)
 		}
 		if y.draw+by > to {
 			return false
@@ -272,9 +272,32 @@ func (c *Capacity) MayRise(n int32, by int64) bool {
 	return true
 }
 
+// backTo is up to which draw of an area what was held back comes back: a part of
+// the budget, or all of it where nothing works but what idles. Otherwise work that
+// needs more than the part, or than idling leaves of it, would stand still for
+// ever.
+func (t *powerTree) backTo(a int32) int64 {
+	if y := &t.areas[a]; y.draw <= y.idle {
+		return y.budget
+	}
+	return part(t.areas[a].budget, t.p.Areas[a].Resume)
+}
+
 // TryResume reports whether all of a job's suspended tasks could go on within
 // every budget. It leaves the tree as it was.
 func (c *Capacity) TryResume(ids []AllocID) bool {
+	t := c.power
+	var around []int32
+	var to []int64 // as it is while they stand still
+	for _, id := range ids {
+		for a := t.leaf[c.allocs[id].Node]; a >= 0 && !slices.Contains(around, a); a = t.areas[a].parent {
+			most := t.areas[a].budget
+			if y := &t.areas[a]; y.capped > 0 || y.suspended > 0 {
+				most = t.backTo(a)
+			}
+			around, to = append(around, a), append(to, most)
+		}
+	}
 	for _, id := range ids {
 		a := &c.allocs[id]
 		a.Suspended = false
@@ -282,8 +305,8 @@ func (c *Capacity) TryResume(ids []AllocID) bool {
 		c.updatePower(a.Node)
 	}
 	ok := true
-	for _, id := range ids {
-		ok = ok && c.MayRise(c.allocs[id].Node, 0)
+	for i, a := range around {
+		ok = ok && t.areas[a].draw <= to[i]
 	}
 	for _, id := range ids {
 		a := &c.allocs[id]

@@ -8,9 +8,9 @@ import (
 	"tianfu/job"
 )
 
-// Possible returns an error when a job asks for more than its queue could ever
+// possible returns an error when a job asks for more than its queue could ever
 // use, of guarantee and loans together: one task of it, or the whole of a gang.
-func (s *Quotas) Possible(c *Capacity, number int16, spec *job.Spec) error {
+func (s *Quotas) possible(c *Capacity, number int16, spec *job.Spec) error {
 	if s == nil || number == 0 {
 		return nil
 	}
@@ -49,6 +49,41 @@ func (s *Quotas) Possible(c *Capacity, number int16, spec *job.Spec) error {
 		}
 	}
 	return nil
+}
+
+// tooFew returns the models of which a queue could not use enough for one task.
+func (s *Quotas) tooFew(number int16, k shapeKey) (models uint64) {
+	if s == nil || number == 0 || k.count == 0 {
+		return 0
+	}
+	for _, d := range s.modelDim {
+		if s.most(&s.queues[number], d) < int64(k.share)*int64(k.count) {
+			models |= 1 << s.model[d]
+		}
+	}
+	return models
+}
+
+// mostOfModels returns what a queue could use of every model, below 0 where
+// nothing limits it; nil where nothing does.
+func (s *Quotas) mostOfModels(c *Capacity, number int16) []int64 {
+	if s == nil || number == 0 || len(s.modelDim) == 0 {
+		return nil
+	}
+	out := make([]int64, len(c.models))
+	for m := range out {
+		out[m] = -1
+	}
+	limited := false
+	for _, d := range s.modelDim {
+		if most, m := s.most(&s.queues[number], d), int(s.model[d]); most != unlimited && m < len(out) {
+			out[m], limited = most, true
+		}
+	}
+	if !limited {
+		return nil
+	}
+	return out
 }
 
 // most returns what a queue could use of a resource with all that others lend.

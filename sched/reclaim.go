@@ -16,6 +16,10 @@ import (
 //   - other queues' work of strictly lower priority is taken if it is preemptible
 //     and beyond the guarantee of its queue.
 //
+// A job that borrows stands in the line behind all that do not, so it takes only
+// what would borrow too when it comes back; otherwise the two would take each
+// other's place in turn.
+//
 // Work inside a guarantee is never taken by another queue, so what is reclaimed
 // cannot be reclaimed in turn. Victims are the least important first, then the
 // latest started. A gang leaves whole; one that straddles the guarantee of its
@@ -28,6 +32,7 @@ const followers = 64
 type claim struct {
 	queue    int16
 	inside   bool // it stays within the guarantee of its queue
+	borrows  bool // it would hold more than its queue is guaranteed
 	straddle bool // gangs that straddle a guarantee may be taken
 	gangs    map[job.ID][]AllocID
 	borrowed []AllocID // of other queues of the cohort, in the order they are taken
@@ -47,7 +52,8 @@ func (d *Decider) claims(e *entry) (leaving int, may bool) {
 		return 0, may
 	}
 	q := &d.Quotas.queues[d.claim.queue]
-	d.claim.inside = d.Quotas.lending(d.claim.queue) && !d.borrows(q, e)
+	d.claim.borrows = d.borrows(q, e)
+	d.claim.inside = d.Quotas.lending(d.claim.queue) && !d.claim.borrows
 	if !d.claim.inside {
 		return 0, may
 	}
@@ -108,7 +114,7 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 	if d.Quotas == nil {
 		return lower
 	}
-	lower = lower && d.Rules.Preempt
+	lower = lower && d.Rules.Preempt && !d.returnsBefore(id)
 	if a.Queue == t.queue || a.Queue == 0 {
 		return lower
 	}
@@ -116,6 +122,13 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 		return true
 	}
 	return lower && (d.beyond(id, -1, false) || d.unlimited(id))
+}
+
+// returnsBefore reports whether an allocation that is taken would come back into
+// the line before the job it is taken for: that job borrows, and it would not. It
+// would start again in its old place and be taken again, for ever.
+func (d *Decider) returnsBefore(id AllocID) bool {
+	return d.claim.borrows && (d.Capacity.allocs[id].Queue == 0 || !d.beyond(id, -1, true))
 }
 
 // reclaimable reports whether an allocation is of another queue of the cohort,

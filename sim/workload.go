@@ -43,7 +43,7 @@ type Workload struct {
 func FirstImpossible(w *Workload, f *fleet.Fleet) (int, error) {
 	c := sched.NewCapacity(f, nil, nil)
 	for i := range w.Jobs {
-		if err := c.Possible(w.Jobs[i].Spec); err != nil {
+		if err := c.Possible(w.Jobs[i].Spec, nil, 0); err != nil {
 			return i, err
 		}
 	}
