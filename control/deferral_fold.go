@@ -150,8 +150,19 @@ func (s *State) foldJudged(r *Record) {
 func (s *State) tidyDeferrals() {
 	s.pauses = slices.DeleteFunc(s.pauses, func(d dueJob) bool { return !s.jobOf(d.id).pausesAt(d.at) })
 	heap.Init(&s.pauses)
-	s.judged = slices.DeleteFunc(s.judged, func(d dueJob) bool { return d.at <= s.now || s.jobOf(d.id).phase > Running })
+	s.judged = slices.DeleteFunc(s.judged, func(d dueJob) bool {
+		return d.at <= s.now && s.jobOf(d.id).judgedAt(d.at) || s.jobOf(d.id).phase > Running
+	})
 	heap.Init(&s.judged)
+}
+
+// judgedAt tells whether an instant at which a job is judged has been dealt with.
+// A history may end between the instant and the record of what was missed.
+func (j *jobState) judgedAt(at unit.Instant) bool {
+	if at < j.spec.Deadline {
+		return j.started || j.shift.atRisk
+	}
+	return j.shift.missed
 }
 
 func (j *jobState) cloneShift() {

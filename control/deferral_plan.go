@@ -42,8 +42,11 @@ func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, why *Replan) []s
 	return b.deferrals(&r)
 }
 
-// PlanShifts plans on a frozen state, for a driver that goes on meanwhile.
-func (f *Frozen) PlanShifts(p *sched.SlotPlanner, policy string, why *Replan) []sched.Deferral {
+// PlanShifts plans on a frozen state, for a driver that goes on meanwhile. The
+// last step may be long ago: what was frozen is moved on to now, so that nothing
+// is planned into the past.
+func (f *Frozen) PlanShifts(now unit.Instant, p *sched.SlotPlanner, policy string, why *Replan) []sched.Deferral {
+	f.s.now = max(f.s.now, now)
 	return f.s.PlanShifts(p, policy, why)
 }
 

@@ -26,7 +26,7 @@ import (
 // over everything must end. FAULT_SEED=n repeats one seed, SEEDS=n runs so many.
 func TestFaultsBreakNoPromise(t *testing.T) {
 	forSeeds(t, 400, func(seed uint64) error {
-		o, err := newOutside(seed)
+		o, err := newOutside(seed, 90*time.Minute)
 		if err == nil {
 			err = o.live()
 		}
@@ -38,7 +38,7 @@ func TestFaultsBreakNoPromise(t *testing.T) {
 // halfway through a step, and lets a centre go on from there.
 func TestEveryPrefixGoesOn(t *testing.T) {
 	forSeeds(t, 8, func(seed uint64) error {
-		o, err := newOutside(1e6 + seed)
+		o, err := newOutside(1e6+seed, 3*time.Minute)
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func TestEveryPrefixGoesOn(t *testing.T) {
 			return err
 		}
 		for n := 1; n <= len(o.records); n++ {
-			p, err := newOutside(1e6 + seed)
+			p, err := newOutside(1e6+seed, 3*time.Minute)
 			if err != nil {
 				return err
 			}
@@ -56,6 +56,9 @@ func TestEveryPrefixGoesOn(t *testing.T) {
 			p.now = p.records[n-1].At
 			p.jobs = o.jobs
 			if err = p.reopen(); err == nil {
+				for id, m := range p.account.meters {
+					p.seen[id] = m.told // a meter goes on from what it has told
+				}
 				err = p.live()
 			}
 			if err != nil {
@@ -106,6 +109,7 @@ type process struct {
 	ends   unit.Instant
 	ending control.Ending
 	ended  bool
+	still  unit.Instant // it stands still since then; 0 = it runs
 }
 
 // outside is everything around a core: clients, nodes, an engine, a disk.
@@ -128,6 +132,12 @@ type outside struct {
 	unasked  int // first job that no client has asked for yet
 	engine   map[attemptKey]*process
 	reports  []delivery
+
+	account *account
+	seen    map[fleet.NodeID]unit.Instant // until when meters have looked
+	meters  map[fleet.NodeID][]meterRead
+	planned bool       // plans in time are made
+	coming  []delivery // of them
 }
 
 // delivery is a report on its way.
@@ -136,12 +146,14 @@ type delivery struct {
 	in control.Input
 }
 
-func newOutside(seed uint64) (*outside, error) {
+// newOutside draws a centre; a deadline lies at most patience ahead.
+func newOutside(seed uint64, patience time.Duration) (*outside, error) {
 	c, err := newPowered(seed)
 	if err != nil {
 		return nil, err
 	}
-	o := &outside{seed: seed, rng: c.rng, cfg: c.cfg, state: c.state, steps: 40 + c.rng.IntN(40), accepted: map[string]job.ID{}, engine: map[attemptKey]*process{}}
+	o := &outside{seed: seed, rng: c.rng, cfg: c.cfg, state: c.state, steps: 40 + c.rng.IntN(40), accepted: map[string]job.ID{}, engine: map[attemptKey]*process{},
+		seen: map[fleet.NodeID]unit.Instant{}, meters: map[fleet.NodeID][]meterRead{}}
 	if seed%2 == 1 {
 		o.cfg.Queueing = randomQueues(o.rng, o.cfg.Fleet)
 		if o.state, err = control.Open(o.cfg); err != nil {
@@ -158,8 +170,22 @@ func newOutside(seed uint64) (*outside, error) {
 		}
 		s.Pausable = o.rng.IntN(6) == 0
 		s.Key, s.Work = fmt.Sprintf("want%d", i), []byte("work")
+		s.Suspendable = o.rng.IntN(2) == 0
+		if s.Tasks() > 1 && !s.Gang {
+			s.StartBy = 0 // a part may have run in a good hour, and the rest then waits for the next
+		}
 		o.jobs = append(o.jobs, s)
 	}
+	if seed/2%2 == 0 {
+		o.meterNodes()
+		if o.state, err = control.Open(o.cfg); err != nil {
+			return nil, err
+		}
+	}
+	if seed/4%2 == 0 {
+		o.wishful(patience)
+	}
+	o.account = newAccount(&o.cfg)
 	return o, nil
 }
 
@@ -231,6 +257,7 @@ func (o *outside) live() error {
 			heal = append(heal, control.Input{Kind: control.NodeState, Node: n.ID, Device: d, Health: fleet.Healthy})
 		}
 	}
+	heal = append(heal, o.goodHours()...)
 	for range 4000 {
 		if err := o.step(append(heal, o.arrivals()...)); err != nil {
 			return err
@@ -238,7 +265,10 @@ func (o *outside) live() error {
 		heal = nil
 		next := o.next()
 		if next == unit.Never {
-			return o.over()
+			if err := o.over(); err != nil {
+				return err
+			}
+			return o.close()
 		}
 		o.now = max(next, o.now)
 	}
@@ -252,7 +282,7 @@ func (o *outside) next() unit.Instant {
 		at = min(at, d.at)
 	}
 	for _, p := range o.engine {
-		if !p.ended {
+		if !p.ended && p.still == 0 {
 			at = min(at, p.ends)
 		}
 	}
@@ -290,15 +320,18 @@ func (o *outside) arrivals() []control.Input {
 	o.reports = kept
 	if !o.calm {
 		in = append(in, o.mischief()...)
+		in = append(in, o.plans()...)
+		in = append(in, o.told()...)
 	}
 	o.rng.Shuffle(len(in), func(i, k int) { in[i], in[k] = in[k], in[i] })
+	in = append(in, o.readings()...) // a poller never goes back: they keep their order
 	return append(in, control.Input{Kind: control.Tick})
 }
 
 // engineRuns ends what has run its time and sends reports on their way.
 func (o *outside) engineRuns() {
 	for _, k := range o.processes() {
-		if p := o.engine[k]; !p.ended && p.ends <= o.now {
+		if p := o.engine[k]; !p.ended && p.still == 0 && p.ends <= o.now {
 			p.ended = true
 			o.tell(k, p)
 		}
@@ -355,6 +388,15 @@ func (o *outside) step(in []control.Input) error {
 		if err := o.books.add(&o.cfg, &r); err != nil {
 			return fmt.Errorf("at %d: %w", o.now, err)
 		}
+		if err := o.account.add(&r); err != nil {
+			return fmt.Errorf("at %d: %w", o.now, err)
+		}
+	}
+	if err := o.account.powered(out, o.state); err != nil && !o.torn {
+		return fmt.Errorf("at %d: %w", o.now, err)
+	}
+	if err := o.account.late(o.state, o.now); err != nil {
+		return fmt.Errorf("at %d: %w", o.now, err)
 	}
 	if err := o.books.gangs(out.Orders, o.torn); err != nil {
 		return fmt.Errorf("at %d: %w", o.now, err)
@@ -363,6 +405,9 @@ func (o *outside) step(in []control.Input) error {
 		return o.reopen()
 	}
 	for _, a := range out.Accepted {
+		if a.Tag == 0 {
+			continue // a cap
+		}
 		o.accepted[o.jobs[a.Tag-1].Key] = a.Job
 	}
 	for _, r := range out.Refusals {
@@ -408,11 +453,27 @@ func (o *outside) carryOut(x control.Order) {
 		if p == nil || p.ended {
 			return
 		}
+		p.goOn(o.now)
 		// It leaves when it likes, or ends by itself before.
 		grace := o.now.Add(time.Duration(o.rng.Int64N(int64(30 * time.Second))))
 		if grace < p.ends {
 			p.ends, p.ending = grace, control.Evicted
 		}
+	case control.Suspend:
+		if p != nil && !p.ended && p.still == 0 {
+			p.still = o.now
+		}
+	case control.Resume:
+		if p != nil && !p.ended {
+			p.goOn(o.now)
+		}
+	}
+}
+
+// goOn ends that a process stands still.
+func (p *process) goOn(now unit.Instant) {
+	if p.still != 0 {
+		p.ends, p.still = p.ends.Add(now.Sub(p.still)), 0
 	}
 }
 
@@ -443,10 +504,16 @@ func (o *outside) reopen() (err error) {
 	if o.state, err = v.State(); err != nil {
 		return err
 	}
-	o.books = books{}
+	o.books, o.account = books{}, newAccount(&o.cfg)
 	for i := range o.records {
 		if err := o.books.add(&o.cfg, &o.records[i]); err != nil {
 			return err
+		}
+		if err := o.account.add(&o.records[i]); err != nil {
+			return err
+		}
+		if o.account.power != nil {
+			o.account.power.follow(&control.Outcome{Records: o.records[i : i+1]})
 		}
 	}
 	return o.reconcile()
@@ -468,6 +535,12 @@ func (o *outside) reconcile() error {
 			allocated[k] = true
 			if o.engine[k] == nil {
 				o.carryOut(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt})
+			}
+			switch {
+			case t.Suspended && !t.Evicting:
+				o.carryOut(control.Order{Kind: control.Suspend, Job: id, Task: t.Index, Attempt: t.Attempt})
+			case o.state.HasPower():
+				o.carryOut(control.Order{Kind: control.Resume, Job: id, Task: t.Index, Attempt: t.Attempt})
 			}
 			if t.Evicting {
 				o.carryOut(control.Order{Kind: control.Stop, Job: id, Task: t.Index, Attempt: t.Attempt})

@@ -193,11 +193,16 @@ func (in *Input) site() string {
 func (s *State) closeIntervals() {
 	l := s.ledger
 	for l.next <= s.now {
+		closed := false
 		for i := range l.sites {
 			site := &l.sites[i]
 			if end := s.intervalEnd(site); end.Add(s.cfg.Metering.Lag) <= s.now {
 				s.closeInterval(site, end)
+				closed = true
 			}
+		}
+		if !closed { // after a pause intervals are longer than when the next was worked out
+			s.meterNext()
 		}
 	}
 }

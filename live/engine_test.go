@@ -11,6 +11,7 @@ import (
 
 	"tianfu/engine"
 	"tianfu/fault"
+	"tianfu/job"
 	"tianfu/unit"
 )
 
@@ -28,15 +29,20 @@ type modelled struct {
 	ends    endHeap      // of attempts to come, those stopped before too
 	stopped []engine.Key // told to end, not yet reported
 	reports chan engine.Report
-	kick    chan struct{} // an order has come
-	twice   []engine.Key  // started although they were known: must stay empty
-	bare    []engine.Key  // given devices, but not of which stack: must stay empty
+	kick    chan struct{}              // an order has come
+	twice   []engine.Key               // started although they were known: must stay empty
+	done    func(job.ID) time.Duration // work of a job that earlier attempts have saved; nil = none
+	nodes   *nodePaces                 // of a centre that limits power; nil = nothing holds a node back
+	bare    []engine.Key               // given devices, but not of which stack: must stay empty
 }
 
 type modelledTask struct {
 	state   engine.State
 	started unit.Instant
 	end     engine.Report
+	exit    engine.Exit
+	turn    int // of its end in the heap: an earlier one was put off
+	pace
 }
 
 func newModelled(now func() unit.Instant, run func(engine.Key) (time.Duration, engine.Exit)) *modelled {
@@ -52,6 +58,10 @@ func (m *modelled) wake() {
 
 // Start keeps the order; a key that is known is left as it is.
 func (m *modelled) Start(_ context.Context, o engine.Order) error {
+	d, exit := m.run(o.Key)
+	if m.done != nil {
+		d = max(d-m.done(o.Key.Job), 0)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.deaf {
@@ -64,11 +74,69 @@ func (m *modelled) Start(_ context.Context, o engine.Order) error {
 	if len(o.Devices) > 0 && o.Stack == "" {
 		m.bare = append(m.bare, o.Key)
 	}
-	m.tasks[o.Key] = &modelledTask{state: engine.Running, started: m.now()}
-	d, exit := m.run(o.Key)
-	heap.Push(&m.ends, ending{m.now().Add(d), o.Key, exit})
+	t := &modelledTask{state: engine.Running, started: m.now(), exit: exit}
+	m.tasks[o.Key] = t
+	at := m.now().Add(d)
+	if m.nodes != nil {
+		t.pace = pace{left: d, since: m.now(), speed: m.nodes.speedOf(o.Key)}
+		at = t.pace.over()
+	}
+	heap.Push(&m.ends, ending{at: at, key: o.Key, exit: exit})
 	m.wake()
 	return nil
+}
+
+// Suspend makes a task stand still or go on.
+func (m *modelled) Suspend(_ context.Context, k engine.Key, still bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tasks[k]
+	switch {
+	case m.deaf:
+		return fault.New(fault.Unavailable, k.String(), "the site cannot be reached", "")
+	case t == nil || t.state != engine.Running:
+		return fault.New(fault.NotFound, k.String(), "no such task here", "")
+	case t.still == still:
+		return nil
+	}
+	t.still = still
+	speed := int64(0)
+	if !still {
+		speed = m.nodes.speedOf(k)
+	}
+	m.repace(k, t, speed)
+	return nil
+}
+
+// slow has what runs on a node go at another speed.
+func (m *modelled) slow(node int32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, t := range m.tasks {
+		if t.state == engine.Running && !t.still && m.nodes.node[k] == node {
+			m.repace(k, t, m.nodes.speedOf(k))
+		}
+	}
+}
+
+func (m *modelled) repace(k engine.Key, t *modelledTask, speed int64) {
+	t.change(m.now(), speed)
+	if t.turn++; speed > 0 {
+		heap.Push(&m.ends, ending{t.pace.over(), k, t.exit, t.turn})
+	}
+	m.wake()
+}
+
+// standing counts the tasks that stand still.
+func (m *modelled) standing() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.tasks {
+		if t.state == engine.Running && t.still {
+			n++
+		}
+	}
+	return n
 }
 
 // Stop has the task end at once.
@@ -95,7 +163,7 @@ func (m *modelled) due() (out []engine.Report) {
 	defer m.mu.Unlock()
 	for len(m.ends) > 0 && m.ends[0].at <= m.now() {
 		e := heap.Pop(&m.ends).(ending)
-		if t := m.tasks[e.key]; t.state == engine.Running {
+		if t := m.tasks[e.key]; t.state == engine.Running && t.turn == e.turn {
 			out = append(out, m.endOf(t, e.key, e.exit))
 		}
 	}
@@ -120,6 +188,12 @@ func (m *modelled) endOf(t *modelledTask, k engine.Key, exit engine.Exit) engine
 func (m *modelled) next() unit.Instant {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for m.nodes != nil && len(m.ends) > 0 { // what was put off, or has ended, wakes nobody
+		if t := m.tasks[m.ends[0].key]; t.state == engine.Running && t.turn == m.ends[0].turn {
+			break
+		}
+		heap.Pop(&m.ends)
+	}
 	switch {
 	case len(m.stopped) > 0:
 		return m.now()
@@ -194,6 +268,7 @@ type ending struct {
 	at   unit.Instant
 	key  engine.Key
 	exit engine.Exit
+	turn int
 }
 
 type endHeap []ending

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,16 +18,18 @@ import (
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/live"
+	"tianfu/meter"
 	"tianfu/store/memory"
 	"tianfu/unit"
 )
 
 // TestFaultsLoseNoWork runs random scenarios on a live centre to which all that
 // can go wrong does: it is killed with orders on their way, the disk refuses a
-// batch or takes it and fails, orders do not arrive, reports come late, again
+// batch, takes it and fails, is slow or nearly full, orders do not arrive, reports come late, again
 // and in another order. Clients repeat what was not acknowledged under its key.
-// Every acknowledged job is there once, every attempt starts at most once, and
-// when the faults are over everything ends. FAULT_SEED=n runs one scenario.
+// Every acknowledged job is there once, every attempt starts at most once, the
+// ledger has every instant once and sums to the meters, and when the faults are
+// over everything ends. FAULT_SEED=n runs one scenario.
 func TestFaultsLoseNoWork(t *testing.T) {
 	forSeeds(t, "FAULT_SEED", seedsOf(t, 150), faults)
 }
@@ -34,10 +37,8 @@ func TestFaultsLoseNoWork(t *testing.T) {
 func faults(t *testing.T, seed uint64) {
 	s := newScenario(1e6+seed, clock())
 	r := &faultRun{t: t, s: s, rng: rand.New(rand.NewPCG(seed, 3)), acknowledged: map[string]job.ID{}}
-	r.store = &faultyStore{Store: memory.New()}
-	r.engine = newModelled(clock, func(k engine.Key) (time.Duration, engine.Exit) {
-		return s.outcome(k.Job, int32(k.Task), int32(k.Generation))
-	})
+	r.engine = s.engine()
+	r.store = &faultyStore{Store: memory.New(), engine: r.engine}
 	r.plan()
 	r.open()
 	defer func() { r.stop() }()
@@ -50,19 +51,46 @@ func faults(t *testing.T, seed uint64) {
 	}
 }
 
-// faultyStore refuses the next batch, or takes it and fails all the same.
+// faultyStore refuses the next batch, takes it and fails all the same, or takes
+// its time. While it is full it has no room for new work.
 type faultyStore struct {
 	*memory.Store
-	next int // 1 = refuse, 2 = take and fail
+	engine *modelled
+	next   fate
+	full   atomic.Bool
+}
+
+// fate is what becomes of a batch.
+type fate int
+
+const (
+	kept fate = iota
+	refused
+	keptAndFailed
+	slow
+)
+
+// Room is nil while new work may be taken.
+func (s *faultyStore) Room() error {
+	if s.full.Load() {
+		return fault.New(fault.Exhausted, "disk", "is nearly full", "")
+	}
+	return nil
 }
 
 func (s *faultyStore) Append(ctx context.Context, first uint64, records [][]byte) error {
 	next := s.next
-	s.next = 0
-	if next == 1 {
+	s.next = kept
+	switch next {
+	case refused:
 		return fault.New(fault.Exhausted, "disk", "is full", "")
+	case slow:
+		time.Sleep(7 * time.Second) // longer than much that is on its way
 	}
-	if err := s.Store.Append(ctx, first, records); err != nil || next == 0 {
+	if err := s.Store.Append(ctx, first, records); err != nil {
+		return err
+	}
+	if err := s.engine.obey(records); err != nil || next != keptAndFailed {
 		return err
 	}
 	return fault.New(fault.Unavailable, "disk", "did not answer", "")
@@ -88,7 +116,8 @@ type faultRun struct {
 	told   []engine.Report
 	quiet  unit.Instant // no faults from here on
 	kills  int
-	gone   bool // the centre has ended
+	gone   bool         // the centre has ended
+	closed unit.Instant // the ledger's end
 
 	mu           sync.Mutex // of wishes and what follows, while requests are under way
 	acknowledged map[string]job.ID
@@ -128,15 +157,14 @@ func (r *faultRun) plan() {
 	for i := range s.cfg.Fleet.Nodes { // and all is well in the end
 		report(r.quiet.Add(time.Duration(i)), live.NodeReport{Node: s.cfg.Fleet.Nodes[i].ID, Device: -1, Health: fleet.Healthy})
 	}
-	for _, c := range s.cancels {
-		id := c.Input.Job
-		r.wishes = append(r.wishes, wish{c.At, func(ctx context.Context, c *live.Centre) error { return c.Cancel(ctx, id) }})
+	for _, x := range s.inputs {
+		r.wishes = append(r.wishes, wish{x.At, func(ctx context.Context, c *live.Centre) error { return tell(ctx, c, x.Input) }})
 	}
 	slices.SortStableFunc(r.wishes, func(a, b wish) int { return int(min(max(a.at-b.at, -1), 1)) })
 }
 
 func (r *faultRun) open() {
-	r.store.next = 0
+	r.store.next = kept
 	ctx, cancel := context.WithCancel(r.t.Context())
 	c, _, err := live.Open(ctx, live.Options{Config: r.s.cfg, Store: r.store, Engine: r.engine, Now: clock, Logger: slog.New(slog.DiscardHandler), SnapshotEvery: uint64(10 + r.rng.IntN(100))})
 	if err != nil {
@@ -170,6 +198,7 @@ func (r *faultRun) drive() {
 		at := r.next()
 		if at == unit.Never { // only orders that did not arrive may be on their way again
 			if idle++; idle > 1 {
+				r.close()
 				return
 			}
 			at = clock().Add(20 * time.Second)
@@ -185,6 +214,17 @@ func (r *faultRun) drive() {
 		}
 	}
 	r.t.Error("there is no end to it")
+}
+
+// close ends the ledger.
+func (r *faultRun) close() {
+	if r.s.cfg.Metering.Every == 0 {
+		return
+	}
+	r.closed = clock()
+	if err := r.centre.Send(r.t.Context(), control.Input{Kind: control.CloseIntervals}); err != nil {
+		r.t.Error(err)
+	}
 }
 
 func (r *faultRun) dead() bool {
@@ -253,8 +293,9 @@ func (r *faultRun) happen() {
 	now, faulty := clock(), clock() < r.quiet
 	r.engine.set(faulty && r.rng.IntN(5) == 0)
 	if faulty && r.rng.IntN(12) == 0 {
-		r.store.next = 1 + r.rng.IntN(2)
+		r.store.next = fate(1 + r.rng.IntN(3))
 	}
+	r.store.full.Store(faulty && r.rng.IntN(12) == 0)
 	var asked []wish
 	for len(r.wishes) > 0 && r.wishes[0].at <= now {
 		asked = append(asked, r.wishes[0])
@@ -270,7 +311,7 @@ func (r *faultRun) happen() {
 		})
 		for _, w := range asked {
 			go func() {
-				if err := w.ask(r.t.Context(), r.centre); err != nil && fault.KindOf(err) == fault.Unavailable {
+				if err := w.ask(r.t.Context(), r.centre); again(err) {
 					r.mu.Lock() // all of them are answered at once when the centre ends
 					defer r.mu.Unlock()
 					r.wishes = append([]wish{{now, w.ask}}, r.wishes...)
@@ -285,8 +326,17 @@ func (r *faultRun) happen() {
 	synctest.Wait()
 }
 
+// again tells whether a client repeats what it asked for: it was not answered, or
+// there was no room.
+func again(err error) bool {
+	kind := fault.KindOf(err)
+	return err != nil && (kind == fault.Unavailable || kind == fault.Exhausted)
+}
+
 // check holds the history to what was promised.
 func (r *faultRun) check() {
+	var ledger meter.Checker
+	metered := map[string]unit.Instant{}
 	open := map[engine.Key]bool{}
 	allocated := map[engine.Key]bool{}
 	submitted := map[job.ID]string{}
@@ -306,11 +356,23 @@ func (r *faultRun) check() {
 				r.t.Errorf("%s ended and did not run", k)
 			}
 			delete(open, k)
+		case control.Metered: // each page follows the one before, and its lines sum to the meters
+			if wrong := ledger.Check(x.Page); wrong != nil {
+				r.t.Error(wrong)
+			}
+			metered[x.Page.Site] = x.Page.To
 		}
 		return err
 	})
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if r.s.cfg.Metering.Every > 0 {
+		for _, site := range r.s.sites() {
+			if metered[site] != r.closed {
+				r.t.Errorf("site %s is metered until %v, not %v", site, metered[site], r.closed)
+			}
+		}
 	}
 	for key, id := range r.acknowledged {
 		if submitted[id] != key {

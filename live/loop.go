@@ -16,8 +16,9 @@ func (c *Centre) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var b batch
-	for {
+	for first := true; ; first = false {
 		b.reset()
+		due := false
 		select {
 		case <-ctx.Done():
 			return nil
@@ -29,10 +30,13 @@ func (c *Centre) loop(ctx context.Context) error {
 			}
 			c.report(&b, r)
 		case <-timer.C:
-			b.inputs = append(b.inputs, control.Input{Kind: control.Tick})
+			due = true
+			if first || !c.ledgerAlone() {
+				b.inputs = append(b.inputs, control.Input{Kind: control.Tick})
+			}
 		}
 		c.gather(&b)
-		if len(b.inputs) > 0 {
+		if len(b.inputs) > 0 || due {
 			if err := c.step(&b); err != nil {
 				b.refuse(err)
 				return err
@@ -149,6 +153,13 @@ func (c *Centre) persist(records []control.Record) error {
 	}
 	c.last += uint64(len(records))
 	return nil
+}
+
+// ledgerAlone tells whether only the end of an interval of the ledger is due. A
+// step without a tick closes it and decides nothing anew, as in virtual time.
+func (c *Centre) ledgerAlone() bool {
+	now := c.o.Now()
+	return c.state.MeterWake() <= now && c.state.NextWake() > now
 }
 
 // wake sets the timer to when the core next needs a tick.

@@ -35,6 +35,9 @@ func (c *Centre) givePower(ctx context.Context, o act, k engine.Key) error {
 		}
 		err := s.Suspend(ctx, k, o.Kind == control.Suspend)
 		if fault.KindOf(err) == fault.Denied {
+			if o.Kind == control.Resume {
+				return nil // what cannot be made to stand still runs
+			}
 			c.o.Logger.Warn("a task was not suspended and runs on", "task", k, "error", err)
 			return nil
 		}

@@ -159,8 +159,11 @@ func (c *Centre) reconcile(ctx context.Context) error {
 				node, _ := c.state.NodeRank(t.Node)
 				c.orders.push(c.actOf(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt, Node: node, Devices: t.Devices}))
 			}
-			if t.Suspended && !t.Evicting {
+			switch { // the order that a task stands still, or goes on, may never have arrived
+			case t.Suspended && !t.Evicting:
 				c.orders.push(c.actOf(control.Order{Kind: control.Suspend, Job: id, Task: t.Index, Attempt: t.Attempt}))
+			case c.state.HasPower():
+				c.orders.push(c.actOf(control.Order{Kind: control.Resume, Job: id, Task: t.Index, Attempt: t.Attempt}))
 			}
 			if t.Evicting {
 				c.orders.push(c.actOf(control.Order{Kind: control.Stop, Job: id, Task: t.Index, Attempt: t.Attempt}))

@@ -25,7 +25,7 @@ type scenario struct {
 	estimate sim.Estimate
 	jobs     []sim.Arrival // by instant
 	events   []sim.NodeEvent
-	cancels  []sim.Arriving
+	inputs   []sim.Arriving // what else arrives
 }
 
 var models = []fleet.Model{"A100", "T4"}
@@ -66,9 +66,9 @@ func newScenario(seed uint64, opening unit.Instant) *scenario {
 	}
 	slices.SortFunc(s.events, func(a, b sim.NodeEvent) int { return int(min(max(a.At-b.At, -1), 1)) })
 	for range rng.IntN(8) {
-		s.cancels = append(s.cancels, sim.Arriving{At: s.within(span), Input: control.Input{Kind: control.Cancel, Job: job.ID(1 + rng.IntN(len(s.jobs)))}})
+		s.tell(s.within(span), control.Input{Kind: control.Cancel, Job: job.ID(1 + rng.IntN(len(s.jobs)))})
 	}
-	slices.SortFunc(s.cancels, func(a, b sim.Arriving) int { return int(min(max(a.At-b.At, -1), 1)) })
+	s.features(span)
 	return s
 }
 
@@ -103,6 +103,9 @@ func (s *scenario) fleet() *fleet.Fleet {
 func (s *scenario) job(number int, at unit.Instant) *job.Spec {
 	rng := s.rng
 	work := job.Work{Command: []string{"true"}}
+	if rng.IntN(6) == 0 {
+		work.Checkpoint = &job.Checkpoint{Signal: "SIGUSR1", Grace: time.Minute}
+	}
 	encoded, err := work.Encode()
 	if err != nil {
 		panic(err)
@@ -166,4 +169,15 @@ func (s *scenario) spec(i int) *job.Spec {
 		out.ExpectedRun = max(run*time.Duration(1+s.jobs[i].Number%5), 1)
 	}
 	return &out
+}
+
+// engine returns one that runs the attempts of the scenario.
+func (s *scenario) engine() *modelled {
+	m := newModelled(clock, func(k engine.Key) (time.Duration, engine.Exit) {
+		return s.outcome(k.Job, int32(k.Task), int32(k.Generation))
+	})
+	if s.cfg.Tree != nil {
+		m.nodes = &nodePaces{node: map[engine.Key]int32{}, level: map[int32]int16{}}
+	}
+	return m
 }

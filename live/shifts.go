@@ -13,11 +13,11 @@ import (
 // DefaultShiftPolicy is how a live centre chooses better hours.
 const DefaultShiftPolicy = "tianfu"
 
-// Plans in time are made a moment after what asks for them, so that a burst of
+// Plans in time are made PlanDelay after what asks for them, so that a burst of
 // jobs is one plan, and all anew when an hour begins. One that is refused - what
 // it was made on has changed meanwhile - is made again, a few times in a row.
 const (
-	planDelay   = 2 * time.Second
+	PlanDelay   = 2 * time.Second
 	planTimeout = time.Minute
 	planTries   = 3
 )
@@ -56,11 +56,6 @@ func (s *shifts) take() control.Replan {
 	return why
 }
 
-// untilHour is how long it is until the next hour begins.
-func (c *Centre) untilHour() time.Duration {
-	return time.Hour - time.Duration(c.o.Now()%unit.Instant(time.Hour))
-}
-
 // startShifts plans beside the loop for as long as the context lasts: on a frozen
 // state, and what comes out goes back to the core as one input, which it
 // verifies. It returns what waits for the end.
@@ -70,26 +65,29 @@ func (c *Centre) startShifts(ctx context.Context) func() {
 	go func() {
 		defer close(done)
 		var planner sched.SlotPlanner
-		hour := time.NewTimer(c.untilHour())
-		defer hour.Stop()
+		hour := hourAfter(c.o.Now())
 		refused := 0
 		for {
-			anew := false
 			select {
 			case <-ctx.Done():
 				return
-			case <-hour.C:
-				anew = true
-				hour.Reset(c.untilHour())
 			case <-c.shifts.asked:
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(planDelay):
-				}
+			case <-time.After(hour.Sub(c.o.Now())):
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(PlanDelay):
+			}
+			select { // what asked meanwhile is in this plan
+			case <-c.shifts.asked:
+			default:
 			}
 			why := c.shifts.take()
-			why.Anew = why.Anew || anew || refused > 0
+			why.Anew = why.Anew || refused > 0
+			if now := c.o.Now(); hour <= now {
+				why.Anew, hour = true, hourAfter(now)
+			}
 			if c.planShifts(ctx, &planner, &why) {
 				refused = 0
 			} else if refused++; refused < planTries {
@@ -98,6 +96,12 @@ func (c *Centre) startShifts(ctx context.Context) func() {
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// hourAfter is when the next hour begins: then hours that were expected are
+// known, and all jobs are planned anew.
+func hourAfter(now unit.Instant) unit.Instant {
+	return now - now%unit.Instant(time.Hour) + unit.Instant(time.Hour)
 }
 
 // planShifts makes one plan. It reports false when the core refuses it.
@@ -112,7 +116,7 @@ func (c *Centre) planShifts(ctx context.Context, planner *sched.SlotPlanner, why
 	}); err != nil || frozen == nil {
 		return true
 	}
-	plan := frozen.PlanShifts(planner, DefaultShiftPolicy, why)
+	plan := frozen.PlanShifts(c.o.Now(), planner, DefaultShiftPolicy, why)
 	if len(plan) == 0 {
 		return true
 	}

@@ -38,12 +38,15 @@ type TimedParams struct {
 	Rules    sched.Rules
 	Params   sched.Config
 	Power    []energy.NodeModel
-	Queueing *job.Queueing // declared tenants and queues; nil = none
-	Tree     *sched.Power  // limits of power; nil = none
-	Estimate Estimate
-	Failures Failures
-	Events   []NodeEvent // cordons, drains and failures at stated times
-	Inputs   []Arriving  // what else arrives at stated times
+	Queueing *job.Queueing   // declared tenants and queues; nil = none
+	Tree     *sched.Power    // limits of power; nil = none
+	Bookings []fleet.Booking // nodes kept for queues, in windows; nil = none
+	// Deferring says how long jobs without a deadline may wait for a better hour.
+	Deferring control.Deferring
+	Estimate  Estimate
+	Failures  Failures
+	Events    []NodeEvent // cordons, drains and failures at stated times
+	Inputs    []Arriving  // what else arrives at stated times
 	// Attempt tells how attempts go, by arrival; nil = they run as long as the
 	// workload says and succeed. It must answer alike every time.
 	Attempt func(arrival int, o *control.Order) Attempt
@@ -116,6 +119,7 @@ type Timed struct {
 	shift     *shifter // nil = nothing is shifted
 	deferred  map[job.ID]bool
 	metering  bool // the step to come is due to the ledger alone
+	planning  bool // nothing but a plan in time is due
 	watts     []float64
 	power     float64
 	hash      hash.Hash
@@ -126,6 +130,7 @@ type Timed struct {
 	ended     int
 	sampleAt  unit.Instant
 	Refused   map[string]int
+	refusals  int
 }
 
 type attemptKey struct {
@@ -160,6 +165,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 	}
 	state, err := control.Open(control.Config{
 		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules, Metering: p.Metering, Queueing: p.Queueing, Tree: p.Tree,
+		Bookings: p.Bookings, Deferring: p.Deferring,
 	})
 	if err != nil {
 		return nil, err
@@ -299,14 +305,17 @@ func (t *Timed) nextInstant() unit.Instant {
 	if t.started { // a replay begins with what arrives: clocks of the core may be years behind it
 		at = min(at, t.state.NextWake())
 	}
+	t.planning = false
 	if t.shift != nil {
-		at = min(at, t.shift.wake())
+		other := at
+		at = min(at, t.shift.wake(at == unit.Never))
+		t.planning = at < other && t.shift.Delay > 0
 	}
 	wake := t.state.MeterWake()
 	// The ledger alone neither begins a replay nor keeps it alive.
 	t.metering = t.started && at != unit.Never && wake < at
 	if t.metering {
-		at = wake
+		at, t.planning = wake, false
 	}
 	return max(at, t.now)
 }
@@ -352,8 +361,8 @@ func (t *Timed) collect(at unit.Instant) {
 		t.batch = t.shift.tell(at, t.batch)
 	}
 	hours := len(t.batch)
-	if t.metering && hours == 0 {
-		return // no tick either: a ledger changes no decision
+	if (t.metering || t.planning) && hours == 0 {
+		return // no tick either: a ledger changes no decision, and a plan is an input of its own
 	}
 	t.batch = t.hands.due(at, t.batch)
 	for len(t.faults) > 0 && t.faults[0].event.At <= at {
@@ -395,6 +404,7 @@ func (t *Timed) step() {
 // refuse takes a job that the core did not accept out of the numbering.
 func (t *Timed) refuse(r control.Refusal) {
 	t.Refused[r.Err.Error()]++
+	t.refusals++
 	if r.Tag == 0 {
 		return
 	}

@@ -31,7 +31,7 @@ func (t *Timed) follow(out *control.Outcome) {
 			t.seePower(r)
 		}
 		if t.shift != nil {
-			t.shift.why.See(r)
+			t.shift.see(r)
 		}
 		switch r.Kind {
 		case control.Allocated:

@@ -23,6 +23,10 @@ type Shifting struct {
 	CarbonPrice int32
 	Slack       time.Duration
 	Pausable    bool
+	// Delay passes from what asks for a plan - a job with a wish that came, hours
+	// that became known, an hour that begins - until it is made, as in a live
+	// centre; 0 = it is made at once.
+	Delay time.Duration
 }
 
 // shifter drives the plans of a replay: it tells the core what hours cost and
@@ -32,6 +36,9 @@ type shifter struct {
 	planner sched.SlotPlanner
 	next    unit.Instant // when the next hour begins
 	why     control.Replan
+	asked   unit.Instant // with a delay: when the plan that was asked for is due
+	ready   bool         // with a delay: the plan is due now
+	refused int          // plans in a row
 	sites   []siteOutlook
 }
 
@@ -59,7 +66,7 @@ func (t *Timed) prepareShifting() error {
 	if !slices.Contains(sched.ShiftPolicies, p.Policy) {
 		return fault.New(fault.Invalid, "shift policy "+p.Policy, "is not known", "use no-wait, lowest-slot, lowest-window, carbon-time, threshold, wait-awhile or tianfu")
 	}
-	sh := &shifter{Shifting: *p, next: -1}
+	sh := &shifter{Shifting: *p, next: -1, asked: unit.Never}
 	for _, site := range t.feed.sites {
 		o := siteOutlook{name: site, hours: t.p.Hours[site]}
 		if p.Forecast != "perfect" {
@@ -111,21 +118,49 @@ func (o *siteOutlook) expect(name string) error {
 	return nil
 }
 
-// wake is when the next hour begins; the first one does with what comes first.
-func (sh *shifter) wake() unit.Instant {
-	if sh.next < 0 {
+// wake is when the next hour begins, or the next plan is due; the first hour
+// does with what comes first. alone says that nothing else is to come: then an
+// hour counts only where there is something to tell of it, or a replay with a job
+// that can never start would have no end.
+func (sh *shifter) wake(alone bool) unit.Instant {
+	switch {
+	case sh.next < 0 || alone && !sh.tells():
 		return unit.Never
+	case sh.Delay > 0:
+		return sh.due()
 	}
 	return sh.next
 }
 
+// due is when the next plan is made, where plans take their time.
+func (sh *shifter) due() unit.Instant { return min(sh.asked, sh.next.Add(sh.Delay)) }
+
+// tells tells whether there are hours to come that something is told of.
+func (sh *shifter) tells() bool {
+	return slices.ContainsFunc(sh.sites, func(o siteOutlook) bool {
+		return o.forecast != nil && sh.next < o.first.Add(time.Duration(len(o.carbon))*time.Hour)
+	})
+}
+
+// see notes what a plan should know of, and that one is asked for.
+func (sh *shifter) see(r *control.Record) {
+	sh.why.See(r)
+	if sh.why.Due && sh.Delay > 0 && sh.asked == unit.Never {
+		sh.asked = r.At.Add(sh.Delay)
+	}
+}
+
 // tell adds what is known and expected of the hours, when one begins.
 func (sh *shifter) tell(now unit.Instant, batch []control.Input) []control.Input {
-	if now < sh.next {
+	first := sh.next < 0
+	sh.ready = !first && sh.Delay > 0 && now >= sh.due()
+	if now < sh.next || sh.Delay > 0 && !first && !sh.ready {
 		return batch
 	}
 	sh.next = now - now%unit.Instant(time.Hour) + unit.Instant(time.Hour)
-	sh.why.Due, sh.why.Anew = true, true
+	if sh.Delay == 0 || !first {
+		sh.why.Due, sh.why.Anew = true, true
+	}
 	for k := range sh.sites {
 		o := &sh.sites[k]
 		at := int((now - o.first) / unit.Instant(time.Hour))
@@ -161,17 +196,53 @@ func (sh *shifter) tell(now unit.Instant, batch []control.Input) []control.Input
 // fleet changed. The plan is an input of its own at the same instant.
 func (t *Timed) replan() {
 	sh := t.shift
-	if sh == nil || !sh.why.Due || !t.state.HasWishes() {
+	if sh == nil || !sh.wanted() {
 		return
 	}
-	plan := t.state.PlanShifts(&sh.planner, sh.Policy, &sh.why)
+	wishes := t.state.HasWishes()
+	if !wishes && sh.Delay == 0 {
+		return
+	}
+	why, refusals := sh.why, t.refusals
 	sh.why = control.Replan{}
-	if len(plan) == 0 {
-		return
+	var plan []sched.Deferral
+	switch {
+	case sh.Delay == 0:
+		plan = t.state.PlanShifts(&sh.planner, sh.Policy, &why)
+	case wishes:
+		why.Anew = why.Anew || sh.refused > 0
+		plan = t.state.Freeze().PlanShifts(t.now, &sh.planner, sh.Policy, &why)
 	}
-	t.Totals.Plans++
-	t.batch = append(t.batch[:0], control.Input{Kind: control.Planned, Deferrals: plan})
-	t.step()
+	if len(plan) > 0 {
+		t.Totals.Plans++
+		t.batch = append(t.batch[:0], control.Input{Kind: control.Planned, Deferrals: plan})
+		t.step()
+	}
+	t.retry(t.refusals > refusals)
+}
+
+// wanted tells whether a plan is to be made now.
+func (sh *shifter) wanted() bool {
+	if sh.Delay == 0 {
+		return sh.why.Due
+	}
+	if sh.ready {
+		sh.asked = unit.Never
+	}
+	return sh.ready
+}
+
+// planTries is how often a plan that is refused is made in a row.
+const planTries = 3
+
+// retry has a plan that was refused made again, as a live centre does.
+func (t *Timed) retry(refused bool) {
+	sh := t.shift
+	if !refused || sh.Delay == 0 {
+		sh.refused = 0
+	} else if sh.refused++; sh.refused < planTries {
+		sh.asked = t.now.Add(sh.Delay)
+	}
 }
 
 // foldShift counts what plans did.
