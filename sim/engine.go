@@ -347,7 +347,7 @@ func (t *Timed) integrate(at unit.Instant) {
 		t.Totals.CPUSeconds += float64(float64(used.CPU) * dt)
 		t.Totals.KWh += float64(t.power * dt / 3.6e6)
 		if t.Shedding != nil {
-			t.watchPower(at.Sub(t.now))
+			t.watchPower(at)
 		}
 		t.now = at
 	}

@@ -115,7 +115,7 @@ func (h *hands) obeyPower(s *control.State, o *control.Order) {
 
 // PowerOutcome is what a replay saw of power.
 type PowerOutcome struct {
-	Sheds     []control.Shed
+	Sheds     []Shedding
 	Capped    int // nodes held to less, once for each time
 	Suspended int // tasks
 	Resumed   int
@@ -125,9 +125,28 @@ type PowerOutcome struct {
 	ProtectedShed, ProtectedRunning int
 	ProtectedMilli                  int64 // accelerators it held then
 	Limits                          []LimitChange
-	Over                            time.Duration // a site drew more than it may, beyond the time to comply
-	complyBy                        unit.Instant
-	sites                           []int32
+	// How long a site drew more than it may, beyond the time stated to comply:
+	// while work that may be shed drew there, and while protected work alone did.
+	Over, OverProtected time.Duration
+	complyBy            unit.Instant
+	sites               []int32
+}
+
+// Shedding is a shedding and when the area drew no more than it may, not before
+// the instant it stated. Where protected work alone draws too much that is when
+// enough of it has ended.
+type Shedding struct {
+	control.Shed
+	Complied unit.Instant // 0 = not yet
+}
+
+// Comply returns the time from a shedding until it was complied with, as far as
+// it has come.
+func (x *Shedding) Comply(now unit.Instant) time.Duration {
+	if x.Complied == 0 {
+		return now.Sub(x.At)
+	}
+	return x.Complied.Sub(x.At)
 }
 
 // LimitChange is when what a site may draw changed.
@@ -146,7 +165,7 @@ func (t *Timed) seePower(r *control.Record) {
 		if len(o.Sheds) == 0 {
 			o.ProtectedRunning, o.ProtectedMilli = t.protected()
 		}
-		o.Sheds = append(o.Sheds, *r.Shed)
+		o.Sheds = append(o.Sheds, Shedding{Shed: *r.Shed})
 		o.complyBy = max(o.complyBy, r.Shed.By)
 	case control.NodePowered:
 		if r.Share > 0 && r.Share < sched.Uncapped {
@@ -204,12 +223,28 @@ func watched(p *sched.Power) *PowerOutcome {
 	return o
 }
 
-// watchPower integrates how long a site drew more than it may.
-func (t *Timed) watchPower(dt time.Duration) {
-	c := t.state.Capacity()
-	for _, i := range t.Shedding.sites {
-		if a := c.Area(i); a.Draw > a.Bound && t.now >= t.Shedding.complyBy {
-			t.Shedding.Over += dt
+// watchPower integrates how long a site drew more than it may, and notes what is
+// complied with, until an instant. What stands now has stood since the last step.
+func (t *Timed) watchPower(until unit.Instant) {
+	c, o := t.state.Capacity(), t.Shedding
+	for i := range o.Sheds {
+		x := &o.Sheds[i]
+		if x.Complied != 0 {
+			continue
+		}
+		if a := c.Area(x.Area); a.Draw <= a.Bound {
+			x.Complied = max(x.By, t.now)
+		}
+	}
+	dt := until.Sub(max(t.now, o.complyBy))
+	for _, i := range o.sites {
+		a := c.Area(i)
+		switch {
+		case a.Draw <= a.Bound || dt <= 0:
+		case len(c.JobsIn(i, t.p.Tree.Protect)) > 0:
+			o.Over += dt
+		default:
+			o.OverProtected += dt
 		}
 	}
 }

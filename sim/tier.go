@@ -39,7 +39,7 @@ type TierResult struct {
 // Tiers sums up a finished replay by priority, the highest first.
 func (t *Timed) Tiers() []TierResult {
 	at := map[int32]*TierResult{}
-	waited, started, ran := map[int32]time.Duration{}, map[int32]int{}, map[int32]int{}
+	waited, started, ran := map[int32]float64{}, map[int32]int{}, map[int32]int{} // seconds: the sum of a long line's waits is beyond a duration
 	for _, i := range t.order {
 		r, a := &t.Results[i], &t.p.Workload.Jobs[i]
 		p := a.Spec.Priority
@@ -50,7 +50,7 @@ func (t *Timed) Tiers() []TierResult {
 		}
 		x.Jobs++
 		if r.First >= 0 {
-			waited[p] += r.First.Sub(r.Submit)
+			waited[p] += r.First.Sub(r.Submit).Seconds()
 			started[p]++
 		}
 		if r.Done {
@@ -62,7 +62,7 @@ func (t *Timed) Tiers() []TierResult {
 	}
 	var out []TierResult
 	for p, x := range at {
-		x.MeanWait, x.Stretch = waited[p]/time.Duration(max(started[p], 1)), x.Stretch/float64(max(ran[p], 1))
+		x.MeanWait, x.Stretch = time.Duration(waited[p]/float64(max(started[p], 1))*float64(time.Second)), x.Stretch/float64(max(ran[p], 1))
 		out = append(out, *x)
 	}
 	slices.SortFunc(out, func(a, b TierResult) int { return cmp.Compare(b.Priority, a.Priority) })

@@ -163,7 +163,7 @@ func (t *Timed) comply() (longest time.Duration) {
 	}
 	for i := range t.Shedding.Sheds {
 		s := &t.Shedding.Sheds[i]
-		longest = max(longest, s.By.Sub(s.At))
+		longest = max(longest, s.Comply(t.Totals.End))
 	}
 	return longest
 }

@@ -140,6 +140,7 @@ type powerDocument struct {
 	Sheds            []shedDocument  `json:"sheds"`
 	LongestComply    float64         `json:"longest_time_to_comply_s"`
 	OverAfterComply  float64         `json:"over_limit_after_compliance_s"`
+	OverProtected    float64         `json:"over_limit_by_protected_work_alone_s"`
 	Capped           int             `json:"node_caps"`
 	Suspended        int             `json:"tasks_suspended"`
 	Resumed          int             `json:"tasks_resumed"`
@@ -186,13 +187,14 @@ func (r *timedRun) power(tree *sched.Power) *powerDocument {
 	start := r.timed.Totals.Start
 	hours := func(at unit.Instant) float64 { return round(at.Sub(start).Hours(), 4) }
 	kw := func(milliwatts int64) float64 { return round(float64(milliwatts)/1e6, 3) }
-	d := &powerDocument{OverAfterComply: round(o.Over.Seconds(), 3), Capped: o.Capped, Suspended: o.Suspended, Resumed: o.Resumed, Evicted: o.Evicted,
+	d := &powerDocument{OverAfterComply: round(o.Over.Seconds(), 3), OverProtected: round(o.OverProtected.Seconds(), 3), Capped: o.Capped, Suspended: o.Suspended, Resumed: o.Resumed, Evicted: o.Evicted,
 		ProtectedShed: o.ProtectedShed, ProtectedRunning: o.ProtectedRunning, ProtectedDevices: round(float64(o.ProtectedMilli)/1000, 2)}
 	for _, x := range o.Limits {
 		d.Limits = append(d.Limits, limitDocument{hours(x.At), tree.Areas[x.Area].Path, kw(x.Limit), kw(x.DrawBefore)})
 	}
-	for _, x := range o.Sheds {
-		comply := x.By.Sub(x.At).Seconds()
+	for i := range o.Sheds {
+		x := &o.Sheds[i]
+		comply := round(x.Comply(r.timed.Totals.End).Seconds(), 3)
 		d.LongestComply = max(d.LongestComply, comply)
 		d.Sheds = append(d.Sheds, shedDocument{hours(x.At), tree.Areas[x.Area].Path, kw(x.Over), kw(x.ByCap), x.Capped, x.Suspended, x.Evicted, comply, kw(x.Short)})
 	}
@@ -213,8 +215,8 @@ func powerTable(runs []timedRun) string {
 			fmt.Fprintf(&b, "%s: nothing drew more than its limit, so nothing was shed\n", runs[i].Policy)
 			continue
 		}
-		fmt.Fprintf(&b, "%s: power shed %d times, longest time to comply %s, over the limit after that %s; %d node caps, %d tasks suspended, %d evicted; tier 1: %d tasks ran at the first shedding, %d were shed\n",
-			runs[i].Policy, len(d.Sheds), time.Duration(d.LongestComply*float64(time.Second)), time.Duration(d.OverAfterComply*float64(time.Second)), d.Capped, d.Suspended, d.Evicted, d.ProtectedRunning, d.ProtectedShed)
+		fmt.Fprintf(&b, "%s: power shed %d times, longest time to comply %s, over the limit beyond what was stated %s, and %s by protected work alone; %d node caps, %d tasks suspended, %d evicted; tier 1: %d tasks ran at the first shedding, %d were shed\n",
+			runs[i].Policy, len(d.Sheds), time.Duration(d.LongestComply*float64(time.Second)), time.Duration(d.OverAfterComply*float64(time.Second)), time.Duration(d.OverProtected*float64(time.Second)), d.Capped, d.Suspended, d.Evicted, d.ProtectedRunning, d.ProtectedShed)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -145,8 +145,9 @@ func figure(v float64) string {
 
 // outcome is one run of the binary.
 type outcome struct {
-	seconds float64
-	mib     float64 // peak resident memory
+	seconds   float64
+	processor float64 // seconds of it, of all cores
+	mib       float64 // peak resident memory
 }
 
 // run executes the binary and decodes the JSON document it prints.
@@ -160,6 +161,7 @@ func (t *table) run(doc any, env []string, args ...string) (outcome, error) {
 	if err != nil {
 		return o, fmt.Errorf("%s %v: %w: %s", t.binary, args, err, errs.String())
 	}
+	o.processor = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	o.mib = float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
 	if doc == nil {
 		return o, nil
