@@ -161,24 +161,17 @@ func (s *State) planned(in *Input) error {
 	if len(kept) == 0 {
 		return nil
 	}
-	uses := s.running(named)
+	going := map[job.ID]bool{} // what is named and runs on as it does is among what runs
+	for i := range kept {
+		if len(kept[i].Runs) > 0 {
+			going[kept[i].Job] = true
+		}
+	}
+	uses := s.running(going)
 	for i := range kept {
 		uses = s.occupy(uses, &kept[i], true)
 	}
-	s.jobs.settle()
-	s.jobs.living(func(id job.ID, j *jobState) {
-		if j.shift == nil || !j.shift.planned || named[id] {
-			return
-		}
-		rest := j.shift.plan
-		switch {
-		case j.running > 0 && len(rest.Runs) > 1:
-			rest.Runs = rest.Runs[1:] // the first is among what runs
-		case j.phase != Pending || j.queued:
-			return
-		}
-		uses = s.occupy(uses, &rest, false)
-	})
+	uses = s.standing(uses, named)
 	if err := sched.VerifyRoom(s.cap, uses, s.now); err != nil {
 		return refusedPlan(err)
 	}
@@ -241,6 +234,26 @@ func (s *State) occupy(uses []sched.Occupation, d *sched.Deferral, fresh bool) [
 		o.From, o.To = r.From, r.To
 		uses = append(uses, o)
 	}
+	return uses
+}
+
+// standing adds what earlier plans have said of the time to come, but for some
+// jobs. Of work that runs, the run under way is among what runs.
+func (s *State) standing(uses []sched.Occupation, but map[job.ID]bool) []sched.Occupation {
+	s.jobs.settle()
+	s.jobs.living(func(id job.ID, j *jobState) {
+		if _, listed := but[id]; listed || j.shift == nil || !j.shift.planned {
+			return
+		}
+		rest := j.shift.plan
+		switch {
+		case j.running > 0 && len(rest.Runs) > 1:
+			rest.Runs = rest.Runs[1:]
+		case j.phase != Pending || j.queued:
+			return
+		}
+		uses = s.occupy(uses, &rest, false)
+	})
 	return uses
 }
 

@@ -34,9 +34,8 @@ func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, why *Replan) []s
 	}
 	r := p.Plan(&b.problem)
 	if len(r.Late) > 0 && !why.Anew {
-		for i := range b.problem.Jobs {
-			b.problem.Jobs[i].Kept = nil
-		}
+		why.Anew = true
+		b = s.shiftProblem(policy, why)
 		r = p.Plan(&b.problem)
 	}
 	return b.deferrals(&r)
@@ -48,6 +47,17 @@ func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, why *Replan) []s
 func (f *Frozen) PlanShifts(now unit.Instant, p *sched.SlotPlanner, policy string, why *Replan) []sched.Deferral {
 	f.s.now = max(f.s.now, now)
 	return f.s.PlanShifts(p, policy, why)
+}
+
+// LastDue returns the last instant at which work that can be planned should have
+// ended; 0 = there is none.
+func (f *Frozen) LastDue() (last unit.Instant) {
+	f.s.jobs.living(func(_ job.ID, j *jobState) {
+		if j.shift != nil && j.phase <= Running && j.shift.due != unit.Never {
+			last = max(last, j.shift.due)
+		}
+	})
+	return last
 }
 
 // HasWishes tells whether any job that has not ended has a wish: only then is
@@ -78,7 +88,7 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 	p.Policy = policy
 	p.Origin = s.now - s.now%unit.Instant(sched.SlotLength)
 	p.Passed = s.now.Sub(p.Origin)
-	planned := map[job.ID]bool{}
+	planned := map[job.ID]bool{} // and whether it runs
 	fresh, rigid, last := 0, 0, unit.Instant(0)
 	s.jobs.living(func(id job.ID, j *jobState) {
 		if j.phase > Running {
@@ -86,6 +96,9 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 		}
 		v, may := s.promise(j)
 		wishes := may && j.spec.Wish != job.NoWish && v.Due != unit.Never
+		if wishes && v.Running && (!why.Anew && j.shift.planned || s.spread(j)) {
+			return // it goes on by its plan, and is counted among what runs and what stands
+		}
 		switch {
 		case wishes:
 			last = max(last, v.Due)
@@ -101,6 +114,7 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 			if v.StartBy != 0 {
 				out.StartBy = b.slot(v.StartBy)
 			}
+			_, out.Front = slices.BinarySearch(why.Front, id)
 			planned[id] = v.Running
 			if !j.shift.planned {
 				fresh++
@@ -122,13 +136,29 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 	return b
 }
 
+// spread tells whether a running job holds accelerators of several models, or
+// nodes of several sites: then no one pool can be said to take it back.
+func (s *State) spread(j *jobState) bool {
+	place := func(i int32) (string, fleet.Model) {
+		n := s.cap.Node(s.cap.Alloc(j.task(i).alloc).Node)
+		return n.Place.Site, n.Model
+	}
+	site, model := place(0)
+	for i := int32(1); i < int32(j.spec.Tasks()); i++ {
+		if at, m := place(i); at != site || m != model {
+			return true
+		}
+	}
+	return false
+}
+
 // slot returns the slot that an instant lies in.
 func (b *shiftBuilder) slot(at unit.Instant) int {
 	return int(max(at-b.problem.Origin, 0) / unit.Instant(sched.SlotLength))
 }
 
-// room fills what every site has left: its open nodes, less what runs, but for
-// the jobs that are planned anew.
+// room fills what every site has left: its open nodes, less what runs and what
+// plans that stand will use, but for the jobs of the problem.
 func (b *shiftBuilder) room(planned map[job.ID]bool) {
 	p, s := &b.problem, b.s
 	for _, name := range b.names {
@@ -167,7 +197,7 @@ func (b *shiftBuilder) room(planned map[job.ID]bool) {
 			}
 		}
 	}
-	uses := s.running(planned)
+	uses := s.standing(s.running(planned), planned)
 	for i := range uses {
 		b.use(&uses[i])
 	}
@@ -309,7 +339,7 @@ func (b *shiftBuilder) place(out *sched.SlotJob, anew bool) {
 		}
 		out.Power = max(out.Power, b.watts(&out.Load, int64(j.spec.Tasks()), k, m))
 	}
-	if !anew && !out.Rigid && j.shift.planned && (!j.queued || out.Running) {
+	if !anew && !out.Rigid && !out.Running && j.shift.planned && !j.queued {
 		out.Kept = b.kept(&j.shift.plan)
 	}
 }

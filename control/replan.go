@@ -13,7 +13,9 @@ type Replan struct {
 	// plans that stand may not fit any more.
 	Anew bool
 	// Due tells that there is something to plan.
-	Due   bool
+	Due bool
+	// Front names jobs that take the earliest room there is, in order of ID.
+	Front []job.ID
 	hours []hoursChanged
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"tianfu/control"
 	"tianfu/sched"
+	"tianfu/sim"
 	"tianfu/unit"
 )
 
@@ -116,7 +117,7 @@ func (c *Centre) planShifts(ctx context.Context, planner *sched.SlotPlanner, why
 	}); err != nil || frozen == nil {
 		return true
 	}
-	plan := frozen.PlanShifts(c.o.Now(), planner, DefaultShiftPolicy, why)
+	plan := sim.PlanShifts(frozen, c.o.Now(), planner, DefaultShiftPolicy, why)
 	if len(plan) == 0 {
 		return true
 	}

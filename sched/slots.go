@@ -49,6 +49,8 @@ type SlotJob struct {
 	Running bool
 	// Rigid work wishes for nothing: it is expected to start as soon as it fits.
 	Rigid bool
+	// Front has it take the earliest slots there are, before the others.
+	Front bool
 	// Kept is a plan that stands; the job is not planned again.
 	Kept *SlotChoice
 }
@@ -88,6 +90,7 @@ var ShiftPolicies = []string{"no-wait", "lowest-slot", "lowest-window", "carbon-
 type SlotResult struct {
 	Choices []SlotChoice
 	Late    []int
+	cutOff  int // running jobs that others have left no room to go on
 }
 
 // length returns how many slots a run takes that begins in a slot: in the first

@@ -27,6 +27,7 @@ type SlotPlanner struct {
 	order  []int // by deadline
 	large  []int // what is not in front, in the order of the policy
 	front  []bool
+	stuck  []bool  // running work that goes on to its end, whatever the rest does
 	fits   []int32 // slots with room from here on, by slot
 	picked []int32
 }
@@ -67,18 +68,23 @@ func (s *SlotPlanner) Plan(p *SlotProblem) SlotResult {
 		})
 	}
 	s.front = slices.Grow(s.front[:0], len(p.Jobs))[:len(p.Jobs)]
-	clear(s.front)
+	s.stuck = slices.Grow(s.stuck[:0], len(p.Jobs))[:len(p.Jobs)]
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		s.front[i] = j.Front
+		s.stuck[i] = j.Running && p.length(j.Run, 0) > min(j.Due, p.Slots)
+	}
 	best := s.try()
 	for try := 1; try <= slotTries && len(best.Late) > 0; try++ {
 		for _, i := range best.Late {
-			s.front[i] = true
+			s.front[i], s.stuck[i] = true, p.Jobs[i].Running
 		}
 		if try == slotTries {
 			for i := range p.Jobs {
-				s.front[i] = !p.Jobs[i].Rigid
+				s.front[i], s.stuck[i] = !p.Jobs[i].Rigid, p.Jobs[i].Running
 			}
 		}
-		if next := s.try(); len(next.Late) < len(best.Late) {
+		if next := s.try(); next.cutOff < best.cutOff || next.cutOff == best.cutOff && len(next.Late) < len(best.Late) {
 			best = next
 		}
 	}
@@ -92,9 +98,13 @@ func (s *SlotPlanner) try() SlotResult {
 	s.fresh()
 	for i := range p.Jobs {
 		if j := &p.Jobs[i]; j.Running {
-			now := SlotChoice{Site: bits.TrailingZeros64(j.Sites), Model: -1, Spans: []SlotSpan{{0, 1}}}
-			if j.Models != 0 {
-				now.Model = bits.TrailingZeros64(j.Models)
+			now := SlotChoice{Site: bits.TrailingZeros64(j.Sites), Model: s.modelNow(j), Spans: []SlotSpan{{0, 1}}}
+			if s.stuck[i] {
+				now.Spans[0].To = min(p.length(j.Run, 0), p.Slots)
+				out.Choices[i] = now
+				if now.Spans[0].To > j.Due {
+					out.Late, out.Choices[i] = append(out.Late, i), SlotChoice{}
+				}
 			}
 			goesOn := *j
 			goesOn.Running = false
@@ -114,13 +124,16 @@ func (s *SlotPlanner) try() SlotResult {
 		}
 		for _, i := range order {
 			j := &p.Jobs[i]
-			if pass != 0 && s.front[i] || pass == 0 && !s.front[i] || (pass == 1) != j.Rigid && pass > 0 {
+			if s.stuck[i] || pass != 0 && s.front[i] || pass == 0 && !s.front[i] || (pass == 1) != j.Rigid && pass > 0 {
 				continue
 			}
 			c, ok := s.choose(j, pass == 0 || j.Rigid)
 			if !ok {
 				if !j.Rigid {
 					out.Late = append(out.Late, i)
+				}
+				if j.Running {
+					out.cutOff++
 				}
 				continue
 			}
@@ -129,6 +142,14 @@ func (s *SlotPlanner) try() SlotResult {
 		}
 	}
 	return out
+}
+
+// modelNow is the model of the accelerators that running work holds.
+func (s *SlotPlanner) modelNow(j *SlotJob) int {
+	if j.Models == 0 {
+		return -1
+	}
+	return bits.TrailingZeros64(j.Models)
 }
 
 // fresh copies what the sites have left.

@@ -207,11 +207,11 @@ func (t *Timed) replan() {
 	sh.why = control.Replan{}
 	var plan []sched.Deferral
 	switch {
-	case sh.Delay == 0:
+	case sh.Delay == 0 && !why.Anew:
 		plan = t.state.PlanShifts(&sh.planner, sh.Policy, &why)
 	case wishes:
 		why.Anew = why.Anew || sh.refused > 0
-		plan = t.state.Freeze().PlanShifts(t.now, &sh.planner, sh.Policy, &why)
+		plan = PlanShifts(t.state.Freeze(), t.now, &sh.planner, sh.Policy, &why)
 	}
 	if len(plan) > 0 {
 		t.Totals.Plans++

@@ -1,0 +1,77 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"tianfu/control"
+	"tianfu/job"
+	"tianfu/sched"
+	"tianfu/unit"
+)
+
+// Bounds of proving a plan in time.
+const (
+	proveTries = 3
+	proveSteps = 200_000
+	outrunning = 5 * time.Minute
+)
+
+// PlanShifts plans when the jobs that may wait run, for drivers: on a state that
+// was frozen by now and that is only read. Where our policy plans everything anew
+// the plan is proven: a fork of the centre is run forward by it, with all that is
+// known now. The planner counts what a site has left in sums, the run places every
+// task on a node; a job that misses its deadline in the run, for nodes are
+// fragmented or another comes first, is put in front and the rest is planned
+// around it. Of the plans tried, the one with the fewest misses is returned.
+func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, policy string, why *control.Replan) []sched.Deferral {
+	best := f.PlanShifts(now, p, policy, why)
+	if len(best) == 0 || !why.Anew || policy != "tianfu" {
+		return best
+	}
+	late := missedBy(f, best)
+	plan, fewest := best, len(late)
+	for range proveTries {
+		if len(late) == 0 {
+			break
+		}
+		why.Front = append(why.Front, late...)
+		slices.Sort(why.Front)
+		why.Front = slices.Compact(why.Front)
+		plan = f.PlanShifts(now, p, policy, why)
+		late = missedBy(f, plan)
+		if len(late) < fewest {
+			best, fewest = plan, len(late)
+		}
+	}
+	return best
+}
+
+// missedBy runs a fork forward by a plan and lists the jobs that end after their
+// deadlines.
+func missedBy(f *control.Frozen, plan []sched.Deferral) (late []job.ID) {
+	s, last := f.Fork(), f.LastDue()
+	run := NewForward(s, s.Now(), func(id job.ID, spec *job.Spec, expected, elapsed time.Duration) time.Duration {
+		if elapsed > 0 {
+			return max(expected, elapsed+outrunning)
+		}
+		if d, ok := s.Deferral(id); ok {
+			expected -= d.Done
+		}
+		return max(expected, time.Second)
+	})
+	run.Seen = func(r *control.Record) {
+		if r.Kind == control.DeadlineMissed {
+			late = append(late, r.Job)
+		}
+	}
+	batch := []control.Input{{Kind: control.Tick}}
+	if len(plan) > 0 {
+		batch = []control.Input{{Kind: control.Planned, Deferrals: plan}}
+	}
+	run.Step(batch)
+	for run.Steps < proveSteps && run.Next(last) {
+	}
+	slices.Sort(late)
+	return late
+}
