@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,7 +78,7 @@ func CompareChange(base TimedParams, text, against string, apply func(*TimedPara
 		return nil, err
 	}
 	x, y := a.Summarise(), b.Summarise()
-	w := &WhatIf{Change: strings.Join(said, "; "), Against: against, Jobs: x.Jobs, Hours: tenth(x.Window.Hours()), Policy: base.Policy, Base: seal(a, x), Changed: seal(b, y)}
+	w := &WhatIf{Change: strings.Join(said, "; "), Against: against, Jobs: x.Jobs, Hours: Tell(x.Window.Hours()), Policy: base.Policy, Base: seal(a, x), Changed: seal(b, y)}
 	w.Figures = figures(a, b, x, y)
 	for _, t := range []*Timed{a, b} {
 		for why, n := range t.Refused {
@@ -169,18 +171,23 @@ func (t *Timed) comply() (longest time.Duration) {
 }
 
 func figure(name, unit string, a, b float64) Difference {
-	f := Difference{Name: name, Unit: unit, Base: tenth(a), Changed: tenth(b)}
+	f := Difference{Name: name, Unit: unit, Base: Tell(a), Changed: Tell(b)}
 	if a != 0 {
-		change := tenth(100 * (b - a) / a)
+		change := math.Round(1000*(b-a)/a) / 10
 		f.Change = &change
 	}
 	return f
 }
 
-// tenth rounds to a tenth: what is printed is what is stored.
-func tenth(v float64) float64 {
+// Tell rounds a figure to a tenth, below a hundred to three digits, so that small
+// centres see something too: what is printed is what is stored.
+func Tell(v float64) float64 {
 	if v < 0 {
-		return -tenth(-v)
+		return -Tell(-v)
+	}
+	if v < 100 {
+		short, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+		return short
 	}
 	return float64(int64(v*10+0.5)) / 10
 }

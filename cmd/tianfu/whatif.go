@@ -159,7 +159,7 @@ func (p *program) printWhatIf(w *sim.WhatIf, where string) error {
 		t.add(d.Name, d.Unit, strconv.FormatFloat(d.Base, 'f', -1, 64), strconv.FormatFloat(d.Changed, 'f', -1, 64), difference(d))
 	}
 	var foot []string
-	foot = append(foot, fmt.Sprintf("%s: %q against %s, %d jobs in %.1f h, policy %s", w.ID, w.Change, w.Against, w.Jobs, w.Hours, w.Policy))
+	foot = append(foot, fmt.Sprintf("%s: %q against %s, %d jobs in %g h, policy %s", w.ID, w.Change, w.Against, w.Jobs, w.Hours, w.Policy))
 	foot = append(foot, w.Notes...)
 	if where != "" {
 		foot = append(foot, where)
@@ -169,7 +169,7 @@ func (p *program) printWhatIf(w *sim.WhatIf, where string) error {
 }
 
 func difference(d *sim.Difference) string {
-	by := strconv.FormatFloat(d.Changed-d.Base, 'f', 1, 64)
+	by := strconv.FormatFloat(sim.Tell(d.Changed-d.Base), 'f', -1, 64)
 	if d.Changed >= d.Base {
 		by = "+" + by
 	}
