@@ -152,17 +152,10 @@ type repairs map[string]int
 func (r repairs) notices() []string {
 	var out []string
 	for what, n := range r {
-		out = append(out, fmt.Sprintf("%d %s: %s", n, plural(n, "hour"), what))
+		out = append(out, unit.Count(n, "hour")+": "+what)
 	}
 	slices.Sort(out)
 	return out
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return what
-	}
-	return what + "s"
 }
 
 // reading is one row before missing values are filled; NaN is missing.

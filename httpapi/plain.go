@@ -3,7 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"tianfu/control"
 	"tianfu/job"
@@ -58,9 +57,9 @@ func plainLack(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason
 	case control.CauseNoDevices:
 		if q.Accelerators > 1 && q.Share == unit.Whole && free.Devices >= int64(q.Accelerators)*int64(unit.Whole) {
 			return fmt.Sprintf("%s accelerators that it accepts are free, but scattered over %s: the best has %s, a task needs %d on one",
-				number(free.Devices), plural(free.Over, "node"), number(free.Most), q.Accelerators)
+				number(free.Devices), unit.Count(free.Over, "node"), number(free.Most), q.Accelerators)
 		}
-		return fmt.Sprintf("no node has enough of the accelerators that it accepts free: %s are, on %d of %s", number(free.Devices), free.Over, plural(free.Nodes, "node"))
+		return fmt.Sprintf("no node has enough of the accelerators that it accepts free: %s are, on %d of %s", number(free.Devices), free.Over, unit.Count(free.Nodes, "node"))
 	case control.CauseNoCPU:
 		if q.Accelerators > 0 {
 			return fmt.Sprintf("nodes with enough free accelerators have too little CPU left: the best has %s of the %s that a task needs", number(free.MostCPU), q.CPU)
@@ -100,12 +99,4 @@ func number(milli int64) string {
 		return fmt.Sprint(milli / 1000)
 	}
 	return fmt.Sprint(math.Round(float64(milli)/10) / 100)
-}
-
-// plural renders a number of things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
 }

@@ -197,7 +197,7 @@ func asks(s *job.Spec) string {
 				}
 				what = strings.Join(names, " or ")
 			}
-			part := plural(q.Accelerators, "accelerator") + " of any model"
+			part := unit.Count(q.Accelerators, "accelerator") + " of any model"
 			if len(q.Models) > 0 {
 				part = fmt.Sprintf("%d x %s", q.Accelerators, what)
 			}

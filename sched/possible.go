@@ -44,7 +44,7 @@ func (c *Capacity) possible(r *job.Request) error {
 	}
 	what := fmt.Sprintf("no node of the fleet can run a task with %s CPU and %s memory", r.CPU, r.Memory)
 	if r.Accelerators > 0 {
-		what += " and " + plural(r.Accelerators, "accelerator")
+		what += " and " + unit.Count(r.Accelerators, "accelerator")
 		if r.Share < unit.Whole {
 			what += fmt.Sprintf(" (%s of it)", r.Share)
 		}

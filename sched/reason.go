@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tianfu/job"
+	"tianfu/unit"
 )
 
 // Cause is one thing that can stand between a task and a node.
@@ -116,7 +117,7 @@ func (r *Reason) String() string {
 		}
 	}
 	if r.Considered > 0 {
-		fmt.Fprintf(&b, " (of %s)", plural(int(r.Considered), "node"))
+		fmt.Fprintf(&b, " (of %s)", unit.Count(int(r.Considered), "node"))
 	}
 	if p := &r.Short; r.Excluded[PowerCap] > 0 && p.Behind {
 		fmt.Fprintf(&b, ", suspended work goes first")
@@ -134,14 +135,6 @@ func (r *Reason) String() string {
 		fmt.Fprintf(&b, " behind %s", r.Ahead)
 	}
 	return b.String()
-}
-
-// plural renders a number of things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
 }
 
 // watts renders milliwatts as watts.

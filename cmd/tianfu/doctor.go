@@ -12,6 +12,7 @@ import (
 
 	"tianfu/engine"
 	"tianfu/engine/local"
+	"tianfu/unit"
 )
 
 // finding is one line of doctor: what was looked at, what was seen, and what to
@@ -122,7 +123,7 @@ func checkWorldFile(data, world string) []finding {
 	if err != nil {
 		return []finding{{Name: "world file", Detail: strings.ReplaceAll(err.Error(), "\n", "; "), Fix: "see: tianfu check " + world}}
 	}
-	return []finding{{Name: "world file", OK: true, Detail: fmt.Sprintf("%s: %d nodes, %d warnings", world, len(w.Fleet().Nodes), len(warnings))}}
+	return []finding{{Name: "world file", OK: true, Detail: fmt.Sprintf("%s: %s, %s", world, unit.Count(len(w.Fleet().Nodes), "node"), unit.Count(len(warnings), "warning"))}}
 }
 
 // checkEngine opens an engine in a directory of its own and asks how it would

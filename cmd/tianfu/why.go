@@ -12,6 +12,7 @@ import (
 
 	"tianfu/control"
 	"tianfu/httpapi"
+	"tianfu/unit"
 )
 
 func (p *program) why() *cobra.Command {
@@ -94,7 +95,7 @@ func freeRow(t *table, f *httpapi.Free) {
 		return
 	}
 	t.add("free", amount(f.Accelerators, "accelerator")+", "+amount(f.CPU, "CPU"),
-		fmt.Sprintf("in all, on %s that could take a task if empty; at most %s on one", plural(f.Nodes, "node"), amount(f.BestNode, "accelerator")))
+		fmt.Sprintf("in all, on %s that could take a task if empty; at most %s on one", unit.Count(f.Nodes, "node"), amount(f.BestNode, "accelerator")))
 }
 
 // amount renders what may be a part of a thing; CPU has no plural.
@@ -103,14 +104,6 @@ func amount(v float64, thing string) string {
 		thing += "s"
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64) + " " + thing
-}
-
-// plural renders a number of things.
-func plural(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return strconv.Itoa(n) + " " + thing
 }
 
 func reasonRows(t *table, r *httpapi.Reason) {
@@ -125,7 +118,7 @@ func reasonRows(t *table, r *httpapi.Reason) {
 	})
 	considered := "before any node was looked at"
 	if r.Considered > 0 {
-		considered = plural(int(r.Considered), "node") + " considered"
+		considered = unit.Count(int(r.Considered), "node") + " considered"
 	}
 	t.add("blocks", r.Cause, considered)
 	if p := r.Power; p != nil && !p.Behind {
@@ -134,7 +127,7 @@ func reasonRows(t *table, r *httpapi.Reason) {
 		t.add("lacks power", p.Area, "work suspended for its sake goes first")
 	}
 	for _, c := range causes {
-		t.add("excluded", c, plural(r.Excluded[c], "node"))
+		t.add("excluded", c, unit.Count(r.Excluded[c], "node"))
 	}
 }
 
@@ -152,7 +145,7 @@ func heldRow(t *table, d *httpapi.Planned) {
 
 func aheadRow(t *table, a *httpapi.Ahead) {
 	if a != nil {
-		t.add("ahead of it", plural(a.Jobs, "job"), plural(a.Tasks, "task")+", "+amount(a.Accelerators, "accelerator")+", "+amount(a.CPU, "CPU"))
+		t.add("ahead of it", unit.Count(a.Jobs, "job"), unit.Count(a.Tasks, "task")+", "+amount(a.Accelerators, "accelerator")+", "+amount(a.CPU, "CPU"))
 	}
 }
 
@@ -164,7 +157,7 @@ func startRow(t *table, s *httpapi.Start, state, asked string) {
 	case s == nil:
 		t.add("starts", "not known", "no estimate could be made in time")
 	case s.Early == "":
-		t.add("starts", "later than was looked at", plural(s.Draws, "run")+" forward, each of 30 days or as far as its time went")
+		t.add("starts", "later than was looked at", unit.Count(s.Draws, "run")+" forward, each of 30 days or as far as its time went")
 	default:
 		late, middle := "open end", "more"
 		if at, ok := parseTime(s.Late); ok {
@@ -188,11 +181,11 @@ func startRow(t *table, s *httpapi.Start, state, asked string) {
 
 // startFrom says what an estimate was made of.
 func startFrom(s *httpapi.Start) string {
-	text := plural(s.Draws, "run") + " forward"
+	text := unit.Count(s.Draws, "run") + " forward"
 	if s.Learned == 0 {
 		return text + "; no attempt has ended yet that run times could be learned from"
 	}
-	return text + ", run times from " + plural(s.Learned, "ended attempt")
+	return text + ", run times from " + unit.Count(s.Learned, "ended attempt")
 }
 
 // shownAlternatives bounds the changes that people are shown; JSON has all.
@@ -210,7 +203,7 @@ func alternativeRows(t *table, why *httpapi.Reason, list []httpapi.Alternative) 
 		}
 		detail := "tried: it would start"
 		if a.Preempts > 0 {
-			detail = "tried: it would start once " + plural(a.Preempts, "task") + " of others left"
+			detail = "tried: it would start once " + unit.Count(a.Preempts, "task") + " of others left"
 		}
 		t.add("starts now if", a.Text, detail)
 	}
