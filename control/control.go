@@ -60,10 +60,11 @@ type State struct {
 	settle  []job.ID            // jobs whose dependency has ended, to be looked at
 	keys    map[submitKey]job.ID
 	windows windowList
-	pauses  dueHeap     // running jobs with a plan that has them pause
-	judged  dueHeap     // jobs with a deadline, at their last start and at the deadline
-	hours   []siteTable // by name of the site
-	ledger  *ledger     // nil = none is kept
+	booked  []BookingTold // reservations made while the centre runs; replaced, never changed
+	pauses  dueHeap       // running jobs with a plan that has them pause
+	judged  dueHeap       // jobs with a deadline, at their last start and at the deadline
+	hours   []siteTable   // by name of the site
+	ledger  *ledger       // nil = none is kept
 	power   powerState
 
 	decider  sched.Decider
@@ -177,8 +178,7 @@ func Open(cfg Config) (*State, error) {
 			s.windows = append(s.windows, windowEdge{at: w.From, node: r, opens: true}, windowEdge{at: w.To, node: r})
 		}
 	}
-	s.book()
-	slices.SortFunc(s.windows, windowEdge.compare)
+	s.rebook(allWindows)
 	s.ledger = newLedger(s)
 	s.openPower()
 	return s, nil

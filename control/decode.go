@@ -67,6 +67,10 @@ func (d *reader) body(r *Record) {
 				d.fail("a reservation is missing")
 			}
 		}
+	case Booked:
+		r.Booked = d.booked()
+	case Unbooked:
+		r.Name = d.string()
 	case NodeChanged:
 		r.Node, r.Device, r.Health = d.int32(), int32(d.varint()), fleet.Health(d.byte())
 		d.flags(&r.Cordon, &r.Drain)

@@ -59,6 +59,10 @@ func AppendRecord(b []byte, r *Record) []byte {
 			b = appendReservation(b, &r.Others[i])
 		}
 		return b
+	case Booked:
+		return r.Booked.append(b)
+	case Unbooked:
+		return appendString(b, r.Name)
 	case NodeChanged:
 		b = binary.AppendUvarint(b, uint64(r.Node))
 		b = binary.AppendVarint(b, int64(r.Device))

@@ -43,6 +43,8 @@ func (s *State) fold(r *Record) {
 		s.held = r.Held
 	case OthersReserved:
 		s.others = r.Others
+	case Booked, Unbooked:
+		s.foldBooked(r)
 	case NodeChanged:
 		s.cap.SetHealth(r.Node, int(r.Device), r.Health, r.Cordon, r.Drain)
 	case SiteHoursKnown:

@@ -22,7 +22,7 @@ func (s *State) copy() *State {
 		cfg: s.cfg, now: s.now, cap: s.cap.Clone(), waiting: s.waiting.Clone(), tenants: slices.Clone(s.tenants), quotas: s.quotas.Clone(),
 		numbers: maps.Clone(s.numbers), names: slices.Clone(s.names), nodes: s.nodes, jobs: s.jobs.clone(), held: s.held, others: s.others,
 		due: slices.Clone(s.due), later: slices.Clone(s.later), pauses: slices.Clone(s.pauses), judged: slices.Clone(s.judged), waiters: maps.Clone(s.waiters), settle: slices.Clone(s.settle),
-		keys: map[submitKey]job.ID{}, windows: slices.Clone(s.windows), dirty: s.dirty, opened: s.opened, moves: s.moves,
+		keys: map[submitKey]job.ID{}, windows: slices.Clone(s.windows), booked: s.booked, dirty: s.dirty, opened: s.opened, moves: s.moves,
 		hours: slices.Clone(s.hours), power: s.power.clone(),
 	}
 	for id, list := range f.waiters {

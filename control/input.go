@@ -24,6 +24,8 @@ const (
 	SiteHours      InputKind = 5   // report: what hours at a site cost, observed or forecast
 	EnergyMeasured InputKind = 35  // report: what a meter and engines said of a span of time
 	CloseIntervals InputKind = 36  // command: close the open intervals of the ledger now
+	Book           InputKind = 20  // command: keep nodes for a queue in windows
+	Unbook         InputKind = 21  // command: end such a reservation
 	SetCap         InputKind = 25  // command: lower what an area may draw for a time
 	ClearCap       InputKind = 26  // command: end a cap
 	Solar          InputKind = 27  // report: what is made on a site
@@ -63,6 +65,8 @@ type Input struct {
 	Cap     *sched.CapEvent
 	CapID   int32
 	Solar   []SolarHour // of a report of what a site makes, in order of time
+	Booked  *BookingTold
+	Name    string // of a reservation to end
 	// Deferrals are a plan in time.
 	Deferrals []sched.Deferral
 	Config    *Config // of a changed configuration
@@ -125,6 +129,10 @@ func (s *State) accept(in *Input) error {
 	case CloseIntervals:
 		s.closeAll()
 		return nil
+	case Book:
+		return s.book(in)
+	case Unbook:
+		return s.unbook(in)
 	case SetCap:
 		return s.setCap(in)
 	case ClearCap:

@@ -31,6 +31,7 @@ type scenario struct {
 	first   control.Config // before any change
 	stable  bool           // changes leave the nodes and their order as they are
 	power   *rand.Rand     // of every second centre, which has a power tree
+	books   *rand.Rand     // of those with queues, where reservations are made and ended
 }
 
 type taskKey struct {
@@ -136,6 +137,7 @@ func newScenarioOf(seed uint64, powered bool) (*scenario, error) {
 	}
 	if seed%2 == 1 {
 		c.cfg.Queueing = randomQueueing(rng, c.cfg.Fleet)
+		c.books = rand.New(rand.NewPCG(seed, 3))
 		if seed%4 == 1 {
 			c.cfg.Bookings = []fleet.Booking{{Name: "booked", Queue: "queue0", Nodes: []fleet.NodeID{c.cfg.Fleet.Nodes[0].ID}, Spans: []fleet.Window{{From: unit.At(100), To: unit.At(200)}, {From: unit.At(400), To: unit.At(450)}}}}
 		}
@@ -184,6 +186,9 @@ func (c *scenario) batch() []control.Input {
 	if c.power != nil {
 		in = append(in, c.told()...)
 	}
+	if c.books != nil && c.books.IntN(4) == 0 {
+		in = append(in, c.book())
+	}
 	if c.rng.IntN(6) == 0 {
 		in = append(in, c.hours())
 	}
@@ -203,6 +208,30 @@ func (c *scenario) batch() []control.Input {
 		in = append(in, control.Input{Kind: control.Cancel, Job: job.ID(1 + c.rng.IntN(len(c.jobs)))})
 	}
 	return append(in, control.Input{Kind: control.Tick})
+}
+
+// book makes a reservation, now and then one that is to be refused, or ends one.
+func (c *scenario) book() control.Input {
+	rng := c.books
+	name := fmt.Sprintf("told%d", rng.IntN(6))
+	if rng.IntN(3) == 0 {
+		return control.Input{Kind: control.Unbook, Name: name}
+	}
+	b := &control.BookingTold{}
+	if rng.IntN(2) == 0 {
+		b.Key = fmt.Sprintf("key%d", rng.IntN(6))
+	}
+	from := c.now.Add(time.Duration(rng.IntN(120)-20) * time.Second)
+	p := fleet.Booking{Name: name, Queue: fmt.Sprintf("queue%d", rng.IntN(3))}
+	for range 1 + rng.IntN(2) {
+		p.Spans = append(p.Spans, fleet.Window{From: from, To: from.Add(time.Duration(10+rng.IntN(60)) * time.Second)})
+		from = p.Spans[len(p.Spans)-1].To.Add(time.Duration(rng.IntN(30)) * time.Second)
+	}
+	for range 1 + rng.IntN(2) {
+		p.Nodes = append(p.Nodes, c.cfg.Fleet.Nodes[rng.IntN(len(c.cfg.Fleet.Nodes))].ID)
+	}
+	b.Parts = []fleet.Booking{p}
+	return control.Input{Kind: control.Book, Booked: b}
 }
 
 // reload changes the configuration: nodes come, go, change places in the order

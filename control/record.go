@@ -26,6 +26,8 @@ const (
 	Moved          RecordKind = 10
 	Released       RecordKind = 11 // a job enters the line: its dependencies are met, or its backoff is over
 	OthersReserved RecordKind = 20 // what the heads of other cohorts hold, all of it
+	Booked         RecordKind = 21 // nodes are kept for a queue in windows, told while the centre runs
+	Unbooked       RecordKind = 22 // such a reservation is ended
 	// SiteHoursKnown: what hours at a site cost, observed or forecast.
 	SiteHoursKnown RecordKind = 12
 	Metered        RecordKind = 35 // an interval of a site is in the ledger
@@ -103,6 +105,9 @@ type Record struct {
 	Hours   []energy.SiteHour
 	Page    *meter.Page
 	Reading *EnergyReading
+
+	Booked *BookingTold
+	Name   string // of the reservation that is ended
 
 	CapEvent *sched.CapEvent // Device 1 = cleared
 	Solar    []SolarHour

@@ -101,6 +101,9 @@ func (s *State) CheckConfig(next *Config) error {
 	if err := s.checkPower(next); err != nil {
 		return err
 	}
+	if err := s.checkBookings(next); err != nil {
+		return err
+	}
 	return s.checkQueues(next)
 }
 
@@ -179,18 +182,14 @@ func (s *State) foldConfigured(r *Record) {
 	s.carryNodes(&old)
 	s.windows = s.windows[:0:0]
 	for _, w := range fresh.windows {
-		if w.queue != "" {
-			if w.until > r.At {
-				s.windows = append(s.windows, w)
-			}
-			continue
-		}
 		if node := s.cap.Node(w.node); slices.ContainsFunc(node.Maintenance, func(m fleet.Window) bool {
 			return m.To > r.At && (m.From == w.at && w.opens || m.To == w.at && !w.opens)
 		}) {
 			s.windows = append(s.windows, w)
 		}
 	}
+	s.booked = s.liveBookings(r.At)
+	s.rebook(r.At)
 	for i, name := range s.names {
 		s.tenants[i].Weight = s.cfg.weightOf(name)
 	}

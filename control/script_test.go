@@ -147,13 +147,9 @@ func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 			continue
 		}
 		if w[0] == "reserve" { // QUEUE FROM-TO NODE...
-			var from, to int64
-			if _, err := fmt.Sscanf(w[2], "%d-%d", &from, &to); err != nil {
+			b, err := scriptBooking(w[1], w[1:])
+			if err != nil {
 				return cfg, err
-			}
-			b := fleet.Booking{Name: w[1], Queue: w[1], Spans: []fleet.Window{{From: unit.At(from), To: unit.At(to)}}}
-			for _, n := range w[3:] {
-				b.Nodes = append(b.Nodes, fleet.NodeID(n))
 			}
 			cfg.Bookings = append(cfg.Bookings, b)
 			continue
@@ -182,6 +178,19 @@ func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 	}
 	cfg.Fleet = f
 	return cfg, nil
+}
+
+// scriptBooking reads QUEUE FROM-TO NODE...
+func scriptBooking(name string, w []string) (fleet.Booking, error) {
+	var from, to int64
+	if _, err := fmt.Sscanf(w[1], "%d-%d", &from, &to); err != nil {
+		return fleet.Booking{}, err
+	}
+	b := fleet.Booking{Name: name, Queue: w[0], Spans: []fleet.Window{{From: unit.At(from), To: unit.At(to)}}}
+	for _, n := range w[2:] {
+		b.Nodes = append(b.Nodes, fleet.NodeID(n))
+	}
+	return b, nil
 }
 
 func setNode(n *fleet.Node, kv string) (err error) {
@@ -378,6 +387,11 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 			}
 			fmt.Fprintln(b)
 		}
+	case control.Booked:
+		p := &r.Booked.Parts[0]
+		fmt.Fprintf(b, "reservation %s for %s: %v from %s to %s\n", p.Name, p.Queue, p.Nodes, atSecond(p.Spans[0].From), atSecond(p.Spans[0].To))
+	case control.Unbooked:
+		fmt.Fprintf(b, "reservation %s ended\n", r.Name)
 	case control.NodeChanged:
 		fmt.Fprintf(b, "node %s device %d: %s cordon=%v drain=%v\n", node(), r.Device, r.Health, r.Cordon, r.Drain)
 	case control.ShiftPlanned, control.DeadlineAtRisk, control.DeadlineMissed, control.SiteHoursKnown:
@@ -402,6 +416,11 @@ func (c *scriptCentre) input(w []string) (control.Input, error) {
 	switch w[0] {
 	case "cap", "clear", "solar", "facility":
 		return powerInput(w)
+	case "book": // NAME QUEUE FROM-TO NODE...
+		b, err := scriptBooking(w[1], w[2:])
+		return control.Input{Kind: control.Book, Booked: &control.BookingTold{Parts: []fleet.Booking{b}}}, err
+	case "unbook":
+		return control.Input{Kind: control.Unbook, Name: w[1]}, nil
 	case "close":
 		return control.Input{Kind: control.CloseIntervals}, nil
 	case "tick":

@@ -15,7 +15,7 @@ import (
 // came with a later version only for x.Version >= that version, and count this
 // up once the version before has been given out. A snapshot only saves time:
 // the records are the truth as long as they are kept.
-const SnapshotVersion = 1
+const SnapshotVersion = 2 // 2: reservations made while the centre runs
 
 // Frozen is a state as it was between two steps. It shares with the state only
 // what never changes, so it can be written while the centre goes on.
@@ -131,6 +131,9 @@ func (s *State) code(x *sched.Coder) {
 		sched.Int(x, &w.until)
 	})
 	s.windows = windows
+	if x.Version >= 2 {
+		sched.List(x, &s.booked, func(b *BookingTold) { b.code(x) })
+	}
 	sched.List(x, &s.hours, func(t *siteTable) { t.code(x) })
 	if s.cfg.Tree != nil {
 		s.power.code(x)
@@ -219,6 +222,9 @@ func (t *taskState) code(x *sched.Coder) {
 
 // restore works out what follows from the parts that were read.
 func (s *State) restore() {
+	if len(s.booked) > 0 {
+		s.cap.Book(s.Bookings(), s.NodeRank)
+	}
 	if s.ledger != nil && s.opened {
 		s.meterNext()
 	}

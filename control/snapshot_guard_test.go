@@ -15,7 +15,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 	}{
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "quotas": coded, "numbers": derived, "names": coded, "nodes": derived,
-			"jobs": coded, "held": coded, "others": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "hours": coded, "pauses": coded, "judged": coded,
+			"jobs": coded, "held": coded, "others": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "booked": coded, "hours": coded, "pauses": coded, "judged": coded,
 			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
@@ -34,6 +34,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{energySpan{}, map[string]string{"from": coded, "to": coded, "energy": coded, "basis": coded, "devices": coded}},
 		{dueJob{}, map[string]string{"at": coded, "id": coded}},
 		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded, "queue": coded, "until": coded}},
+		{BookingTold{}, map[string]string{"Key": coded, "Parts": coded}},
 		{siteTable{}, map[string]string{"name": coded, "hours": coded}},
 		{powerState{}, map[string]string{
 			"caps": coded, "lastCap": coded, "solar": coded, "batteries": coded, "stores": derived, "sheds": coded, "edge": coded, "sleepy": coded, "waking": coded, "stale": coded}},

@@ -60,6 +60,11 @@ var mayUse = map[string]string{
 	"get-power":     "oa---",
 	"set-cap":       "o----",
 	"clear-cap":     "o----",
+
+	"list-reservations":  "oatu-",
+	"get-reservation":    "oatu-",
+	"create-reservation": "o----",
+	"delete-reservation": "o----",
 }
 
 // outside are the routes that the document does not list.

@@ -84,7 +84,8 @@ func TestRequestsFromTheDocument(t *testing.T) {
 // provider, a world file, queues, limits of power,
 // a place for results, a job that ran, a token's secret name.
 var elsewhere = []string{"POST /v1/backup", "POST /v1/world/reload", "GET /v1/world", "GET /v1/login", "GET /v1/jobs/{id}/logs", "DELETE /v1/tokens/{id}",
-	"GET /v1/queues/{name}", "GET /v1/whatif/{id}", "POST /v1/caps", "DELETE /v1/caps/{id}"}
+	"GET /v1/queues/{name}", "GET /v1/whatif/{id}", "POST /v1/caps", "DELETE /v1/caps/{id}",
+	"GET /v1/reservations/{name}", "POST /v1/reservations", "DELETE /v1/reservations/{name}"}
 
 type object = map[string]any
 

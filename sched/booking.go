@@ -20,12 +20,18 @@ type booked struct {
 // unknown: it does not fit before one.
 const bookedAhead = 30 * 24 * 60 * 60 * 1e9
 
-// Book enters the reservations; number finds a node.
+// Book enters the reservations in place of those entered before; number finds a
+// node.
 func (c *Capacity) Book(list []fleet.Booking, number func(fleet.NodeID) (int32, bool)) {
-	if len(list) == 0 {
+	if len(list) == 0 && c.booked == nil {
 		return
 	}
-	c.booked = make([][]booked, len(c.nodes))
+	c.booked, c.windows = make([][]booked, len(c.nodes)), 0
+	for n := range c.specs {
+		if len(c.specs[n].Maintenance) > 0 {
+			c.windows++
+		}
+	}
 	for i := range list {
 		for _, id := range list[i].Nodes {
 			n, ok := number(id)
