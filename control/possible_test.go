@@ -52,6 +52,9 @@ func smallCentre(rng *rand.Rand) (control.Config, *job.Spec) {
 		if rng.IntN(3) > 0 {
 			n.Model, n.Devices = []fleet.Model{"A100", "T4"}[rng.IntN(2)], make([]fleet.Device, 1+rng.IntN(3))
 		}
+		if rng.IntN(3) == 0 {
+			n.Tasks = 1 + rng.IntN(3)
+		}
 		f.Nodes = append(f.Nodes, n)
 	}
 	s := &job.Spec{Name: "gang", Tenant: "tenant0", Gang: true}
@@ -107,7 +110,7 @@ func everyWay(cfg *control.Config, s *job.Spec) bool {
 			if s.Topology.Mode == job.Must && !inOneRack(cfg, used, n) {
 				continue
 			}
-			if u.cpu+int64(r.CPU) > int64(d.CPU) || u.memory+int64(r.Memory) > int64(d.Memory) || r.Accelerators > 0 && len(r.Models) > 0 && d.Model != "A100" {
+			if d.Tasks > 0 && u.tasks == d.Tasks || u.cpu+int64(r.CPU) > int64(d.CPU) || u.memory+int64(r.Memory) > int64(d.Memory) || r.Accelerators > 0 && len(r.Models) > 0 && d.Model != "A100" {
 				continue
 			}
 			before := *u

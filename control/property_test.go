@@ -57,6 +57,9 @@ func randomFleet(rng *rand.Rand) *fleet.Fleet {
 			n.Model = scriptModels[rng.IntN(3)]
 			n.Devices = make([]fleet.Device, 1+rng.IntN(8))
 		}
+		if i%3 == 2 {
+			n.Tasks = 1 + i%5
+		}
 		if rng.IntN(8) == 0 {
 			from := unit.At(int64(rng.IntN(500)))
 			n.Maintenance = []fleet.Window{{From: from, To: from.Add(time.Duration(1+rng.IntN(200)) * time.Second)}}
@@ -324,6 +327,7 @@ func (c *scenario) follow(o *control.Outcome) {
 // check sums up the fleet from the records alone and holds it to the rules.
 func (c *scenario) check() error {
 	type held struct {
+		tasks    int
 		cpu, mem int64
 		dev      [fleet.MaxDevices]int64
 	}
@@ -370,6 +374,7 @@ func (c *scenario) check() error {
 	}
 	for k, a := range active {
 		n := &nodes[a.Node]
+		n.tasks++
 		n.cpu += int64(a.CPU)
 		n.mem += int64(a.Memory)
 		for m := a.Devices; m != 0; m &= m - 1 {
@@ -383,6 +388,9 @@ func (c *scenario) check() error {
 		d := &c.cfg.Fleet.Nodes[i]
 		if nodes[i].cpu > int64(d.CPU) || nodes[i].mem > int64(d.Memory) {
 			return fmt.Errorf("node %s holds %d CPU of %d, %d MiB of %d", d.ID, nodes[i].cpu, d.CPU, nodes[i].mem, d.Memory)
+		}
+		if d.Tasks > 0 && nodes[i].tasks > d.Tasks {
+			return fmt.Errorf("node %s runs %d tasks of %d", d.ID, nodes[i].tasks, d.Tasks)
 		}
 		for k, share := range nodes[i].dev {
 			if share > int64(unit.Whole) || share > 0 && k >= len(d.Devices) {

@@ -83,10 +83,11 @@ const (
 	partBookings  = 3
 	partDeferring = 30
 	partMetering  = 35
+	partTasks     = 40
 )
 
 func (c *Config) hasParts() bool {
-	return c.Queueing != nil || len(c.Bookings) > 0 || c.Tree != nil || c.Deferring != Deferring{} || c.Metering.Every > 0
+	return c.Queueing != nil || len(c.Bookings) > 0 || c.Tree != nil || c.Deferring != Deferring{} || c.Metering.Every > 0 || c.boundsTasks()
 }
 
 func appendParts(b []byte, c *Config) []byte {
@@ -107,6 +108,9 @@ func appendParts(b []byte, c *Config) []byte {
 	}
 	if c.Metering.Every > 0 {
 		b = appendInts(append(b, partMetering), int64(c.Metering.Every), int64(c.Metering.Lag))
+	}
+	if c.boundsTasks() {
+		b = appendNodeTasks(append(b, partTasks), c.Fleet)
 	}
 	return append(b, partsEnd)
 }
@@ -135,6 +139,8 @@ func (d *reader) parts(c *Config) {
 			c.Metering = d.metering()
 		case partPower:
 			c.Tree = d.tree()
+		case partTasks:
+			d.nodeTasks(c.Fleet)
 		default:
 			d.fail("part %d of the configuration is not known: it was written by a newer version", part)
 		}

@@ -327,6 +327,7 @@ func nodeFields(a, b *fleet.Node) []string {
 	changed("CPU", a.CPU.String(), b.CPU.String())
 	changed("memory", a.Memory.String(), b.Memory.String())
 	changed("accelerators", fmt.Sprintf("%d %s", len(a.Devices), a.Model), fmt.Sprintf("%d %s", len(b.Devices), b.Model))
+	changed("bound of tasks", a.Tasks, b.Tasks)
 	changed("place", a.Place, b.Place)
 	changed("segment", a.Segment, b.Segment)
 	changed("health", a.Health.String(), b.Health.String())

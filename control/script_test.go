@@ -208,6 +208,8 @@ func setNode(n *fleet.Node, kv string) (err error) {
 		n.Devices = make([]fleet.Device, g)
 	case "model":
 		n.Model = fleet.Model(v)
+	case "tasks":
+		n.Tasks, err = strconv.Atoi(v)
 	case "site":
 		n.Place.Site = v
 	case "rack":

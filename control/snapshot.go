@@ -15,7 +15,7 @@ import (
 // came with a later version only for x.Version >= that version, and count this
 // up once the version before has been given out. A snapshot only saves time:
 // the records are the truth as long as they are kept.
-const SnapshotVersion = 2 // 2: reservations made while the centre runs
+const SnapshotVersion = 3 // 2: reservations made while the centre runs; 3: nodes full of tasks
 
 // Frozen is a state as it was between two steps. It shares with the state only
 // what never changes, so it can be written while the centre goes on.

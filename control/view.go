@@ -72,7 +72,11 @@ func (s *State) Room(q *job.Request) sched.Room { return s.cap.RoomFor(q) }
 func (s *State) whyOf(j *jobState) sched.Reason {
 	switch {
 	case j.queued:
-		return s.waiting.Reason(j.handle)
+		r := s.waiting.Reason(j.handle)
+		if r.Dominant == sched.None { // no cycle has come to it
+			r.Dominant = sched.BehindHead
+		}
+		return r
 	case j.holds > 0:
 		r := sched.Reason{Dominant: sched.Dependency}
 		for _, d := range j.spec.After {
@@ -121,6 +125,7 @@ const (
 	CauseQuotaKept   = sched.QuotaKept
 	CauseWindow      = sched.Maintenance // the node's, not that a task was told to leave for it
 	CauseOthersHours = sched.Booked
+	CauseNodeFull    = sched.NodeFull
 )
 
 // Job is a job as it stands. It shares the spec with the state, which is never

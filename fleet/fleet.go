@@ -74,6 +74,7 @@ type Node struct {
 	Devices []Device
 	CPUName string // CPU model in the catalogue; empty when unknown
 	Sockets int
+	Tasks   int // the most tasks it runs at one time; 0 = no bound
 
 	Place   Place
 	Segment string // nodes one switch hop apart

@@ -159,6 +159,10 @@ func (b *builder) group(g *Group) Model {
 		b.fail(g.line, "", "%s", err)
 		return ""
 	}
+	if g.Tasks < 0 || g.Tasks > maxNodeTasks {
+		b.fail(g.line, "the most tasks of a node at one time; leave it out for no bound", "tasks: %d is not from 1 to %d", g.Tasks, maxNodeTasks)
+	}
+	proto.Tasks = g.Tasks
 	names, err := Expand(g.Name, MaxNodes-len(b.w.nodes))
 	if err != nil || names[0] == "" {
 		b.fail(g.line, fmt.Sprintf("at most %d nodes in all", MaxNodes), "node name: %v", orEmpty(err))

@@ -16,6 +16,7 @@ const (
 	maxWindows    = 1000         // maintenance windows of one condition
 	maxMarks      = 4 * MaxNodes // nodes times what their conditions say
 	maxRackUnits  = 1000
+	maxNodeTasks  = 1_000_000
 )
 
 // World is what an operator declares: where the centre stands, what it is made
@@ -146,6 +147,7 @@ type Group struct {
 	Segment string
 	Rail    string
 	Power   unit.Watts // limit of each node; 0 = none
+	Tasks   int        // the most tasks each node runs at one time; 0 = no bound
 	// Position is the lowest rack unit the node fills, from 1; 0 = not said.
 	// Serial is the maker's number. Both are of a single node.
 	Position int

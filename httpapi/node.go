@@ -29,6 +29,8 @@ type Node struct {
 	Model        string   `json:"model,omitempty"`
 	Accelerators int      `json:"accelerators"`
 	Free         int      `json:"accelerators_free" doc:"Wholly free"`
+	Running      int      `json:"tasks_running" doc:"Tasks that run"`
+	MostTasks    int      `json:"tasks_most,omitempty" doc:"The most tasks at one time; left out where nothing bounds them"`
 	Tasks        []string `json:"tasks,omitempty" doc:"Of jobs the caller may see; others are anonymous load"`
 }
 
@@ -116,5 +118,6 @@ func nodeOf(st *control.State, n int32) Node {
 		Name: string(d.ID), Site: d.Place.Site, Rack: d.Place.Rack, Segment: d.Segment, SKU: d.SKU, Health: d.Health.String(), Cordoned: d.Cordoned, Drain: d.Drain,
 		CPU: d.CPU.String(), CPUFree: left.CPU.String(), Memory: d.Memory.String(), MemoryFree: left.Memory.String(),
 		Model: string(d.Model), Accelerators: len(d.Devices), Free: left.Whole,
+		Running: len(c.OnNode(n)), MostTasks: d.Tasks,
 	}
 }

@@ -75,6 +75,8 @@ func plainLack(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason
 		return "no node has an accelerator that it accepts"
 	case control.CauseWindow:
 		return "it would run into a maintenance window of the nodes that have room"
+	case control.CauseNodeFull:
+		return "the nodes it could run on run as many tasks as they may at one time; see tasks in tianfu node show"
 	case control.CauseOthersHours:
 		return "it would run into hours in which the nodes with room are reserved for another queue"
 	case control.CauseNodeAsleep:

@@ -91,6 +91,9 @@ func (s *scenario) fleet() *fleet.Fleet {
 		if rng.IntN(4) > 0 {
 			n.Model, n.Devices = models[rng.IntN(2)], make([]fleet.Device, 1+rng.IntN(8))
 		}
+		if rng.IntN(4) == 0 {
+			n.Tasks = 1 + rng.IntN(5)
+		}
 		if rng.IntN(6) == 0 {
 			from := s.within(20 * time.Minute)
 			n.Maintenance = []fleet.Window{{From: from, To: from.Add(time.Duration(rng.Int64N(int64(5 * time.Minute))))}}

@@ -45,6 +45,7 @@ func (a *Alloc) Milli() int32 { return int32(a.Share) * int32(bits.OnesCount16(a
 type node struct {
 	cpu, mem int32
 	sum      int32 // free milli over usable devices
+	room     int32 // tasks that may still start
 	dev      [fleet.MaxDevices]int16
 	most     int16  // largest free share of one device
 	free     uint8  // usable devices wholly free
@@ -61,10 +62,15 @@ const noModel = fleet.MaxModels // shifts out of the accepted set
 // Kind is what nodes of one make have in common.
 type Kind struct {
 	CPU, Memory int32
+	Tasks       int32 // the most at one time
 	Devices     uint8
 	Model       uint8
 	Power       energy.NodeModel
 }
+
+// anyTasks is the bound of a node that has none: more than fit by the least a task
+// may ask for.
+const anyTasks = 1 << 20
 
 // Capacity is what the fleet has left and who holds the rest. Nodes are
 // numbered by rank. It is changed only by the fold of records and, within a
@@ -117,6 +123,7 @@ func NewCapacity(f *fleet.Fleet, rank []int32, power []energy.NodeModel) *Capaci
 	c.changes.last = make([]int, n)
 	type kindKey struct {
 		cpu, mem int32
+		tasks    int32
 		devices  int
 		model    uint8
 		power    energy.NodeModel
@@ -129,7 +136,10 @@ func NewCapacity(f *fleet.Fleet, rank []int32, power []energy.NodeModel) *Capaci
 		}
 		fn := &f.Nodes[i]
 		c.specs[r] = *fn
-		k := kindKey{cpu: int32(fn.CPU), mem: int32(fn.Memory), devices: len(fn.Devices), model: noModel}
+		k := kindKey{cpu: int32(fn.CPU), mem: int32(fn.Memory), tasks: anyTasks, devices: len(fn.Devices), model: noModel}
+		if fn.Tasks > 0 {
+			k.tasks = int32(fn.Tasks)
+		}
 		if k.devices > 0 {
 			k.model = c.internModel(fn.Model)
 		}
@@ -140,7 +150,7 @@ func NewCapacity(f *fleet.Fleet, rank []int32, power []energy.NodeModel) *Capaci
 		if !ok {
 			id = uint16(len(c.kinds))
 			kinds[k] = id
-			c.kinds = append(c.kinds, Kind{CPU: k.cpu, Memory: k.mem, Devices: uint8(k.devices), Model: k.model, Power: k.power})
+			c.kinds = append(c.kinds, Kind{CPU: k.cpu, Memory: k.mem, Tasks: k.tasks, Devices: uint8(k.devices), Model: k.model, Power: k.power})
 		}
 		c.nodes[r] = node{kind: id}
 		c.modelTotal[k.model] += int64(k.devices) * int64(unit.Whole)
@@ -175,7 +185,7 @@ func (c *Capacity) refresh(n int32) {
 	nd, spec := &c.nodes[n], &c.specs[n]
 	k := &c.kinds[nd.kind]
 	before := int64(nd.sum)
-	*nd = node{kind: nd.kind, cpu: k.CPU, mem: k.Memory, devices: k.Devices, model: k.Model}
+	*nd = node{kind: nd.kind, cpu: k.CPU, mem: k.Memory, room: k.Tasks, devices: k.Devices, model: k.Model}
 	switch {
 	case spec.Health == fleet.Failed:
 		nd.blocked = Unhealthy
@@ -205,6 +215,7 @@ func (c *Capacity) refresh(n int32) {
 func (nd *node) take(a *Alloc) {
 	nd.cpu -= a.CPU
 	nd.mem -= a.Memory
+	nd.room--
 	for m := a.Devices; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros16(m)
 		if a.Profile != 0 {
@@ -291,6 +302,7 @@ func (c *Capacity) remove(id AllocID) {
 	nd := &c.nodes[a.Node]
 	nd.cpu += a.CPU
 	nd.mem += a.Memory
+	nd.room++
 	for m := a.Devices; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros16(m)
 		if a.Profile == 0 {

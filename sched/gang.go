@@ -241,7 +241,7 @@ func (c *Capacity) slotsOf(n int32, ask Ask) int32 {
 }
 
 func (nd *node) slots(s *Shape, memory int32) int32 {
-	k := int32(1) << 20
+	k := nd.room
 	if s.CPU > 0 {
 		k = min(k, nd.cpu/s.CPU)
 	}

@@ -166,6 +166,9 @@ func (c *Capacity) excludes(n int32, s *Shape) Cause {
 	if nd.cpu < s.CPU {
 		return NoCPU
 	}
+	if nd.room < 1 {
+		return NodeFull
+	}
 	return None
 }
 

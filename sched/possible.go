@@ -108,7 +108,7 @@ func (c *Capacity) idleSlots(k *Kind, s *Shape, memory int32) int32 {
 	if s.Count > 0 && (k.Devices < uint8(s.Count) || s.Accept>>k.Model&1 == 0) {
 		return 0
 	}
-	idle := node{cpu: k.CPU, mem: k.Memory, devices: k.Devices, free: k.Devices}
+	idle := node{cpu: k.CPU, mem: k.Memory, room: k.Tasks, devices: k.Devices, free: k.Devices}
 	for i := range int(k.Devices) {
 		idle.dev[i] = int16(unit.Whole)
 	}

@@ -307,7 +307,7 @@ func (p *gangProof) least(kind uint16, g *provenGroup) int64 {
 // holds nothing but its like.
 func (c *Capacity) leastOfEqual(kind uint16, s *Shape, memory int32) int64 {
 	k := &c.kinds[kind]
-	nd := node{kind: kind, cpu: k.CPU, mem: k.Memory, devices: k.Devices, model: k.Model}
+	nd := node{kind: kind, cpu: k.CPU, mem: k.Memory, room: k.Tasks, devices: k.Devices, model: k.Model}
 	for i := range int(k.Devices) {
 		nd.dev[i] = 1000
 	}

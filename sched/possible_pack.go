@@ -6,13 +6,13 @@ import (
 )
 
 // wants are what one task, or one idle node, has of what tasks share: CPU, memory,
-// slices of devices, and devices that take no second task.
-type wants [4]int64
+// slices of devices, devices that take no second task, and the number of tasks.
+type wants [5]int64
 
 // wantsOf returns what a task takes on a kind of node. It leaves out what cannot be
 // summed up, so a set of tasks that a node holds is never above it.
 func (c *Capacity) wantsOf(k *Kind, s *Shape, memory int32) wants {
-	w := wants{int64(s.CPU), int64(memory)}
+	w := wants{int64(s.CPU), int64(memory), 0, 0, 1}
 	each := c.slicesOf(k)
 	switch {
 	case s.Profile != 0:
@@ -41,7 +41,7 @@ func (p *gangProof) pack(kind uint16) packed {
 	}
 	c := p.c
 	k := &c.kinds[kind]
-	x := knapsack{left: wants{int64(k.CPU), int64(k.Memory), int64(k.Devices) * 1000 * c.slicesOf(k), int64(k.Devices)}}
+	x := knapsack{left: wants{int64(k.CPU), int64(k.Memory), int64(k.Devices) * 1000 * c.slicesOf(k), int64(k.Devices), int64(k.Tasks)}}
 	for i := range p.groups {
 		g := &p.groups[i]
 		it := item{weight: g.weight, most: min(int64(c.idleSlots(k, &g.shape, g.memory)), g.count)}

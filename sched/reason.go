@@ -38,6 +38,7 @@ const (
 	Overran           // it ran longer than it was expected to
 	QuotaKept         // its queue keeps its quota for the job ahead
 	Booked            // the task would run into a window reserved for another queue
+	NodeFull          // the node runs as many tasks as it may
 	NumCauses
 )
 
@@ -51,6 +52,7 @@ var causeWords = [NumCauses]string{
 	"waits for what others borrowed from its queue",
 	"deferred to a better hour", "ran longer than expected",
 	"quota kept for the job ahead", "reserved for another queue",
+	"node full of tasks",
 }
 
 // String names the cause in words.

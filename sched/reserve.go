@@ -133,6 +133,7 @@ func (d *Decider) nodeAt(n int32, t unit.Instant) node {
 func (nd *node) release(a *Alloc) {
 	nd.cpu += a.CPU
 	nd.mem += a.Memory
+	nd.room++
 	for i := range int(nd.devices) {
 		if a.Devices>>i&1 != 0 && a.Profile == 0 {
 			nd.dev[i] += a.Share
@@ -144,6 +145,7 @@ func (nd *node) release(a *Alloc) {
 func (nd *node) placeOn(s *Shape, memory int32) {
 	nd.cpu -= s.CPU
 	nd.mem -= memory
+	nd.room--
 	for left := int(s.Count); left > 0; left-- {
 		best := -1
 		for i := range int(nd.devices) {
@@ -167,7 +169,7 @@ func (d *Decider) besideHold(h *hold, n int32, t *task, spec *job.Spec, devices 
 	}
 	s := &d.Capacity.shapes[t.ask.Shape]
 	x := &h.extra
-	if x.cpu < s.CPU || x.mem < t.ask.Memory {
+	if x.cpu < s.CPU || x.mem < t.ask.Memory || x.room < 1 {
 		return 0, Reserved
 	}
 	if s.Profile != 0 {

@@ -223,7 +223,11 @@ func (g *group) code(x *Coder) {
 func (r *Reason) Code(x *Coder) {
 	Int(x, &r.Dominant)
 	Int(x, &r.Considered)
-	for i := range r.Excluded {
+	causes := len(r.Excluded)
+	if x.Version < 3 {
+		causes = int(NodeFull) // as many as there were
+	}
+	for i := range causes {
 		Int(x, &r.Excluded[i])
 	}
 	Int(x, &r.Ahead)

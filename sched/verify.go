@@ -26,6 +26,7 @@ type Verifier struct {
 // load is what a node holds, as the verifier counts it.
 type load struct {
 	cpu, mem      int64
+	tasks         int
 	dev           [fleet.MaxDevices]int32
 	parts         [fleet.MaxDevices]struct{ compute, memory int }
 	partedDevices uint16
@@ -177,6 +178,10 @@ func (v *Verifier) placement(s *Snapshot, p *Placement, e *entry, r *job.Request
 	l := v.load(c, p.Node)
 	l.cpu += int64(r.CPU)
 	l.mem += int64(r.Memory)
+	l.tasks++
+	if n.Tasks > 0 && l.tasks > n.Tasks {
+		return fmt.Errorf("%s/%d on node %s: %d tasks where %d may run", p.Job, p.Task, n.ID, l.tasks, n.Tasks)
+	}
 	if l.cpu > int64(n.CPU) {
 		return fmt.Errorf("%s/%d on node %s: %d milli CPU granted of %d", p.Job, p.Task, n.ID, l.cpu, n.CPU)
 	}
@@ -262,6 +267,7 @@ func (v *Verifier) load(c *Capacity, n int32) *load {
 		a := &c.allocs[id]
 		l.cpu += int64(a.CPU)
 		l.mem += int64(a.Memory)
+		l.tasks++
 		for m := a.Devices; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros16(m)
 			if a.Profile == 0 {
@@ -319,6 +325,7 @@ func (v *Verifier) moves(s *Snapshot, p *Plan) error {
 		from, l := v.load(c, a.Node), v.load(c, m.Node)
 		from.cpu -= int64(a.CPU)
 		from.mem -= int64(a.Memory)
+		from.tasks, l.tasks = from.tasks-1, l.tasks+1
 		l.cpu += int64(a.CPU)
 		l.mem += int64(a.Memory)
 		for b := a.Devices; b != 0; b &= b - 1 {
@@ -333,7 +340,7 @@ func (v *Verifier) moves(s *Snapshot, p *Plan) error {
 				return fmt.Errorf("move of %s/%d to node %s: device %d over-allocated", m.Job, m.Task, to.ID, k)
 			}
 		}
-		if l.cpu > int64(to.CPU) || l.mem > int64(to.Memory) {
+		if l.cpu > int64(to.CPU) || l.mem > int64(to.Memory) || to.Tasks > 0 && l.tasks > to.Tasks {
 			return fmt.Errorf("move of %s/%d to node %s, which has no room", m.Job, m.Task, to.ID)
 		}
 	}

@@ -79,10 +79,11 @@ type Left struct {
 	Memory unit.MiB
 	Milli  int32 // over usable devices
 	Whole  int   // devices wholly free
+	Tasks  int   // that may still start; a large number where nothing bounds them
 }
 
 // Left returns what node n has left.
 func (c *Capacity) Left(n int32) Left {
 	nd := &c.nodes[n]
-	return Left{unit.MilliCPU(nd.cpu), unit.MiB(nd.mem), nd.sum, int(nd.free)}
+	return Left{unit.MilliCPU(nd.cpu), unit.MiB(nd.mem), nd.sum, int(nd.free), int(max(nd.room, 0))}
 }

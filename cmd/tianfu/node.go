@@ -27,7 +27,7 @@ func (p *program) node() *cobra.Command {
 }
 
 func nodesTable(nodes []httpapi.Node) *table {
-	t := &table{header: []string{"NODE", "SITE", "STATE", "CPU", "FREE", "MEMORY", "FREE MEMORY", "MODEL", "ACCELERATORS", "FREE WHOLE", "JOBS"}}
+	t := &table{header: []string{"NODE", "SITE", "STATE", "CPU", "FREE", "MEMORY", "FREE MEMORY", "MODEL", "ACCELERATORS", "FREE WHOLE", "TASKS", "JOBS"}}
 	for i := range nodes {
 		n := &nodes[i]
 		state := n.Health
@@ -37,9 +37,17 @@ func nodesTable(nodes []httpapi.Node) *table {
 		case n.Cordoned:
 			state += ", cordoned"
 		}
-		t.add(n.Name, n.Site, state, n.CPU, n.CPUFree, n.Memory, n.MemoryFree, n.Model, strconv.Itoa(n.Accelerators), strconv.Itoa(n.Free), strings.Join(n.Tasks, " "))
+		t.add(n.Name, n.Site, state, n.CPU, n.CPUFree, n.Memory, n.MemoryFree, n.Model, strconv.Itoa(n.Accelerators), strconv.Itoa(n.Free), tasksOn(n), strings.Join(n.Tasks, " "))
 	}
 	return t
+}
+
+// tasksOn says how many tasks run, and how many may.
+func tasksOn(n *httpapi.Node) string {
+	if n.MostTasks == 0 {
+		return strconv.Itoa(n.Running)
+	}
+	return strconv.Itoa(n.Running) + " of " + strconv.Itoa(n.MostTasks)
 }
 
 func (p *program) nodeList(r *remote) *cobra.Command {

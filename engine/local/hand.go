@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -27,9 +28,13 @@ const (
 // the exclusive file see to it that only one ever starts anything.
 func (e *Engine) carryOut(t *task) {
 	for range 3 {
+		over, ok := e.turn()
+		if !ok {
+			return // the next engine finds it
+		}
 		h, err := e.hand(t)
 		if err == nil {
-			done := e.follow(t, h)
+			done := e.follow(t, h, over)
 			if e.ctx.Err() != nil {
 				h.letGo() // the shim goes on with its task; the next engine finds it
 				return
@@ -40,11 +45,29 @@ func (e *Engine) carryOut(t *task) {
 				e.bury(h)
 			}
 		}
+		over()
 		if e.settle(t) || e.ctx.Err() != nil {
 			return
 		}
 	}
 	e.giveUp(t)
+}
+
+// slowStart is after how long a start no longer keeps others waiting.
+const slowStart = 10 * time.Second
+
+// turn waits until few enough tasks are starting: thousands of processes that
+// begin at one instant would take the machine from those that run. over, called
+// once or more, ends the turn; false when the engine closes.
+func (e *Engine) turn() (over func(), ok bool) {
+	select {
+	case e.turns <- struct{}{}:
+		end := sync.OnceFunc(func() { <-e.turns })
+		late := time.AfterFunc(slowStart, end)
+		return func() { late.Stop(); end() }, true
+	case <-e.ctx.Done():
+		return nil, false
+	}
 }
 
 // hand finds a shim for a task: one that waits, or a new one.
@@ -140,9 +163,10 @@ func (e *Engine) startShim(dir taskDir) (*hand, error) {
 	return h, nil
 }
 
-// follow reads what the shim says of a task until it is done with it; false when
-// the shim has ended, or the engine closes.
-func (e *Engine) follow(t *task, h *hand) (done bool) {
+// follow reads what the shim says of a task, calls started when it has, and goes
+// on until the shim is done with it; false when the shim has ended, or the engine
+// closes.
+func (e *Engine) follow(t *task, h *hand, started func()) (done bool) {
 	stop := context.AfterFunc(e.ctx, func() { h.say.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for {
@@ -150,6 +174,7 @@ func (e *Engine) follow(t *task, h *hand) (done bool) {
 		case err != nil:
 			return false
 		case line == "started\n":
+			started()
 			e.reportStart(t)
 		case line == "done\n":
 			return true

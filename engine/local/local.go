@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,7 @@ type Engine struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+	turns   chan struct{} // one of a task that is starting
 
 	mu     sync.Mutex
 	closed bool
@@ -129,7 +131,8 @@ func Open(o Options) (*Engine, error) {
 		lock.Close()
 		return nil, fmt.Errorf("open engine %s: %w", o.Dir, err)
 	}
-	e := &Engine{opts: o, site: s, lock: lock, reports: make(chan engine.Report, 1024), tasks: map[engine.Key]*task{}}
+	e := &Engine{opts: o, site: s, lock: lock, reports: make(chan engine.Report, 1024), tasks: map[engine.Key]*task{},
+		turns: make(chan struct{}, max(8, 4*runtime.NumCPU()))}
 	if e.shims, err = openShims(o.Dir); err != nil {
 		lock.Close()
 		return nil, disk(err, o.Dir)
