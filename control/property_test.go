@@ -57,8 +57,8 @@ func randomFleet(rng *rand.Rand) *fleet.Fleet {
 			n.Model = scriptModels[rng.IntN(3)]
 			n.Devices = make([]fleet.Device, 1+rng.IntN(8))
 		}
-		if i%3 == 2 {
-			n.Tasks = 1 + i%5
+		if i%6 == 5 {
+			n.Tasks = 2 + i%5
 		}
 		if rng.IntN(8) == 0 {
 			from := unit.At(int64(rng.IntN(500)))
@@ -507,7 +507,7 @@ func checkReasons(t *testing.T, c *scenario, p *sched.Plan, at string) {
 		fits := 0
 		for n := range int32(cp.Nodes()) {
 			left, d := cp.Left(n), cp.Node(n)
-			if d.Health == fleet.Healthy && !d.Cordoned && !d.Drain && left.CPU >= r.CPU && left.Memory >= r.Memory && r.Accelerators == 0 && len(d.Maintenance) == 0 {
+			if d.Health == fleet.Healthy && !d.Cordoned && !d.Drain && left.CPU >= r.CPU && left.Memory >= r.Memory && left.Tasks > 0 && r.Accelerators == 0 && len(d.Maintenance) == 0 {
 				fits++
 			}
 		}
