@@ -86,6 +86,7 @@ type Decider struct {
 	head    job.ID        // the first that holds a reservation
 	heads   []blockedHead // all that do
 	past    past
+	futile  futile
 	refused []refusals  // by group
 	byQueue [][]AllocID // what runs of each queue, once a cycle has looked
 	crowds  []*crowded  // of each queue, the first job that its own work keeps out

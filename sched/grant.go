@@ -45,6 +45,7 @@ func (c *Capacity) Evict(id AllocID, now unit.Instant) {
 	a.Evicting = true
 	a.End = now
 	c.ends.add(a.End, id, a)
+	c.changes.touch(a.Node)
 	if c.power != nil {
 		c.updatePower(a.Node)
 	}

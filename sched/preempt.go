@@ -20,6 +20,25 @@ type victims struct {
 	lost     int64 // milli-device seconds of work thrown away
 }
 
+// futile is the last search for work to take back that found too little. While
+// nothing changes, as when what arrives waits too, it need not be made again.
+type futile struct {
+	of       *Capacity // nil = none is known
+	ask      Ask
+	priority int32
+	site     string
+	changes  int
+	freed    uint64
+}
+
+// searching returns what tells whether a search for room for a job was made
+// already; false where more than the task and the fleet decides.
+func (d *Decider) searching(e *entry) (futile, bool) {
+	c := d.Capacity
+	return futile{c, e.ask, e.spec.Priority, e.spec.Site, c.changes.end(), c.freed},
+		d.Quotas == nil && c.windows == 0 && len(e.spec.Groups) == 1 && e.spec.Groups[0].Count == 1
+}
+
 // evicting reports whether work is already leaving for a job.
 func (d *Decider) evicting(e *entry) bool {
 	held := d.heldFor(e.job)
@@ -42,6 +61,10 @@ func (d *Decider) evicting(e *entry) bool {
 func (d *Decider) preempt(i int32) {
 	e := &d.Waiting.entries[i]
 	d.apply()
+	search, simple := d.searching(e)
+	if simple && search == d.futile {
+		return
+	}
 	d.listTasks(e)
 	tasks := slices.Clone(d.tasks)
 	if !e.spec.Gang {
@@ -72,6 +95,9 @@ func (d *Decider) preempt(i int32) {
 		d.follow(i)
 	}
 	d.rollback(mark, kept)
+	if !ok && simple {
+		d.futile = search
+	}
 	if !ok || len(d.plan.Preemptions) == chosen && leaving == 0 {
 		d.plan.Preemptions = d.plan.Preemptions[:chosen]
 		return
