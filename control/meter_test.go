@@ -193,7 +193,7 @@ func TestModelledEnergyIsTheModels(t *testing.T) {
 		for range 60 {
 			power := map[int32]float64{}
 			for n := range int32(len(m.cfg.Fleet.Nodes)) {
-				power[n] = float64(m.state.Capacity().Watts(n)) + 80.5
+				power[n] = float64(m.state.Capacity().Watts(n))
 				dirty[n] = dirty[n] || n%3 == 1 || partitioned(m, n)
 			}
 			before := m.now

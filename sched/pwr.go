@@ -51,14 +51,14 @@ func (c *Capacity) addedWatts(n int32, s *Shape) (unit.Watts, uint16) {
 	return cpu + best, set
 }
 
-// Watts returns what node n draws now by its model.
+// Watts returns what node n draws now by its model, what it always draws included.
 func (c *Capacity) Watts(n int32) unit.Watts {
 	if c.power != nil { // with what is held back of it
-		return unit.Watts(float64(c.power.nodes[n].draw)/1000) - c.kinds[c.nodes[n].kind].Power.Base
+		return unit.Watts(float64(c.power.nodes[n].draw) / 1000)
 	}
 	nd := &c.nodes[n]
 	k := &c.kinds[nd.kind]
-	w := k.Power.CPUWatts(unit.MilliCPU(k.CPU - nd.cpu))
+	w := k.Power.Base + k.Power.CPUWatts(unit.MilliCPU(k.CPU-nd.cpu))
 	for i := range int(nd.devices) {
 		w += k.Power.DeviceWatts(unit.Whole - unit.Milli(nd.dev[i]))
 	}

@@ -204,9 +204,6 @@ func NewTimed(p TimedParams) (*Timed, error) {
 			t.watts[n] = float64(state.Capacity().Watts(int32(n)))
 			t.power += t.watts[n]
 		}
-		for i := range p.Power { // which no placement changes
-			t.power += float64(p.Power[i].Base)
-		}
 	}
 	if p.Metering.Every > 0 {
 		t.Ledger = newLedger()

@@ -41,6 +41,9 @@ func TestComplyIsMeasured(t *testing.T) {
 	if o.Over != 0 || o.OverProtected != 495*time.Second {
 		t.Errorf("over the limit %s with work that may be shed and %s without, want 0 and 495s", o.Over, o.OverProtected)
 	}
+	if got := run.Power(); got != 100 {
+		t.Errorf("with nothing running the node draws %v W, want 100", got)
+	}
 	if o.Resumed != 1 || run.Results[1].End != unit.At(1200) {
 		t.Errorf("%d resumed, the suspended job ended at %d: want it to run for its last 200 s after the cap", o.Resumed, run.Results[1].End)
 	}
