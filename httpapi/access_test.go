@@ -116,7 +116,7 @@ func openCentre(t testing.TB, o httpapi.Options) *centre {
 		cancel()
 		<-ended
 	})
-	if err := c.SetNode(ctx, "n1", true, false); err != nil { // nothing of this test is to start
+	if err := c.SetNode(ctx, "n1", true, false, nil); err != nil { // nothing of this test is to start
 		t.Fatal(err)
 	}
 	return out

@@ -129,7 +129,7 @@ func problemOf(reply *http.Response) error {
 		kind = fault.Denied
 	case s == 404:
 		kind = fault.NotFound
-	case s == 409:
+	case s == 409 || s == 412:
 		kind = fault.Conflict
 	case s == 429 || s == 507:
 		kind = fault.Exhausted

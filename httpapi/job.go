@@ -141,6 +141,11 @@ type idInput struct {
 	ID string `path:"id" example:"j-42" maxLength:"24"`
 }
 
+type cancelInput struct {
+	ID    string `path:"id" example:"j-42" maxLength:"24"`
+	Match string `header:"If-Match" maxLength:"1024" doc:"Only if it is still as it was shown with this tag; else 412"`
+}
+
 type getInput struct {
 	ID          string `path:"id" example:"j-42" maxLength:"24"`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"128"`
@@ -178,7 +183,7 @@ func (s *Server) routeJobs() {
 		DefaultStatus: 201, MaxBodyBytes: maxJobBody, Errors: append([]int{507}, errors...)}, s.submit)
 	huma.Register(s.api, huma.Operation{OperationID: "list-jobs", Method: http.MethodGet, Path: "/v1/jobs", Summary: "List jobs, newest first", Errors: append([]int{304}, errors...)}, s.list)
 	huma.Register(s.api, huma.Operation{OperationID: "get-job", Method: http.MethodGet, Path: "/v1/jobs/{id}", Summary: "Show a job with its tasks", Errors: append([]int{304}, errors...)}, s.get)
-	huma.Register(s.api, huma.Operation{OperationID: "cancel-job", Method: http.MethodDelete, Path: "/v1/jobs/{id}", Summary: "Cancel a job", DefaultStatus: 204, Errors: errors}, s.cancel)
+	huma.Register(s.api, huma.Operation{OperationID: "cancel-job", Method: http.MethodDelete, Path: "/v1/jobs/{id}", Summary: "Cancel a job", DefaultStatus: 204, Errors: append([]int{412}, errors...)}, s.cancel)
 }
 
 func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, error) {
@@ -281,7 +286,7 @@ func (s *Server) get(ctx context.Context, in *getInput) (*jobOutput, error) {
 	return &jobOutput{ETag: tag, Body: j}, nil
 }
 
-func (s *Server) cancel(ctx context.Context, in *idInput) (*struct{}, error) {
+func (s *Server) cancel(ctx context.Context, in *cancelInput) (*struct{}, error) {
 	id, err := ParseID(in.ID)
 	if err != nil {
 		return nil, problem(err)
@@ -293,7 +298,14 @@ func (s *Server) cancel(ctx context.Context, in *idInput) (*struct{}, error) {
 	if !identity(ctx).mayWrite(job.Tenant(j.Tenant)) {
 		return nil, problem(fault.New(fault.Denied, in.ID, "may only be read with this token", ""))
 	}
-	return nil, problem(s.centre.Cancel(ctx, id))
+	when := whenMatches(in.Match, func(st *control.State) string {
+		j, ok := st.Job(id)
+		if !ok {
+			return ""
+		}
+		return tagOf(s.jobOf(st, identity(ctx), &j))
+	})
+	return nil, matched(in.ID, s.centre.Cancel(ctx, id, when))
 }
 
 func (s *Server) list(ctx context.Context, in *listInput) (*listOutput, error) {

@@ -49,11 +49,15 @@ type nodeInput struct {
 	Name string `path:"name" maxLength:"256"`
 }
 
-type nodeOutput struct{ Body Node }
+type nodeOutput struct {
+	ETag string `header:"ETag"`
+	Body Node
+}
 
 type setNodeInput struct {
-	Name string `path:"name" maxLength:"256"`
-	Body struct {
+	Name  string `path:"name" maxLength:"256"`
+	Match string `header:"If-Match" maxLength:"1024" doc:"Only if it is still as it was shown with this tag; else 412"`
+	Body  struct {
 		Cordoned bool `json:"cordoned" doc:"Accept no new work"`
 		Drain    bool `json:"drain,omitempty" doc:"Also move present work away"`
 	}
@@ -64,7 +68,7 @@ func (s *Server) routeNodes() {
 	huma.Register(s.api, huma.Operation{OperationID: "list-nodes", Method: http.MethodGet, Path: "/v1/nodes", Summary: "List nodes", Errors: append([]int{304}, errors...)}, s.listNodes)
 	huma.Register(s.api, huma.Operation{OperationID: "get-node", Method: http.MethodGet, Path: "/v1/nodes/{name}", Summary: "Show a node", Errors: errors}, s.getNode)
 	huma.Register(s.api, huma.Operation{OperationID: "set-node", Method: http.MethodPut, Path: "/v1/nodes/{name}/state", Summary: "Cordon, drain or open a node",
-		DefaultStatus: 204, MaxBodyBytes: maxBody, Errors: errors}, s.setNode)
+		DefaultStatus: 204, MaxBodyBytes: maxBody, Errors: append([]int{412}, errors...)}, s.setNode)
 }
 
 func (s *Server) listNodes(ctx context.Context, in *nodesInput) (*nodesOutput, error) {
@@ -87,15 +91,8 @@ func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error
 	out, found := &nodeOutput{}, false
 	who := identity(ctx)
 	err := s.centre.View(ctx, func(st *control.State) {
-		n, ok := st.NodeRank(fleet.NodeID(in.Name))
-		if !ok {
-			return
-		}
-		found, out.Body = true, nodeOf(st, n)
-		for _, a := range st.Capacity().Running(n) {
-			if j, ok := st.Summary(a.Job); ok && who.maySee(j.Spec.Tenant) {
-				out.Body.Tasks = append(out.Body.Tasks, a.Job.String())
-			}
+		if out.Body, found = nodeInFull(st, who, in.Name); found {
+			out.ETag = tagOf(out.Body)
 		}
 	})
 	if err == nil && !found {
@@ -104,11 +101,32 @@ func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error
 	return out, problem(err)
 }
 
+// nodeInFull renders a node with the jobs on it that the caller may see.
+func nodeInFull(st *control.State, who Caller, name string) (Node, bool) {
+	n, ok := st.NodeRank(fleet.NodeID(name))
+	if !ok {
+		return Node{}, false
+	}
+	out := nodeOf(st, n)
+	for _, a := range st.Capacity().Running(n) {
+		if j, ok := st.Summary(a.Job); ok && who.maySee(j.Spec.Tenant) {
+			out.Tasks = append(out.Tasks, a.Job.String())
+		}
+	}
+	return out, true
+}
+
 func (s *Server) setNode(ctx context.Context, in *setNodeInput) (*struct{}, error) {
 	if err := operatorOnly(identity(ctx), "node "+in.Name); err != nil {
 		return nil, problem(err)
 	}
-	return nil, problem(s.centre.SetNode(ctx, fleet.NodeID(in.Name), in.Body.Cordoned || in.Body.Drain, in.Body.Drain))
+	when := whenMatches(in.Match, func(st *control.State) string {
+		if n, there := nodeInFull(st, identity(ctx), in.Name); there {
+			return tagOf(n)
+		}
+		return ""
+	})
+	return nil, matched("node "+in.Name, s.centre.SetNode(ctx, fleet.NodeID(in.Name), in.Body.Cordoned || in.Body.Drain, in.Body.Drain, when))
 }
 
 func nodeOf(st *control.State, n int32) Node {

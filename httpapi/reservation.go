@@ -70,7 +70,15 @@ type reservationInput struct {
 	Name string `path:"name" maxLength:"128"`
 }
 
-type reservationOutput struct{ Body Reservation }
+type endReservationInput struct {
+	Name  string `path:"name" maxLength:"128"`
+	Match string `header:"If-Match" maxLength:"1024" doc:"Only if it is still as it was shown with this tag; else 412"`
+}
+
+type reservationOutput struct {
+	ETag string `header:"ETag"`
+	Body Reservation
+}
 
 type reserveInput struct {
 	Key  string `header:"Idempotency-Key" maxLength:"128" doc:"A repeated request with the same key makes nothing new as long as the reservation stands"`
@@ -86,7 +94,7 @@ func (s *Server) routeReservations() {
 		Description:  "The core checks it as one input: the queue and the nodes are there, and no other reservation has a node at the time. Work of others that runs there when a window opens is told to leave. It survives restarts and reloads of the world; a reload that would take its nodes or its queue away is refused.",
 		MaxBodyBytes: 1 << 17, Errors: errors}, s.createReservation)
 	huma.Register(s.api, huma.Operation{OperationID: "delete-reservation", Method: http.MethodDelete, Path: "/v1/reservations/{name}", Summary: "End a reservation", DefaultStatus: 204,
-		Description: "One of the world file is taken out there instead.", Errors: errors}, s.deleteReservation)
+		Description: "One of the world file is taken out there instead.", Errors: append([]int{412}, errors...)}, s.deleteReservation)
 }
 
 func (s *Server) listReservations(ctx context.Context, _ *struct{}) (*reservationsOutput, error) {
@@ -100,16 +108,22 @@ func (s *Server) getReservation(ctx context.Context, in *reservationInput) (*res
 	out := &reservationOutput{}
 	who, found := identity(ctx), false
 	err := s.centre.View(ctx, func(st *control.State) {
-		for _, r := range reservationsOf(st, who).Reservations {
-			if r.Name == in.Name {
-				found, out.Body = true, r
-			}
+		if out.Body, found = reservationNamed(st, who, in.Name); found {
+			out.ETag = tagOf(out.Body)
 		}
 	})
 	if err == nil && !found {
 		err = fault.New(fault.NotFound, "reservation "+in.Name, "no such reservation", "see: tianfu reservation list")
 	}
 	return out, problem(err)
+}
+
+func reservationNamed(st *control.State, who Caller, name string) (Reservation, bool) {
+	list := reservationsOf(st, who).Reservations
+	if k := slices.IndexFunc(list, func(r Reservation) bool { return r.Name == name }); k >= 0 {
+		return list[k], true
+	}
+	return Reservation{}, false
 }
 
 // createReservation works out which nodes and windows are meant and asks the
@@ -151,8 +165,14 @@ func (s *Server) zones(site string) (*time.Location, error) {
 	return time.UTC, nil
 }
 
-func (s *Server) deleteReservation(ctx context.Context, in *reservationInput) (*struct{}, error) {
-	return nil, problem(s.centre.Unbook(ctx, in.Name))
+func (s *Server) deleteReservation(ctx context.Context, in *endReservationInput) (*struct{}, error) {
+	when := whenMatches(in.Match, func(st *control.State) string {
+		if r, there := reservationNamed(st, identity(ctx), in.Name); there {
+			return tagOf(r)
+		}
+		return ""
+	})
+	return nil, matched("reservation "+in.Name, s.centre.Unbook(ctx, in.Name, when))
 }
 
 // maxWindowsShown bounds the windows that a reservation is shown with.

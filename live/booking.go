@@ -13,7 +13,7 @@ func (c *Centre) Book(ctx context.Context, b *control.BookingTold) error {
 }
 
 // Unbook ends a reservation that was made while the centre runs.
-func (c *Centre) Unbook(ctx context.Context, name string) error {
-	_, err := c.send(ctx, ask{input: control.Input{Kind: control.Unbook, Name: name}})
+func (c *Centre) Unbook(ctx context.Context, name string, when Guard) error {
+	_, err := c.send(ctx, ask{when: when, input: control.Input{Kind: control.Unbook, Name: name}})
 	return err
 }

@@ -85,9 +85,14 @@ type Centre struct {
 type ask struct {
 	input control.Input
 	look  func(*control.State)
+	when  Guard // nil = always
 	reply chan answer
 	span  trace.SpanContext // of the request, where it is traced
 }
+
+// Guard looks at the state as a change finds it; its error refuses the change.
+// Such a change is a step of its own, so that nothing comes between.
+type Guard func(*control.State) error
 
 type answer struct {
 	id  job.ID
@@ -195,14 +200,14 @@ func (c *Centre) Submit(ctx context.Context, s *job.Spec) (job.ID, error) {
 func (c *Centre) Room() error { return c.o.Store.Room() }
 
 // Cancel ends a job.
-func (c *Centre) Cancel(ctx context.Context, id job.ID) error {
-	_, err := c.send(ctx, ask{input: control.Input{Kind: control.Cancel, Job: id}})
+func (c *Centre) Cancel(ctx context.Context, id job.ID, when Guard) error {
+	_, err := c.send(ctx, ask{when: when, input: control.Input{Kind: control.Cancel, Job: id}})
 	return err
 }
 
 // SetNode cordons, drains or opens a node.
-func (c *Centre) SetNode(ctx context.Context, n fleet.NodeID, cordon, drain bool) error {
-	_, err := c.send(ctx, ask{input: control.Input{Kind: control.NodeState, Node: n, Device: -1, Cordon: cordon, Drain: drain}})
+func (c *Centre) SetNode(ctx context.Context, n fleet.NodeID, cordon, drain bool, when Guard) error {
+	_, err := c.send(ctx, ask{when: when, input: control.Input{Kind: control.NodeState, Node: n, Device: -1, Cordon: cordon, Drain: drain}})
 	return err
 }
 

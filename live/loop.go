@@ -19,23 +19,32 @@ func (c *Centre) loop(ctx context.Context) error {
 	for first := true; ; first = false {
 		b.reset()
 		due := false
-		select {
-		case <-ctx.Done():
-			return nil
-		case a := <-c.asks:
-			b.add(a)
-		case r, ok := <-c.o.Engine.Reports():
-			if !ok {
-				return fault.New(fault.Internal, "engine", "closed its reports", "")
+		if a := b.alone; a != nil {
+			b.alone = nil
+			if err := a.when(c.state); err != nil {
+				a.reply <- answer{err: err}
+				continue
 			}
-			c.report(&b, r)
-		case <-timer.C:
-			due = true
-			if first || !c.ledgerAlone() {
-				b.inputs = append(b.inputs, control.Input{Kind: control.Tick})
+			b.add(*a)
+		} else {
+			select {
+			case <-ctx.Done():
+				return nil
+			case a := <-c.asks:
+				b.take(a)
+			case r, ok := <-c.o.Engine.Reports():
+				if !ok {
+					return fault.New(fault.Internal, "engine", "closed its reports", "")
+				}
+				c.report(&b, r)
+			case <-timer.C:
+				due = true
+				if first || !c.ledgerAlone() {
+					b.inputs = append(b.inputs, control.Input{Kind: control.Tick})
+				}
 			}
+			c.gather(&b)
 		}
-		c.gather(&b)
 		if len(b.inputs) > 0 || due {
 			if err := c.step(&b); err != nil {
 				b.refuse(err)
@@ -56,9 +65,19 @@ type batch struct {
 	inputs  []control.Input
 	waiting []ask // by tag, from 1
 	looks   []ask
+	alone   *ask // a guarded change, which is the next step, of its own
 }
 
 func (b *batch) reset() { b.inputs, b.waiting, b.looks = b.inputs[:0], b.waiting[:0], b.looks[:0] }
+
+// take adds an ask, or keeps a guarded one for a step of its own.
+func (b *batch) take(a ask) {
+	if a.when != nil {
+		b.alone = &a
+		return
+	}
+	b.add(a)
+}
 
 func (b *batch) add(a ask) {
 	if a.look != nil {
@@ -78,15 +97,18 @@ func (b *batch) refuse(err error) {
 	for _, a := range b.looks {
 		a.reply <- answer{err: err}
 	}
+	if b.alone != nil {
+		b.alone.reply <- answer{err: err}
+	}
 }
 
 // gather takes what else has arrived, up to a bound.
 func (c *Centre) gather(b *batch) {
 	runtime.Gosched() // who else is about to ask comes into this batch, not the next
-	for len(b.inputs)+len(b.looks) < maxBatch {
+	for len(b.inputs)+len(b.looks) < maxBatch && b.alone == nil {
 		select {
 		case a := <-c.asks:
-			b.add(a)
+			b.take(a)
 		case r, ok := <-c.o.Engine.Reports():
 			if !ok {
 				return

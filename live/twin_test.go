@@ -282,7 +282,7 @@ func (r *twinRun) happen(now unit.Instant) {
 func tell(ctx context.Context, c *live.Centre, in control.Input) error {
 	switch in.Kind {
 	case control.Cancel:
-		return c.Cancel(ctx, in.Job)
+		return c.Cancel(ctx, in.Job, nil)
 	case control.SetCap:
 		_, err := c.SetCap(ctx, *in.Cap)
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -88,6 +89,7 @@ func TestCommandsOfARunningCentre(t *testing.T) {
 			t.Errorf("%s with another tag: status %d", path, status)
 		}
 	}
+	changesWithTags(t, s, get)
 	for _, id := range []string{"j-1", "j-2"} {
 		if err := c.Cancel(ctx, id); err != nil {
 			t.Error(err)
@@ -148,4 +150,43 @@ func TestFullDisk(t *testing.T) {
 	if j := waitEnd(t, c, after.ID); j.Phase != "completed" {
 		t.Errorf("the job after it is %s", j.Phase)
 	}
+}
+
+// changesWithTags changes things of a running centre with the tags they were
+// shown with: a tag that no longer holds changes nothing.
+func changesWithTags(t *testing.T, s *server, get func(path, tag string) (int, string)) {
+	t.Helper()
+	change := func(want int, method, path, tag, body string) {
+		t.Helper()
+		r, _ := http.NewRequest(method, "http://"+s.address+path, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+s.token)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("If-Match", tag)
+		reply, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reply.Body.Close()
+		if text, _ := io.ReadAll(reply.Body); reply.StatusCode != want || want == 412 && !strings.Contains(string(text), "has changed since") {
+			t.Errorf("%s %s with %s: status %d, want %d: %s", method, path, tag, reply.StatusCode, want, text)
+		}
+	}
+	nodes, err := s.client().Nodes(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := "/v1/nodes/" + nodes[0].Name
+	_, before := get(node, "")
+	change(204, "PUT", node+"/state", before, `{"cordoned":true}`)
+	change(412, "PUT", node+"/state", before, `{"cordoned":false}`)
+	if n, err := s.client().Node(context.Background(), nodes[0].Name); err != nil || !n.Cordoned {
+		t.Errorf("the refused change was made: %+v, %v", n, err)
+	}
+	_, now := get(node, "")
+	change(204, "PUT", node+"/state", `"other", `+now, `{"cordoned":false}`)
+	_, job := get("/v1/jobs/j-3", "")
+	change(412, "DELETE", "/v1/jobs/j-3", `"other"`, "")
+	change(204, "DELETE", "/v1/jobs/j-3", job, "")
+	change(412, "DELETE", "/v1/jobs/j-3", job, "")
+	change(409, "DELETE", "/v1/jobs/j-3", "*", "") // it has ended
 }

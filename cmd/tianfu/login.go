@@ -54,6 +54,9 @@ func (p *program) runLogin(ctx context.Context, f *loginFlags) error {
 	if f.port < 0 || f.port > 65535 || f.wait <= 0 || f.wait > time.Hour {
 		return fault.New(fault.Invalid, "--port", fmt.Sprintf("%d, or --wait %v, cannot be", f.port, f.wait), "a port up to 65535, at most an hour")
 	}
+	if _, err := f.resolve(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
 	where, err := (&httpapi.Client{Base: f.server}).Login(ctx)
@@ -119,6 +122,9 @@ func (p *program) logout() *cobra.Command {
 		Example: "  tianfu logout --server https://centre.example.org",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if _, err := r.resolve(); err != nil {
+				return err
+			}
 			var s *session
 			err := changeSessions(func(all sessions) error {
 				if s = all[serverKey(r.server)]; s == nil {

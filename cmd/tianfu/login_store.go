@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
-	"golang.org/x/sys/unix"
 
 	"tianfu/fault"
 )
@@ -111,11 +107,7 @@ func (s *session) revoke(ctx context.Context) error {
 // loginToken returns the token of a login at a server, renewed if need be; empty
 // where nobody is logged in.
 func loginToken(ctx context.Context, server string) (string, error) {
-	name, err := sessionFile()
-	if err != nil {
-		return "", nil
-	}
-	all, err := readSessions(name)
+	all, err := readSessions()
 	if err != nil {
 		return "", err
 	}
@@ -142,75 +134,21 @@ func loginToken(ctx context.Context, server string) (string, error) {
 	return s.IDToken, nil
 }
 
-func sessionFile() (string, error) {
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return "", &fault.Error{Kind: fault.Unavailable, Where: "login", What: "find your configuration directory", Err: err, Fix: "set HOME"}
-	}
-	return filepath.Join(dir, "tianfu", "login.json"), nil
-}
-
-func readSessions(name string) (sessions, error) {
+// readSessions reads the logins, and changeSessions changes them, alone.
+func readSessions() (sessions, error) {
 	all := sessions{}
-	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-		return all, nil
-	}
-	text, err := readBounded(name, 1<<20)
+	name, err := keptFile("login.json", "login")
 	if err != nil {
-		return nil, err
+		return all, nil // without a home nobody is logged in
 	}
-	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fault.New(fault.Invalid, name, "cannot be read: "+err.Error(), "remove it, and log in again")
-	}
-	return all, nil
+	return all, readKept(name, "log in again", &all)
 }
 
-// changeSessions reads, changes and keeps the logins, alone. Only their owner
-// may read the file.
 func changeSessions(change func(sessions) error) error {
-	name, err := sessionFile()
+	name, err := keptFile("login.json", "login")
 	if err != nil {
 		return err
 	}
-	fail := func(err error) error {
-		return &fault.Error{Kind: fault.Unavailable, Where: name, What: "keep the login", Err: err}
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return fail(err)
-	}
-	lock, err := os.OpenFile(name+".lock", os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fail(err)
-	}
-	defer lock.Close() // which gives the lock back
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return fail(err)
-	}
-	all, err := readSessions(name)
-	if err != nil {
-		return err
-	}
-	if err := change(all); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		return fail(err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".login-*") // 0600
-	if err != nil {
-		return fail(err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fail(err)
-	}
-	return nil
+	all := sessions{}
+	return changeKept(name, "log in again", &all, func() error { return change(all) })
 }

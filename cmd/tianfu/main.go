@@ -106,7 +106,7 @@ func (p *program) groups() []commandGroup {
 		{"jobs", "Jobs", []*cobra.Command{p.job(), p.why(), p.top(), p.queue(), p.reservation(), p.dataset()}},
 		{"centre", "A running centre", []*cobra.Command{p.serve(), p.doctor(), p.node(), p.world(), p.powerCommand(), p.capCommand(),
 			p.backup(), p.restore(), p.store(), p.audit(), p.api()}},
-		{"who", "Who you are", []*cobra.Command{p.token(), p.login(), p.logout(), p.whoami()}},
+		{"who", "Who you are", []*cobra.Command{p.token(), p.login(), p.logout(), p.whoami(), p.context()}},
 		{"energy", "Energy, carbon and money", []*cobra.Command{p.usage(), p.bill(), p.receipt(), p.report(), p.meter(), p.green()}},
 		{"replay", "Replay and what-if", []*cobra.Command{p.replay(), p.compare(), p.whatif(), p.trace()}},
 		{"fleet", "Hardware", []*cobra.Command{p.check(), p.catalogue(), p.fleet()}},

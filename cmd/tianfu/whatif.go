@@ -181,7 +181,7 @@ func difference(d *sim.Difference) string {
 
 // asked tells whether the running centre is meant: its address was given.
 func (f *whatIfFlags) live(c *cobra.Command) bool {
-	return c.Flags().Changed("server") || c.Flags().Changed("token-file")
+	return c.Flags().Changed("server") || c.Flags().Changed("context") || c.Flags().Changed("token-file")
 }
 
 func (p *program) whatIfList(f *whatIfFlags) *cobra.Command {
