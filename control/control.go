@@ -62,6 +62,7 @@ type State struct {
 	windows windowList
 	booked  []BookingTold // reservations made while the centre runs; replaced, never changed
 	pauses  dueHeap       // running jobs with a plan that has them pause
+	misses  []Miss        // deadlines, the latest missed, oldest first
 	judged  dueHeap       // jobs with a deadline, at their last start and at the deadline
 	hours   []siteTable   // by name of the site
 	ledger  *ledger       // nil = none is kept

@@ -38,17 +38,18 @@ const safeMargin = time.Minute
 
 // shiftState is what the core keeps of a job that has a deadline or a wish.
 type shiftState struct {
-	due      unit.Instant // when it should have ended; Never = at no instant
-	plan     sched.Deferral
-	planned  bool
-	latest   unit.Instant  // it is held until then at most; 0 = it is not held
-	pausing  bool          // told to leave until the next span of its plan
-	begun    unit.Instant  // all of it runs since then; 0 = it does not
-	done     time.Duration // work that an eviction did not lose
-	risk     sched.Reason  // why it had not started when it had to
-	atRisk   bool
-	missed   bool
-	lineSpec *job.Spec // what the line knows of it; nil = to be worked out
+	due       unit.Instant // when it should have ended; Never = at no instant
+	plan      sched.Deferral
+	planned   bool
+	plannedAt unit.Instant
+	latest    unit.Instant  // it is held until then at most; 0 = it is not held
+	pausing   bool          // told to leave until the next span of its plan
+	begun     unit.Instant  // all of it runs since then; 0 = it does not
+	done      time.Duration // work that an eviction did not lose
+	risk      sched.Reason  // why it had not started when it had to, or missed its deadline
+	atRisk    bool
+	missed    bool
+	lineSpec  *job.Spec // what the line knows of it; nil = to be worked out
 }
 
 // dueOf returns when a job's work should have ended.

@@ -3,7 +3,6 @@ package control
 import (
 	"container/heap"
 	"slices"
-	"time"
 
 	"tianfu/job"
 	"tianfu/sched"
@@ -56,7 +55,7 @@ func (s *State) foldShiftPlanned(r *Record) {
 	for i := range r.Deferrals {
 		d := &r.Deferrals[i]
 		j := s.jobOf(d.Job)
-		j.shift.plan, j.shift.planned = *d, len(d.Runs) > 0
+		j.shift.plan, j.shift.planned, j.shift.plannedAt = *d, len(d.Runs) > 0, r.At
 		if !j.shift.planned {
 			j.shift.plan = sched.Deferral{}
 		}
@@ -142,7 +141,11 @@ func (s *State) foldJudged(r *Record) {
 		s.requeue(r.Job, j)
 		return
 	}
-	sh.missed = true
+	sh.missed, sh.risk = true, r.Reason
+	if len(s.misses) == maxMisses {
+		s.misses = s.misses[1:]
+	}
+	s.misses = append(slices.Clip(s.misses), Miss{r.Job, j.spec.Deadline, r.Reason})
 }
 
 // tidyDeferrals drops, after recovery, what the steps that are not recorded had
@@ -186,38 +189,15 @@ func (j *jobState) codeShift(x *sched.Coder) {
 	x.Bool(&sh.planned)
 	if sh.planned {
 		sh.plan.Code(x)
+		sched.Int(x, &sh.plannedAt)
 	}
 	sched.Int(x, &sh.latest)
 	x.Bool(&sh.pausing)
 	sched.Int(x, &sh.begun)
 	sched.Int(x, &sh.done)
 	x.Bool(&sh.atRisk)
-	if sh.atRisk {
+	x.Bool(&sh.missed)
+	if sh.atRisk || sh.missed {
 		sh.risk.Code(x)
 	}
-	x.Bool(&sh.missed)
-}
-
-// Deferral is what is planned for a job, and how it stands with its deadline.
-type Deferral struct {
-	Due     unit.Instant // when it should have ended; Never = at no instant
-	Planned bool
-	Plan    sched.Deferral
-	Held    unit.Instant  // it is held back until then; 0 = it is not
-	Done    time.Duration // work that pauses have kept
-	AtRisk  bool
-	Missed  bool
-	Risk    Reason // why it had not started when it had to
-}
-
-// Deferral returns what is planned for a job; false when it has neither a
-// deadline nor a wish.
-func (s *State) Deferral(id job.ID) (Deferral, bool) {
-	j := s.jobOf(id)
-	if j == nil || j.shift == nil {
-		return Deferral{}, false
-	}
-	sh := j.shift
-	return Deferral{Due: sh.due, Planned: sh.planned, Plan: sh.plan, Held: sh.latest, Done: sh.done,
-		AtRisk: sh.atRisk, Missed: sh.missed, Risk: sh.risk}, true
 }

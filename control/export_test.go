@@ -15,7 +15,7 @@ func (s *State) Describe() string {
 		j := s.jobs.at(i)
 		fmt.Fprintf(&b, "job %d %s submitted %d phase %d queued %v running %d open %d failures %d holds %d eligible %d\n", i+1, j.spec.Name, j.submitted, j.phase, j.queued, j.running, j.open, j.failures, j.holds, j.eligible)
 		if sh := j.shift; sh != nil {
-			fmt.Fprintf(&b, "  due %d plan %+v %v latest %d pausing %v begun %d done %d risk %v %v missed %v\n", sh.due, sh.plan, sh.planned, sh.latest, sh.pausing, sh.begun, sh.done, sh.atRisk, sh.risk, sh.missed)
+			fmt.Fprintf(&b, "  due %d plan %+v %v latest %d pausing %v begun %d done %d risk %v %v missed %v\n", sh.due, sh.plan, sh.plannedAt, sh.latest, sh.pausing, sh.begun, sh.done, sh.atRisk, sh.risk, sh.missed)
 		}
 		for k := range int32(j.spec.Tasks()) {
 			t := j.task(k)
@@ -53,6 +53,7 @@ func (s *State) Describe() string {
 		}
 	}
 	fmt.Fprintf(&b, "caps %+v solar %+v sheds %+v waking %+v\n", s.power.caps, s.power.solar, s.power.sheds, s.power.waking)
+	fmt.Fprintf(&b, "misses %+v\n", s.misses)
 	due := slices.Clone(s.due)
 	due = slices.DeleteFunc(due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	slices.SortFunc(due, func(a, b dueJob) int { return int(a.id) - int(b.id) })

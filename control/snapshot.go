@@ -120,6 +120,7 @@ func (s *State) code(x *sched.Coder) {
 	codeDue(x, &s.later)
 	codeDue(x, &s.pauses)
 	codeDue(x, &s.judged)
+	sched.List(x, &s.misses, func(m *Miss) { m.code(x) })
 	sched.Map(x, s.waiters, func(id *job.ID, list *[]job.ID) { sched.Int(x, id); codeIDs(x, list) })
 	codeIDs(x, &s.settle)
 	windows := []windowEdge(s.windows)

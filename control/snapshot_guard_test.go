@@ -15,13 +15,13 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 	}{
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "quotas": coded, "numbers": derived, "names": coded, "nodes": derived,
-			"jobs": coded, "held": coded, "others": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "booked": coded, "hours": coded, "pauses": coded, "judged": coded,
+			"jobs": coded, "held": coded, "others": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "booked": coded, "hours": coded, "pauses": coded, "judged": coded, "misses": coded,
 			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
 			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded, "shift": coded}},
 		{shiftState{}, map[string]string{
-			"due": coded, "plan": coded, "planned": coded, "latest": coded, "pausing": coded, "begun": coded, "done": coded, "risk": coded, "atRisk": coded, "missed": coded, "lineSpec": derived}},
+			"due": coded, "plan": coded, "planned": coded, "plannedAt": coded, "latest": coded, "pausing": coded, "begun": coded, "done": coded, "risk": coded, "atRisk": coded, "missed": coded, "lineSpec": derived}},
 		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "failures": coded, "exit": coded}},
 		{Exit{}, map[string]string{"Code": coded, "Detail": coded, "Usage": coded}},
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},
@@ -40,6 +40,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 			"caps": coded, "lastCap": coded, "solar": coded, "batteries": coded, "stores": derived, "sheds": coded, "edge": coded, "sleepy": coded, "waking": coded, "stale": coded}},
 		{battery{}, map[string]string{"at": coded, "charge": coded, "rate": coded, "charged": coded}},
 		{Shed{}, map[string]string{"Area": coded, "At": coded, "Over": coded, "ByCap": coded, "Capped": coded, "Suspended": coded, "Evicted": coded, "Short": coded, "By": coded}},
+		{Miss{}, map[string]string{"Job": coded, "At": coded, "Reason": coded}},
 		{submitKey{}, map[string]string{"tenant": derived, "key": derived}},
 	} {
 		typ := reflect.TypeOf(c.of)

@@ -58,6 +58,7 @@ var mayUse = map[string]string{
 	"list-datasets": "oatu-",
 	"reload-world":  "o----",
 	"get-power":     "oa---",
+	"get-plan":      "oatu-",
 	"set-cap":       "o----",
 	"clear-cap":     "o----",
 

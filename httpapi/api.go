@@ -93,6 +93,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeSignals()
 	s.routeWorld()
 	s.routePower()
+	s.routePlan()
 	s.routeReservations()
 	s.routeDatasets()
 	s.mux.HandleFunc("GET /v1/jobs/{id}/logs", s.readLogs)

@@ -28,8 +28,28 @@ const (
 type shifts struct {
 	asked chan struct{}
 
-	mu  sync.Mutex
-	why control.Replan
+	mu   sync.Mutex
+	why  control.Replan
+	last PlanLook
+}
+
+// PlanLook is when a live centre last looked for better hours, and what became of
+// it.
+type PlanLook struct {
+	At      unit.Instant  // 0 = not since it was started
+	Age     time.Duration // since then
+	Refused string        // why the core did not take the plan; empty = it did, or there was nothing to say
+}
+
+// LastPlan returns when the centre last looked for better hours.
+func (c *Centre) LastPlan() PlanLook {
+	c.shifts.mu.Lock()
+	defer c.shifts.mu.Unlock()
+	look := c.shifts.last
+	if look.At != 0 {
+		look.Age = max(c.o.Now().Sub(look.At), 0)
+	}
+	return look
 }
 
 // see looks at the records of a step.
@@ -117,13 +137,16 @@ func (c *Centre) planShifts(ctx context.Context, planner *sched.SlotPlanner, why
 	}); err != nil || frozen == nil {
 		return true
 	}
-	plan := sim.PlanShifts(frozen, c.o.Now(), planner, DefaultShiftPolicy, why)
-	if len(plan) == 0 {
-		return true
+	look := PlanLook{At: c.o.Now()}
+	plan := sim.PlanShifts(frozen, look.At, planner, DefaultShiftPolicy, why)
+	if len(plan) > 0 {
+		if _, err := c.send(ctx, ask{input: control.Input{Kind: control.Planned, Deferrals: plan}}); err != nil && ctx.Err() == nil {
+			look.Refused = err.Error()
+			c.o.Logger.Warn("a plan in time was refused and is made anew", "error", err)
+		}
 	}
-	_, err := c.send(ctx, ask{input: control.Input{Kind: control.Planned, Deferrals: plan}})
-	if err != nil && ctx.Err() == nil {
-		c.o.Logger.Warn("a plan in time was refused and is made anew", "error", err)
-	}
-	return err == nil || ctx.Err() != nil
+	c.shifts.mu.Lock()
+	defer c.shifts.mu.Unlock()
+	c.shifts.last = look
+	return look.Refused == ""
 }

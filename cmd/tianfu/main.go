@@ -103,7 +103,7 @@ func markUsageErrors(c *cobra.Command) {
 // groups of subcommands, in the order of the help; a command is one file.
 func (p *program) groups() []commandGroup {
 	return []commandGroup{
-		{"jobs", "Jobs", []*cobra.Command{p.job(), p.why(), p.top(), p.queue(), p.reservation(), p.dataset()}},
+		{"jobs", "Jobs", []*cobra.Command{p.job(), p.why(), p.top(), p.queue(), p.reservation(), p.plan(), p.dataset()}},
 		{"centre", "A running centre", []*cobra.Command{p.serve(), p.doctor(), p.node(), p.world(), p.powerCommand(), p.capCommand(),
 			p.backup(), p.restore(), p.store(), p.audit(), p.api()}},
 		{"who", "Who you are", []*cobra.Command{p.token(), p.login(), p.logout(), p.whoami(), p.context()}},
