@@ -154,6 +154,21 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// worldSeeds have one of each part of a world file, after worldHead.
+var worldSeeds = []string{
+	"tenants: [{name: physics, weight: 2}, {name: biology}]\nqueues:\n  - {name: train, tenants: [physics], cohort: all, guaranteed: {cpu: 4, A100: 2}, lend: {A100: 1}, default: true, priority: 0..10}\n  - {name: genomes, tenants: [biology], cohort: all, guaranteed: {A100: 0}, borrow: {A100: 1}}\nfair_share: {half_life: 7d}\n",
+	"queues: [{name: train, tenants: [physics]}]\ntenants: [{name: physics}]\nreservations:\n  - {name: once, queue: train, nodes: n1, from: \"2027-01-01T00:00:00Z\", to: \"2027-01-02T00:00:00Z\"}\n  - {name: nightly, queue: train, count: 1, model: A100, days: \"mon,wed\", hours: 22:00-06:00}\n",
+	"state:\n  - {nodes: n1, cordoned: true, reason: x}\n  - {nodes: n2, maintenance: [{from: \"2027-01-01T00:00:00+08:00\", to: \"2027-01-01T04:00:00+08:00\"}]}\n",
+	"caps:\n  - {area: s, limit: 70%, from: \"2027-01-01T00:00:00Z\", for: 6h, every: 24h, until: \"2027-02-01T00:00:00Z\"}\npower: {protect: 10, cap_latency: 2s, grace: 30s, sleep: {after: 10m, reserve: 1, wake: 90s, draw: 5W}}\n",
+	"meters:\n  - {name: cpus, kind: rapl, covers: n1, every: 1s}\n",
+	"rates: {cpu_hour: 0.05yuan, memory_hour: 0.01yuan, devices: [{model: A100, hour: 7yuan}, {hour: 3yuan}]}\n",
+	"datasets: [{name: shared, path: /srv/data, tenants: [physics], writable: true}]\ntenants: [{name: physics}]\n",
+	"network:\n  distances: {host: 0, rack: 1, segment: 2, pod: 3, site: 4, fleet: 5}\n  pods: [{name: p, segments: [{name: seg, accelerators: 64}]}]\n",
+}
+
+const worldHead = "name: w\nsites:\n  - {name: s, time_zone: Asia/Shanghai, power: 500kW, tariff: 0.5yuan/kWh, pue: 1.2, battery: {capacity: 100kWh, power: 50kW}, racks: [{name: r1, power: 20kW}, {name: r2}]}\n" +
+	"nodes:\n  - {name: \"n{1..2}\", sku: a100-8, place: \"s/r{1..2}\", tasks: 110, power: 7kW}\n"
+
 // FuzzParseWorld: no panic, an error has a place, what is accepted can be
 // printed and read again.
 func FuzzParseWorld(f *testing.F) {
@@ -162,6 +177,16 @@ func FuzzParseWorld(f *testing.F) {
 	small := "name: a\nsites:\n  - {name: s, time_zone: UTC, racks: [{name: \"r{1..3}\", power: 20kW}]}\nnodes:\n  - {name: \"n{1..3}\", sku: a100-8, place: \"s/r{1..3}\"}\nstate:\n  - {nodes: n1, devices: [0], health: failed}\n"
 	f.Add([]byte(small))
 	f.Add([]byte("name: b\ncatalogue:\n  accelerators:\n    - {name: X1, maker: m, stack: other, memory: 64GiB, peak: {bf16: 100TFLOPS}}\n  skus:\n    - {name: x, vcpu: 64, memory: 1TiB, accelerator: X1x8}\nsites:\n  - {name: s, time_zone: UTC}\nnodes:\n  - {name: n, sku: x, place: s}\n"))
+	for _, seed := range worldSeeds {
+		if _, _, err := fleet.ParseWorldOn("w", []byte(worldHead+seed), c); err != nil {
+			f.Fatalf("the seed is not a world: %v\n%s", err, seed)
+		}
+		f.Add([]byte(worldHead + seed))
+	}
+	for _, seed := range []string{"", "{", "name: &a [*a]\n", "name: a\nname: b\n", "- 1\n", "nodes: [{name: n, sku: a100-8, tasks: -1}]\n", "name: !!binary eA==\n", "<<: {name: a}\n", "name: \"\\xff\"\n",
+		"sites: [{name: s, time_zone: Nowhere/Else}]\n", "nodes: [{name: \"n{1..99999999}\", sku: a100-8, place: s}]\n"} {
+		f.Add([]byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<14 && len(data) != len(exampleWorld(t)) {
 			t.Skip("large inputs cost time and find nothing more")
