@@ -75,8 +75,15 @@ func postJob(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// secret takes the token that a file holds as JSON: secret FILE.
+// secret takes the token that a file holds, as JSON or on a line of its own:
+// secret FILE.
 func secret(ts *testscript.TestScript, neg bool, args []string) {
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if strings.HasPrefix(line, "tf_") {
+			ts.Setenv("TIANFU_TOKEN", strings.TrimSpace(line))
+			return
+		}
+	}
 	var doc struct{ Token string }
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &doc))
 	if doc.Token == "" {
