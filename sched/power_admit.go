@@ -89,7 +89,37 @@ func (d *Decider) powered(n int32, t *task, spec *job.Spec, devices uint16) Caus
 	if c.power.leaf[n] < 0 {
 		return None
 	}
-	return d.bears(n, t, spec, c.drawWith(n, &c.shapes[t.ask.Shape], devices, t.priority)-c.power.nodes[n].draw)
+	s := &c.shapes[t.ask.Shape]
+	more := c.drawWith(n, s, devices, t.priority) - c.power.nodes[n].draw
+	if cause := d.bears(n, t, spec, more); cause != None || c.power.nodes[n].still == 0 {
+		return cause
+	}
+	return d.staysWithin(n, s, devices, t.priority, more)
+}
+
+// staysWithin checks a task that adds little beside work that leaves: what the two
+// draw together - a divided device, a package of cores - would have gone with that
+// work, and now stays.
+func (d *Decider) staysWithin(n int32, s *Shape, devices uint16, priority int32, more int64) Cause {
+	c, t := d.Capacity, d.Capacity.power
+	if priority >= t.p.Protect {
+		t.nodes[n].firm++
+		defer func() { t.nodes[n].firm-- }()
+	}
+	l := c.drawnOf(&c.nodes[n])
+	c.without(&l, n, true)
+	l.add(s, devices)
+	later := t.heldTo(c, n, &l) - t.nodes[n].settled
+	if later <= more {
+		return None
+	}
+	for a := t.leaf[n]; a >= 0; a = t.areas[a].parent {
+		if y := &t.areas[a]; y.settled+later > y.budget {
+			d.blame(a, later, priority)
+			return PowerCap
+		}
+	}
+	return None
 }
 
 // bears checks every area around a node for a task that adds so much more.
