@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -45,9 +46,14 @@ type Calibration struct {
 	After     int           // true starts after it
 	Open      int           // intervals without a late end
 	Width     time.Duration // median, of those with one
-	Error     time.Duration // median of the absolute error of the middle
-	Wait      time.Duration // median of the true remaining wait
-	Steps     int           // made by all runs forward
+	Relative  float64       // median of the width over the true wait, of those with one
+	// ByMoment is the part of true starts within the interval at one moment, the
+	// mean over the moments: what waits at one moment waits for the same tasks to
+	// end, so its estimates hold or miss together.
+	ByMoment float64
+	Error    time.Duration // median of the absolute error of the middle
+	Wait     time.Duration // median of the true remaining wait
+	Steps    int           // made by all runs forward
 }
 
 // Watch attaches the calibrator to a replay that is about to run.
@@ -88,12 +94,15 @@ func (c *Calibrator) Sample(at unit.Instant, s *control.State) {
 func (c *Calibrator) Result() Calibration {
 	out := Calibration{Moments: c.Moment, Estimates: len(c.made), Steps: c.steps}
 	var widths, errors, waits []time.Duration
+	var relative []float64
+	within, told := map[unit.Instant]int{}, map[unit.Instant]int{}
 	for i := range c.made {
 		p := &c.made[i]
 		truth := c.timed.Results[c.timed.byID[p.id]].First
 		if truth < 0 {
 			truth = unit.Never
 		}
+		told[p.at]++
 		switch {
 		case truth < p.est.Early:
 			out.Before++
@@ -101,18 +110,26 @@ func (c *Calibrator) Result() Calibration {
 			out.After++
 		default:
 			out.Inside++
+			within[p.at]++
 		}
 		if p.est.Late == unit.Never {
 			out.Open++
 		} else {
-			widths = append(widths, p.est.Late.Sub(p.est.Early))
+			width := p.est.Late.Sub(p.est.Early)
+			widths = append(widths, width)
+			if truth > p.at {
+				relative = append(relative, float64(width)/float64(truth.Sub(p.at)))
+			}
 		}
 		if p.est.Middle != unit.Never && truth != unit.Never {
 			errors = append(errors, max(truth.Sub(p.est.Middle), p.est.Middle.Sub(truth)))
 		}
 		waits = append(waits, truth.Sub(p.at))
 	}
-	out.Width, out.Error, out.Wait = median(widths), median(errors), median(waits)
+	out.Width, out.Error, out.Wait, out.Relative = median(widths), median(errors), median(waits), median(relative)
+	for _, at := range slices.Sorted(maps.Keys(told)) {
+		out.ByMoment += float64(within[at]) / float64(told[at]) / float64(len(told))
+	}
 	return out
 }
 
