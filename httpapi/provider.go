@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -34,6 +35,7 @@ const (
 // here is for the rules to say.
 type Provider struct {
 	o     ProviderOptions
+	rules atomic.Pointer[ClaimRules]
 	http  *http.Client
 	mu    sync.Mutex
 	check *oidc.IDTokenVerifier // nil until the provider was reached
@@ -60,11 +62,22 @@ func NewProvider(o ProviderOptions) (*Provider, error) {
 	if o.Client == "" || len(o.Client) > 256 {
 		return nil, fault.New(fault.Invalid, "--oidc-client", "is missing", "give the client ID that the provider registered")
 	}
-	if o.Rules == nil || len(o.Rules.Rules) == 0 {
-		return nil, fault.New(fault.Invalid, "--oidc-rules", "no rule says who its people are here", "see docs/identity.md")
-	}
-	return &Provider{o: o, http: ProviderHTTP(o.TLS)}, nil
+	p := &Provider{o: o, http: ProviderHTTP(o.TLS)}
+	return p, p.SetRules(o.Rules)
 }
+
+// SetRules changes who the provider's people are here, from the next request on.
+func (p *Provider) SetRules(r *ClaimRules) error {
+	if r == nil || len(r.Rules) == 0 {
+		return fault.New(fault.Invalid, "--oidc-rules", "no rule says who its people are here", "see docs/identity.md")
+	}
+	p.rules.Store(r)
+	return nil
+}
+
+// Rules returns who the provider's people are here. The caller must not change
+// them.
+func (p *Provider) Rules() *ClaimRules { return p.rules.Load() }
 
 // checkIssuer refuses an issuer whose answers anybody on the way could change.
 func checkIssuer(issuer string) error {
@@ -151,7 +164,7 @@ func (p *Provider) identify(ctx context.Context, raw string, now time.Time) (Cal
 	if _, logout := claims["events"]; logout {
 		return Caller{}, errNoToken // it tells of a session's end, and lets nobody in
 	}
-	who, ok := p.o.Rules.caller(claims)
+	who, ok := p.rules.Load().caller(claims)
 	if !ok {
 		return Caller{}, &strangerError{fault.New(fault.Denied, "authorization", "the provider knows you, and no rule of this centre gives you a role", "ask an operator; the rules are those of --oidc-rules")}
 	}

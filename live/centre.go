@@ -75,8 +75,8 @@ type Centre struct {
 	ended     <-chan struct{} // of the context that Run was given
 	failed    error           // why the loop ended; read after done is closed
 
-	instruments *instruments   // nil without meters
-	signals     *signals       // nil without any
+	instruments *instruments
+	signals     *signals
 	background  sync.WaitGroup // work beside the loop that nobody waits for
 }
 
@@ -122,7 +122,7 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 	if err != nil {
 		return c, int(last), err
 	}
-	c.signals = newSignals(o.Signals)
+	c.signals = newSignals(c, o.Signals)
 	c.instruments, err = newInstruments(&c.o, c.state)
 	return c, int(last), err
 }

@@ -42,6 +42,20 @@ func (c *Centre) Configure(ctx context.Context, cfg control.Config, dry bool) (*
 	return out, err
 }
 
+// Rewire changes which meters are read and what sites' signals are, while the
+// centre runs: what is as it was goes on.
+func (c *Centre) Rewire(ctx context.Context, meters []Instrument, sites []SiteSignals) error {
+	var failed error
+	err := c.View(ctx, func(st *control.State) { failed = c.instruments.replace(meters, st) })
+	if err == nil {
+		err = failed
+	}
+	if err == nil {
+		c.signals.replace(sites)
+	}
+	return err
+}
+
 // takeOver hands the core the configuration that the centre was started with.
 // One that cannot be taken over now is told of, and the centre goes on with the
 // one it has: running work comes first.

@@ -163,9 +163,6 @@ func (a *areaBalance) within(from, to unit.Instant) (energy unit.Millijoules, kn
 
 // Areas returns how meters of areas and sums of nodes compare, by area.
 func (c *Centre) Areas() []AreaState {
-	if c.instruments == nil {
-		return nil
-	}
 	m := c.instruments
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,12 +17,8 @@ import (
 func (c *Centre) startMetering(ctx context.Context) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	if c.instruments != nil {
-		all.Go(func() { c.instruments.run(ctx, c) })
-	}
-	if c.signals != nil {
-		all.Go(func() { c.signals.run(ctx, c) })
-	}
+	all.Go(func() { c.instruments.run(ctx, c) })
+	all.Go(func() { c.signals.run(ctx) })
 	if every := c.state.MeteringEvery(); every > 0 {
 		all.Go(func() { c.tellUses(ctx, every) })
 	}
@@ -75,7 +71,6 @@ func (c *Centre) uses() []control.TaskUse {
 func (c *Centre) metered(r *control.Record) {
 	m := c.instruments
 	switch {
-	case m == nil:
 	case r.Kind == control.Configured:
 		m.settle(c.state)
 	case r.Kind == control.Metered:

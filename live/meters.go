@@ -72,28 +72,76 @@ type MeterState struct {
 	newest  map[string]sensor.Reading
 }
 
-// newInstruments prepares the meters of a centre; nil where none is declared.
+// newInstruments prepares the meters of a centre.
 func newInstruments(o *Options, s *control.State) (*instruments, error) {
-	if len(o.Meters) == 0 {
-		return nil, nil
+	m := &instruments{out: make(chan control.Input, maxTold), own: o.Node}
+	var err error
+	if m.poller, err = sensor.NewPoller(nil, m.deliver, o.Logger); err != nil {
+		return m, err
 	}
-	m := &instruments{list: o.Meters, out: make(chan control.Input, maxTold), own: o.Node, things: map[string]*thing{}, known: map[string]*MeterState{}}
+	return m, m.replace(o.Meters, s)
+}
+
+// replace changes which meters there are: one that is as it was goes on, with
+// what it has told, and so does the sum of an area or node whose meters are the
+// same. An error changes nothing.
+func (m *instruments) replace(list []Instrument, s *control.State) error {
 	var readable []sensor.Meter
-	for i := range o.Meters {
-		x := &o.Meters[i]
+	for i := range list {
+		if list[i].Broken == nil {
+			readable = append(readable, list[i].Meter)
+		}
+	}
+	if err := m.poller.Set(readable); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	kept := map[string]bool{}
+	for i := range list {
+		kept[list[i].Name] = slices.ContainsFunc(m.list, list[i].same)
+	}
+	known, things := m.known, m.things
+	m.list, m.known, m.things = list, map[string]*MeterState{}, map[string]*thing{}
+	for i := range list {
+		x := &list[i]
+		if kept[x.Name] {
+			m.known[x.Name] = known[x.Name]
+			m.known[x.Name].Counts = false // arrange says
+			continue
+		}
 		state := &MeterState{Status: sensor.Status{Meter: x.Name}, Kind: x.Kind, Covers: x.Covers, Every: x.Every, Energy: map[string]unit.Millijoules{}, newest: map[string]sensor.Reading{}}
 		if x.Broken != nil {
 			state.Status.Lost, state.Status.Error = true, x.Broken.Error()
-		} else {
-			readable = append(readable, x.Meter)
 		}
 		m.known[x.Name] = state
 	}
 	m.arrange(s)
+	for path, t := range m.things {
+		if old := things[path]; old != nil && old.like(t, kept) {
+			m.things[path] = old
+		}
+	}
+	for path := range m.conserve.areas {
+		if m.things[path] == nil {
+			delete(m.conserve.areas, path)
+		}
+	}
+	m.mu.Unlock()
 	m.settle(s)
-	var err error
-	m.poller, err = sensor.NewPoller(readable, m.deliver, o.Logger)
-	return m, err
+	return nil
+}
+
+// same tells whether two instruments are one: the very source, read alike.
+func (x *Instrument) same(y Instrument) bool {
+	return x.Meter == y.Meter && x.Kind == y.Kind && x.Covers == y.Covers && x.Broken == y.Broken
+}
+
+// like tells whether a node's or area's readings may go on being summed as they
+// were: its meters are the same ones, and so is what they see.
+func (t *thing) like(u *thing, kept map[string]bool) bool {
+	return t.level == u.level && slices.Equal(t.meters, u.meters) && t.partial == u.partial && t.baseMW == u.baseMW && t.devices == u.devices &&
+		maps.EqualFunc(t.need, u.need, func(bool, bool) bool { return true }) && maps.Equal(t.aside, u.aside) &&
+		!slices.ContainsFunc(t.meters, func(name string) bool { return !kept[name] })
 }
 
 // settle looks at the configuration again: how long an interval is, and which
@@ -227,9 +275,6 @@ func (m *instruments) run(ctx context.Context, c *Centre) {
 // Meters returns the declared meters, by name.
 func (c *Centre) Meters() []MeterState {
 	m := c.instruments
-	if m == nil {
-		return nil
-	}
 	polled := map[string]sensor.Status{}
 	for _, s := range m.poller.Status() {
 		polled[s.Meter] = s

@@ -25,6 +25,7 @@ const (
 // price, and the plant's year.
 type SiteSignals struct {
 	Site    string
+	Digest  string // of all that was declared, files too; the same = nothing changed
 	Sources []SignalSource
 	// Hourly passes over factors of a year where a source has the shape of the day.
 	Hourly bool
@@ -53,7 +54,11 @@ type SiteSignal struct {
 // signals fetch, compute and report what hours cost. They are the one way by
 // which carbon, price and PUE come into the core of a live centre.
 type signals struct {
-	sites []*siteSignals
+	mu      sync.Mutex
+	sites   []*siteSignals
+	running context.Context // nil before run and after it
+	centre  *Centre
+	all     sync.WaitGroup
 }
 
 type siteSignals struct {
@@ -64,14 +69,29 @@ type siteSignals struct {
 
 	mu   sync.Mutex
 	view SiteSignal
+	stop context.CancelFunc // nil while nobody looks
 }
 
-func newSignals(sites []SiteSignals) *signals {
-	if len(sites) == 0 {
-		return nil
-	}
-	out := &signals{}
+func newSignals(c *Centre, sites []SiteSignals) *signals {
+	out := &signals{centre: c}
+	out.replace(sites)
+	return out
+}
+
+// replace changes what sites are told of: one with the digest it had goes on
+// with what its providers have told; the others of before are stopped, and what
+// is new begins. Hours that the core knows already stay until they pass.
+func (all *signals) replace(sites []SiteSignals) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	before := all.sites
+	all.sites = nil
 	for _, s := range sites {
+		if k := slices.IndexFunc(before, func(x *siteSignals) bool { return x.Site == s.Site && x.Digest == s.Digest && s.Digest != "" }); k >= 0 {
+			all.sites = append(all.sites, before[k])
+			before = slices.Delete(slices.Clone(before), k, k+1)
+			continue
+		}
 		x := &siteSignals{SiteSignals: s, reported: map[unit.Instant]energy.SiteHour{}, view: SiteSignal{Site: s.Site}}
 		slices.SortStableFunc(x.Sources, func(a, b SignalSource) int { return int(a.Trust) - int(b.Trust) })
 		for i := range x.Sources {
@@ -79,18 +99,31 @@ func newSignals(sites []SiteSignals) *signals {
 				x.natures = append(x.natures, n)
 			}
 		}
-		out.sites = append(out.sites, x)
+		all.sites = append(all.sites, x)
 	}
-	return out
+	for _, x := range before {
+		if x.stop != nil {
+			x.stop()
+		}
+	}
+	all.begin()
 }
 
-// run reports hours until the context ends. Sites do not wait for each other.
-func (s *signals) run(ctx context.Context, c *Centre) {
-	var all sync.WaitGroup
-	for _, site := range s.sites {
-		all.Go(func() {
+// begin looks at sites that nobody looks at yet; the lock is held.
+func (all *signals) begin() {
+	if all.running == nil || all.running.Err() != nil {
+		return
+	}
+	for _, site := range all.sites {
+		if site.stop != nil {
+			continue
+		}
+		ctx, stop := context.WithCancel(all.running)
+		site.stop = stop
+		all.all.Go(func() {
+			defer stop()
 			for {
-				site.look(ctx, c)
+				site.look(ctx, all.centre)
 				select {
 				case <-ctx.Done():
 					return
@@ -99,7 +132,19 @@ func (s *signals) run(ctx context.Context, c *Centre) {
 			}
 		})
 	}
-	all.Wait()
+}
+
+// run reports hours until the context ends. Sites do not wait for each other.
+func (all *signals) run(ctx context.Context) {
+	all.mu.Lock()
+	all.running = ctx
+	all.begin()
+	all.mu.Unlock()
+	<-ctx.Done()
+	all.mu.Lock() // nothing begins any more
+	all.running = nil
+	all.mu.Unlock()
+	all.all.Wait()
 }
 
 // look asks the providers that are due, and reports hours that have changed.
@@ -334,9 +379,8 @@ func (x *siteSignals) show(now unit.Instant) {
 
 // Signals returns how the signals of every site are, in the order of the world.
 func (c *Centre) Signals() []SiteSignal {
-	if c.signals == nil {
-		return nil
-	}
+	c.signals.mu.Lock()
+	defer c.signals.mu.Unlock()
 	var out []SiteSignal
 	for _, x := range c.signals.sites {
 		x.mu.Lock()

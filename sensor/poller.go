@@ -48,16 +48,21 @@ type Status struct {
 // Poller reads meters side by side and hands readings on. A meter that is lost
 // is tried again, less often up to once a minute; the others go on.
 type Poller struct {
-	meters  []*polled
 	deliver func(Reading)
 	log     *slog.Logger
 	handing sync.Mutex
+
+	mu      sync.Mutex
+	meters  []*polled
+	running context.Context // nil before Run and after it
+	polls   sync.WaitGroup
 }
 
 // polled is one meter with what is known of it.
 type polled struct {
 	Meter
 	tracks map[string]*Track
+	stop   context.CancelFunc // nil while it is not read
 
 	mu     sync.Mutex
 	status Status
@@ -69,43 +74,102 @@ type polled struct {
 // NewPoller prepares to read meters. Deliver is called with every reading, from
 // one goroutine at a time, and must be quick; log may be nil.
 func NewPoller(meters []Meter, deliver func(Reading), log *slog.Logger) (*Poller, error) {
-	if len(meters) > MaxMeters {
-		return nil, fault.Invalidf("meters", "%d meters; %d are the most", len(meters), MaxMeters)
-	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	p := &Poller{deliver: deliver, log: log}
-	names := map[string]bool{}
-	for _, m := range meters {
-		switch {
-		case m.Name == "" || names[m.Name]:
-			return nil, fault.Invalidf("meter "+m.Name, "every meter needs a name of its own")
-		case m.Every < MinEvery || m.Every > MaxEvery:
-			return nil, fault.New(fault.Invalid, "meter "+m.Name, fmt.Sprintf("read every %v", m.Every), fmt.Sprintf("choose from %v to %v", MinEvery, MaxEvery))
-		}
-		names[m.Name] = true
-		p.meters = append(p.meters, &polled{Meter: m, tracks: map[string]*Track{}, status: Status{Meter: m.Name}})
-	}
-	return p, nil
+	return p, p.Set(meters)
 }
 
-// Run reads until the context ends and then closes every source.
-func (p *Poller) Run(ctx context.Context) error {
-	var all sync.WaitGroup
+// Set changes which meters are read, also while they are: one that stays the
+// same, source and all, goes on; the others of before are stopped and their
+// sources closed, and what is new begins. An error changes nothing.
+func (p *Poller) Set(meters []Meter) error {
+	if err := checkMeters(meters); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := map[Meter]*polled{}
 	for _, m := range p.meters {
-		all.Go(func() {
+		before[m.Meter] = m
+	}
+	p.meters = nil
+	for _, m := range meters {
+		x := before[m]
+		delete(before, m)
+		if x == nil {
+			x = &polled{Meter: m, tracks: map[string]*Track{}, status: Status{Meter: m.Name}}
+		}
+		p.meters = append(p.meters, x)
+	}
+	for _, m := range before {
+		if m.stop != nil {
+			m.stop() // which closes it
+		} else {
+			m.Source.Close()
+		}
+	}
+	p.begin()
+	return nil
+}
+
+// begin reads what is not read yet; the lock is held.
+func (p *Poller) begin() {
+	if p.running == nil || p.running.Err() != nil {
+		return
+	}
+	for _, m := range p.meters {
+		if m.stop != nil {
+			continue
+		}
+		ctx, stop := context.WithCancel(p.running)
+		m.stop = stop
+		p.polls.Go(func() {
+			defer stop()
 			p.poll(ctx, m)
 			m.Source.Close()
 		})
 	}
-	all.Wait()
+}
+
+// checkMeters holds meters to their bounds.
+func checkMeters(meters []Meter) error {
+	if len(meters) > MaxMeters {
+		return fault.Invalidf("meters", "%d meters; %d are the most", len(meters), MaxMeters)
+	}
+	names := map[string]bool{}
+	for _, m := range meters {
+		switch {
+		case m.Name == "" || names[m.Name]:
+			return fault.Invalidf("meter "+m.Name, "every meter needs a name of its own")
+		case m.Every < MinEvery || m.Every > MaxEvery:
+			return fault.New(fault.Invalid, "meter "+m.Name, fmt.Sprintf("read every %v", m.Every), fmt.Sprintf("choose from %v to %v", MinEvery, MaxEvery))
+		}
+		names[m.Name] = true
+	}
+	return nil
+}
+
+// Run reads until the context ends and then closes every source.
+func (p *Poller) Run(ctx context.Context) error {
+	p.mu.Lock()
+	p.running = ctx
+	p.begin()
+	p.mu.Unlock()
+	<-ctx.Done()
+	p.mu.Lock() // nothing begins any more
+	p.running = nil
+	p.mu.Unlock()
+	p.polls.Wait()
 	return nil
 }
 
 // Status returns how every meter is, by name.
 func (p *Poller) Status() []Status {
 	var out []Status
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, m := range p.meters {
 		m.mu.Lock()
 		out = append(out, m.status)

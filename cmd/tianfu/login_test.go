@@ -243,6 +243,27 @@ func TestLoginWithABrowserElsewhere(t *testing.T) {
 	if code, out, errs := execute("job", "list", "--server", at); code != 0 {
 		t.Errorf("%d %s %s", code, out, errs)
 	}
+	// The rules are read again with the world; rules that say nothing refuse it.
+	rules := s.args[len(s.args)-1]
+	for _, step := range []struct {
+		rules, want string
+		code        int
+	}{
+		{strings.Replace(claimRules, "has: tianfu-operators", "has: tianfu-city-brain", 1), "rules for people of the identity provider are changed", 0},
+		{"rules: []\n", "0 rules", 2},
+	} {
+		if err := os.WriteFile(rules, []byte(step.rules), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("TIANFU_TOKEN", s.token)
+		if code, out, errs := execute("world", "reload", "--server", at); code != step.code || !strings.Contains(out+errs, step.want) {
+			t.Errorf("%d %s %s", code, out, errs)
+		}
+		t.Setenv("TIANFU_TOKEN", "")
+		if code, out, errs := execute("whoami", "--server", at, "-o", "json"); code != 0 || !strings.Contains(out, `"operator"`) {
+			t.Errorf("after the rules changed: %d %s %s", code, out, errs)
+		}
+	}
 }
 
 func TestProviderTokens(t *testing.T) {

@@ -124,6 +124,39 @@ meters:
 	strip = start()
 	defer strip.Stop()
 	await("it is found again", func() bool { m, _ := state("socket"); return m.State == "reading" })
+	// A reload stops one meter, begins another and leaves the third as it is.
+	before, _ := state("socket")
+	next := strings.Replace(text, "name: rack, kind: modbus, covers: here/r1", "name: feed, kind: modbus, covers: here", 1)
+	if err := os.WriteFile(world, []byte(next), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := execute("world", "reload", "--dry-run=server", "--server", "http://"+s.address); code != 0 || !strings.Contains(out, "meter feed is added") || strings.Contains(out, "socket") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	state("rack") // a dry run changes nothing
+	if code, out, errs := execute("world", "reload", "--server", "http://"+s.address); code != 0 || !strings.Contains(out, "meter rack is removed") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	await("the new meter is read", func() bool { m, _ := state("feed"); return m.State == "reading" && m.Watts > 90 })
+	after, all := state("socket")
+	if after.Joules <= before.Joules || after.Reads <= before.Reads || after.Since != before.Since {
+		t.Errorf("the meter that stayed was begun anew: %+v, before %+v", after, before)
+	}
+	for _, m := range all.Meters {
+		if m.Name == "rack" {
+			t.Errorf("still read: %+v", m)
+		}
+	}
+	if err := os.WriteFile(world, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := execute("world", "reload", "--server", "http://"+s.address); code != 0 || !strings.Contains(out, "meter feed is removed") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	await("an interval of the rack is compared again", func() bool {
+		_, all := state("rack")
+		return len(all.Areas) == 2 && all.Areas[1].To != "" && all.Areas[1].MeasuredNodes == 1
+	})
 	r, _ := http.NewRequest(http.MethodGet, "http://"+s.address+"/metrics", nil)
 	r.Header.Set("Authorization", "Bearer "+s.token)
 	reply, err := http.DefaultClient.Do(r)

@@ -136,12 +136,17 @@ func openMeters(w *fleet.World, own fleet.NodeID) ([]sensor.Meter, []error) {
 
 // instruments makes the declared meters ready for a centre whose engine runs on
 // a node. What cannot be opened is shown beside the others, and stops nothing.
-func instruments(w *fleet.World, own fleet.NodeID, log *slog.Logger) []live.Instrument {
+// known returns one that is open already, or nil.
+func instruments(w *fleet.World, own fleet.NodeID, log *slog.Logger, known func(*fleet.Meter) *live.Instrument) []live.Instrument {
 	var out []live.Instrument
 	for i := range w.Meters {
 		m := &w.Meters[i]
 		if slices.Contains(ownMachine, m.Kind) && m.Covers != string(own) {
 			continue // it stands in another machine
+		}
+		if x := known(m); x != nil {
+			out = append(out, *x)
+			continue
 		}
 		x := live.Instrument{Kind: m.Kind, Covers: sensor.Covers{Level: sensor.Level(m.Level()), Path: m.Covers}}
 		x.Name, x.Every, x.MaxPower = m.Name, m.Every, sensor.Milliwatts(m.MaxPower*1000)

@@ -137,7 +137,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err := d.trail.Append(audit.Record{Action: "start the centre", Target: fmt.Sprintf("%s world %.12s", listener.Addr(), world.digest), Outcome: audit.Allowed}); err != nil {
 		return err
 	}
-	keeper := newWorldKeeper(f, world, c, d.trail, logger)
+	keeper := &worldKeeper{flags: f, now: world, centre: c, trail: d.trail, logger: logger, provider: provider}
 	go keeper.follow(ctx)
 	go keepLogs(ctx, eng, c, keep, logger)
 	go followTokens(ctx, f.data, d.tokens, d.trail, logger)
@@ -170,8 +170,9 @@ func (f *serveFlags) check() error {
 // live says what the centre runs with, but for its store and engine.
 func (f *serveFlags) live(world *readyWorld, logger *slog.Logger) (o live.Options, err error) {
 	o = live.Options{Config: world.config, Node: world.own, Logger: logger, SnapshotEvery: f.snapshotEvery, KeepRecords: f.keepRecords,
-		Meters: instruments(world.declared, world.own, logger), Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }}
-	o.Signals, err = siteSignals(world.declared)
+		Now: func() unit.Instant { return unit.Instant(time.Now().UnixNano()) }}
+	world.wiring, err = f.wire(world, nil, logger)
+	o.Meters, o.Signals = world.wiring.meters, world.wiring.signals
 	return o, err
 }
 

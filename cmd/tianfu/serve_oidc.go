@@ -32,14 +32,7 @@ func (f *oidcFlags) provider() (*httpapi.Provider, error) {
 		}
 		return nil, nil
 	}
-	if f.rules == "" {
-		return nil, fault.New(fault.Invalid, "--oidc-rules", "is missing", "without a rule nobody has a role; see docs/identity.md")
-	}
-	text, err := readBounded(f.rules, 1<<20)
-	if err != nil {
-		return nil, err
-	}
-	rules, err := httpapi.ParseClaimRules(f.rules, text)
+	rules, err := f.readRules()
 	if err != nil {
 		return nil, err
 	}
@@ -50,4 +43,19 @@ func (f *oidcFlags) provider() (*httpapi.Provider, error) {
 		}
 	}
 	return httpapi.NewProvider(o)
+}
+
+// readRules reads who the provider's people are here; nil without a provider.
+func (f *oidcFlags) readRules() (*httpapi.ClaimRules, error) {
+	if f.issuer == "" {
+		return nil, nil
+	}
+	if f.rules == "" {
+		return nil, fault.New(fault.Invalid, "--oidc-rules", "is missing", "without a rule nobody has a role; see docs/identity.md")
+	}
+	text, err := readBounded(f.rules, 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.ParseClaimRules(f.rules, text)
 }

@@ -104,6 +104,29 @@ nodes:
 	if code != 0 || !strings.Contains(out, "fresh") || !strings.Contains(out, "no data") || !strings.Contains(out, "declared") {
 		t.Errorf("%d %s %s", code, out, errs)
 	}
+	// A reload changes the one site's signals; the other's provider goes on.
+	asked := a.Providers[0].Fetched
+	if err := os.WriteFile(world, []byte(strings.Replace(text, "carbon: 140g/kWh", "carbon: 150g/kWh", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := execute("world", "reload", "--server", "http://"+s.address); code != 0 || !strings.Contains(out, "signals of site c are changed") || strings.Contains(out, "site a") {
+		t.Errorf("%d %s %s", code, out, errs)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		sites, err := s.client().Signals(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := sites[2].Hour; h != nil && *h.CarbonLocation == 150 {
+			if sites[0].Providers[0].Fetched != asked {
+				t.Errorf("the provider of a site that stayed was asked anew: %+v", sites[0])
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", sites)
+		}
+	}
 	// It starts without its provider, and says so.
 	down.Store(true)
 	s.kill()

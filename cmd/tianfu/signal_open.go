@@ -35,7 +35,7 @@ func siteSignals(w *fleet.World) ([]live.SiteSignals, error) {
 }
 
 func signalsOf(s *fleet.Site) (*live.SiteSignals, error) {
-	x := &live.SiteSignals{Site: s.Name, Hourly: s.CarbonPrefer == "hourly", Carbon: s.Carbon, Price: s.Tariff}
+	x := &live.SiteSignals{Site: s.Name, Digest: signalDigest(s), Hourly: s.CarbonPrefer == "hourly", Carbon: s.Carbon, Price: s.Tariff}
 	// The same files as a replay reads, by the same way.
 	files := siteFlags{tariff: s.TariffFile, weather: s.Weather, plant: cmp.Or(s.Plant, energy.DefaultPlant), chiller: s.Chiller}
 	base, err := files.sources()

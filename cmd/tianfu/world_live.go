@@ -38,6 +38,7 @@ type readyWorld struct {
 	digest   string // SHA-256 of the file
 	declared *fleet.World
 	money    httpapi.LedgerOptions
+	wiring   wiring // once it is open
 }
 
 // firstWorld writes a world file of this machine where there is none yet.
@@ -125,17 +126,14 @@ func markForeign(f *fleet.Fleet) fleet.NodeID {
 
 // worldKeeper reads the world file again when it is asked to.
 type worldKeeper struct {
-	flags  *serveFlags
-	centre *live.Centre
-	trail  *audit.Log
-	logger *slog.Logger
+	flags    *serveFlags
+	centre   *live.Centre
+	trail    *audit.Log
+	logger   *slog.Logger
+	provider *httpapi.Provider // nil = none
 
 	mu  sync.Mutex // one reload at a time
 	now *readyWorld
-}
-
-func newWorldKeeper(f *serveFlags, w *readyWorld, c *live.Centre, trail *audit.Log, logger *slog.Logger) *worldKeeper {
-	return &worldKeeper{flags: f, now: w, centre: c, trail: trail, logger: logger}
 }
 
 // money says how the ledger's charges are priced and dated.
@@ -177,11 +175,12 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 		for _, w := range next.warnings {
 			out.Warnings = append(out.Warnings, w.String())
 		}
-		if !reflect.DeepEqual(bareMeters(k.now.declared), bareMeters(next.declared)) {
-			out.Warnings = append(out.Warnings, "meters are changed: they are read as declared once the centre is started again")
-		}
+		next.wiring, err = k.flags.wire(next, k.now, k.logger)
+	}
+	if err == nil {
 		var change *live.Change
 		if change, err = k.centre.Configure(ctx, next.config, dry); err == nil {
+			out.Changes = append(out.Changes, k.now.wiring.changes(&next.wiring)...)
 			out.Changes = append(out.Changes, change.Lines...)
 			if !reflect.DeepEqual(bare(k.now.declared.Datasets), bare(next.declared.Datasets)) {
 				out.Changes = append(out.Changes, "data sets are changed")
@@ -192,6 +191,13 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 		}
 	}
 	out.Changed = len(out.Changes) > 0
+	if dry || err != nil {
+		if next != nil {
+			next.wiring.drop(&k.now.wiring)
+		}
+	} else {
+		err = k.rewire(ctx, &next.wiring)
+	}
 	if dry {
 		return out, err
 	}
@@ -214,18 +220,6 @@ func bare(list []fleet.Dataset) [][]any {
 		out = append(out, []any{list[i].Name, list[i].Path, list[i].Tenants, list[i].Writable})
 	}
 	return out
-}
-
-// bareMeters are declared meters as the file would say them again.
-func bareMeters(w *fleet.World) string {
-	text := ""
-	for _, m := range w.Meters {
-		text += fmt.Sprintln(m.Name, m.Kind, m.Covers, m.Address, m.Every, m.MaxPower, m.UnitID, m.User, m.SecretEnv, m.CA, m.Fingerprint)
-		for _, c := range m.Channels {
-			text += fmt.Sprintln(" ", c.Name, c.Address, c.Field, c.Type, c.Unit, c.Wraps, c.Part)
-		}
-	}
-	return text
 }
 
 // follow reloads at every SIGHUP.
@@ -287,7 +281,7 @@ func (p *program) worldReload(r *remote) *cobra.Command {
 	c := &cobra.Command{
 		Use: "reload", Short: "Make the centre read its world file again, while it runs", Args: cobra.NoArgs,
 		Long: `Make the centre read its world file again and take it over, whole or not at all: nodes, queues, tenants,
-limits, tariffs, data sets. Running work stays where it is; a node that runs work can neither be removed nor lose
+limits, tariffs, data sets, meters, signals of sites, and the rules for people of the identity provider. Running work stays where it is; a node that runs work can neither be removed nor lose
 what the work holds, and a queue stays while jobs of it are open. What operators said of a node (cordon, drain,
 health) stays unless the file declares another state. SIGHUP to the server does the same, and so does a start.`,
 		Example: "  tianfu check /var/lib/tianfu/world.yaml\n  tianfu world reload --dry-run=server\n  tianfu world reload",
