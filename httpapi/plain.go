@@ -78,7 +78,7 @@ func plainLack(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason
 	case control.CauseNodeFull:
 		return "the nodes it could run on run as many tasks as they may at one time; see tasks in tianfu node show"
 	case control.CauseOthersHours:
-		return "it would run into hours in which the nodes with room are reserved for another queue"
+		return "the nodes with room are reserved for another queue, now or before it would have ended"
 	case control.CauseNodeAsleep:
 		return "the nodes with room are asleep, or wake up"
 	case control.CauseTopology:

@@ -236,7 +236,7 @@ func (t *trials) fewerDevices() []Alternative {
 		less := &s.Groups[0].Request
 		less.Accelerators = n
 		less.CPU, less.Memory = q.CPU*unit.MilliCPU(n)/unit.MilliCPU(q.Accelerators), q.Memory*unit.MiB(n)/unit.MiB(q.Accelerators)
-		text := fmt.Sprintf("a task asks for %d accelerators, with CPU and memory in proportion", n)
+		text := "a task asks for " + counted(n, "accelerator") + ", with CPU and memory in proportion"
 		if out := t.whole(s, Alternative{Field: "accelerators", Value: fmt.Sprint(n), Text: text}); out != nil {
 			return out
 		}
@@ -268,7 +268,7 @@ func (t *trials) fewerTasks() []Alternative {
 		n := (low + high) / 2
 		s := t.changed()
 		s.Groups[0].Count = n
-		text := fmt.Sprintf("it has %d tasks instead of %d", n, t.spec.Groups[0].Count)
+		text := fmt.Sprintf("it has %s instead of %d", counted(n, "task"), t.spec.Groups[0].Count)
 		if out := t.whole(s, Alternative{Field: "count", Value: fmt.Sprint(n), Text: text}); out != nil {
 			best, low = out, n+1
 		} else {
@@ -316,6 +316,14 @@ func (t *trials) standing() (out []Alternative) {
 		out = append(out, t.whole(s, Alternative{Field: "priority", Value: fmt.Sprint(p), Text: text})...)
 	}
 	return out
+}
+
+// counted renders a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
 }
 
 // plainly renders a whole duration without its empty parts.
