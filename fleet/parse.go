@@ -24,6 +24,7 @@ type document struct {
 	Datasets     []Dataset
 	Caps         []Cap
 	Power        PowerRules
+	Deferral     Deferral
 }
 
 // builder turns a document into a world and collects what is wrong with it.
@@ -143,6 +144,8 @@ func (b *builder) build(doc *document) {
 	b.limits()
 	w.Caps, w.Power = doc.Caps, doc.Power
 	b.rules()
+	w.Deferral = doc.Deferral
+	b.deferral()
 	w.areas = b.areas
 }
 

@@ -37,6 +37,7 @@ type World struct {
 	Datasets     []Dataset
 	Caps         []Cap
 	Power        PowerRules
+	Deferral     Deferral
 
 	nodes []Node
 	areas []area
@@ -224,13 +225,14 @@ type effective struct {
 	Datasets     []Dataset
 	Caps         []Cap
 	Power        PowerRules
+	Deferral     Deferral
 }
 
 // MarshalJSON renders the effective world: everything declared, defaults
 // filled in, and each catalogue entry that a node is made of. It is itself a
 // world file.
 func (w *World) MarshalJSON() ([]byte, error) {
-	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Rates, w.Tenants, w.Queues, w.FairShare, w.Reservations, w.Datasets, w.Caps, w.Power})
+	return encode(effective{w.Name, w.used(), w.Sites, w.Network, w.Groups, w.State, w.Meters, w.Rates, w.Tenants, w.Queues, w.FairShare, w.Reservations, w.Datasets, w.Caps, w.Power, w.Deferral})
 }
 
 // used returns the catalogue entries that the world's nodes are made of, and

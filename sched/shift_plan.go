@@ -38,6 +38,14 @@ type span struct {
 // deadline holds that room allows. ci is the intensity expected of every slot
 // from now; room is the CPUs of every slot, 0 for no bound.
 //
+// It stands beside SlotPlanner, which plans a centre, because the protocol it is
+// for (bounded, of docs/green.md) is a problem of its own: one pool of CPUs, no
+// start and no pause costs anything, forecasts are real numbers, and a job may be
+// cut in any slot, so that every slot is filled in one sweep over the hours.
+// SlotPlanner chooses job by job, in integers, under memory, accelerators and
+// power at several sites; held to this protocol it would be compared with an
+// oracle for a problem that it does not solve.
+//
 // It is the greedy of CarbonFlex (algorithm 1 at fixed scale): cheapest slots
 // first, within them the earliest deadline first. A job that the greedy leaves
 // short is put in front and the rest planned around it, until none is short or

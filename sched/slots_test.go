@@ -164,41 +164,6 @@ func TestSlotKept(t *testing.T) {
 	}
 }
 
-// The planner's cost as the figures state it: a week of five-minute slots,
-// 10,000 jobs that may wait, a site of 5,000 nodes.
-func BenchmarkSlotPlanWeek(b *testing.B) {
-	p := slotProblem(1, 10_000, 5000, MaxSlots)
-	var s SlotPlanner
-	for b.Loop() {
-		s.Plan(p)
-	}
-}
-
-func BenchmarkSlotPlanOneArrives(b *testing.B) {
-	p := slotProblem(1, 10_000, 5000, MaxSlots)
-	var s SlotPlanner
-	r := s.Plan(p)
-	for i := range p.Jobs[1:] {
-		p.Jobs[i].Kept = &r.Choices[i]
-	}
-	for b.Loop() {
-		s.Plan(p)
-	}
-}
-
-func BenchmarkSlotPlanOneHourChanges(b *testing.B) {
-	p := slotProblem(1, 10_000, 5000, MaxSlots)
-	var s SlotPlanner
-	r := s.Plan(p)
-	for b.Loop() {
-		for i := range p.Jobs {
-			p.Jobs[i].Kept = &r.Choices[i]
-		}
-		p.Touch(0, 240, 252, TouchMost)
-		s.Plan(p)
-	}
-}
-
 // TestSlotLongRunsGoFirst: three short jobs with early deadlines and a long one
 // want the same clean hours of a site with room for one. The long one gets them,
 // as it loses more by far in the others.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ sites:
     tariff: 0.5yuan/kWh
 catalogue: {skus: [{name: m, vcpu: 4, memory: 4GiB, idle: 50W, full: 250W}]}
 nodes: [{name: %q, sku: m, place: here}]
+deferral: {batch: 20h}
 `, filepath.Join(dir, "carbon.csv"), host)
 	for name, body := range map[string]string{world: text, filepath.Join(dir, "carbon.csv"): series.String()} {
 		if err := os.WriteFile(name, []byte(body), 0o600); err != nil {
@@ -74,7 +76,10 @@ nodes: [{name: %q, sku: m, place: here}]
 	submit := func(script, run string, within time.Duration) string {
 		t.Helper()
 		b := shell(script)
-		b.Wish, b.ExpectedRun, b.Deadline = "carbon", run, time.Now().Add(within).Format(time.RFC3339)
+		b.Wish, b.ExpectedRun = "carbon", run
+		if within > 0 {
+			b.Deadline = time.Now().Add(within).Format(time.RFC3339)
+		}
 		out, err := lab.Submit(t.Context(), b, "", false)
 		if err != nil {
 			t.Fatal(err)
@@ -112,6 +117,10 @@ nodes: [{name: %q, sku: m, place: here}]
 	if out, err := other.Plan(t.Context(), 0); err != nil || len(out.Misses) != 0 {
 		t.Errorf("another tenant sees %+v, %v", out, err)
 	}
+	allowed := submit("true", "20m", 0) // by its class, which the world file allows 20 hours
+	until("a plan without a deadline", func(p *httpapi.Plan) bool {
+		return slices.ContainsFunc(p.Jobs, func(j httpapi.PlanJob) bool { return j.Job == allowed && j.Next == clean && j.Due > clean })
+	})
 	for _, format := range []string{"table", "csv", "yaml", "json"} {
 		code, out, errs := execute("plan", "show", "--server", "http://"+s.address, "-o", format)
 		if code != 0 || !strings.Contains(out, waits) || !strings.Contains(out, clean) {

@@ -84,6 +84,7 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	sum := sha256.Sum256(text)
 	out := &readyWorld{warnings: warnings, declared: w, digest: hex.EncodeToString(sum[:]),
 		config: control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}, Queueing: job.QueueingOf(w)}}
+	out.config.Deferring.Allowance = [...]time.Duration{job.Batch: w.Deferral.Batch, job.Interactive: w.Deferral.Interactive, job.LongRun: w.Deferral.Longrun}
 	if m, err := cataloguePower(out.config.Fleet); err == nil {
 		out.config.Power = m
 	}

@@ -10,7 +10,7 @@ import (
 // green is the table of facility, carbon and shifting.
 func green(t *table) error {
 	return t.steps([]step{
-		{"wait-awhile", t.waitAwhile}, {"gaia", t.gaia}, {"bounded", t.bounded}, {"plant", t.plant}, {"site-meter", t.siteMeter},
+		{"wait-awhile", t.waitAwhile}, {"gaia", t.gaia}, {"bounded", t.bounded}, {"planner", t.planner}, {"plant", t.plant}, {"site-meter", t.siteMeter},
 		{"power-tree", t.powerTree}, {"drought", t.droughtWeek},
 	})
 }
