@@ -592,7 +592,7 @@ func (o *outside) stuck() bool {
 	for id := job.ID(1); id <= job.ID(o.state.Jobs()); id++ {
 		j, _ := o.state.Summary(id)
 		why, waits := o.state.Why(id)
-		if waits && j.Spec.Gang && j.Spec.Tasks() > 1 && o.cfg.Tree != nil && why.Excluded[sched.PowerCap] > 0 && why.Dominant == sched.GangPartial {
+		if waits && j.Spec.Gang && j.Spec.Tasks() > 1 && o.cfg.Tree != nil && why.Excluded[sched.PowerCap] > 0 {
 			return true
 		}
 	}

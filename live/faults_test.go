@@ -332,7 +332,7 @@ func (r *faultRun) stuck(st *control.State) bool {
 	for id := job.ID(1); id <= job.ID(st.Jobs()); id++ {
 		j, _ := st.Summary(id)
 		why, waits := st.Why(id)
-		if waits && j.Spec.Gang && r.s.cfg.Tree != nil && why.Excluded[control.CausePowerCap] > 0 && why.Dominant == control.CauseGangPartial {
+		if waits && j.Spec.Gang && r.s.cfg.Tree != nil && why.Excluded[control.CausePowerCap] > 0 {
 			return true
 		}
 	}

@@ -37,6 +37,9 @@ type Forward struct {
 
 	hands hands
 	batch []control.Input
+	// reluctant work takes its time to leave.
+	reluctant bool
+
 	now   unit.Instant
 	began unit.Instant
 	fresh job.ID         // the first job that arrived in the joined step
@@ -79,7 +82,11 @@ func (f *Forward) Now() unit.Instant { return f.now }
 // orders, until it orders nothing more at this instant. It returns the first
 // refusal.
 func (f *Forward) Step(batch []control.Input) (refused error) {
-	for len(batch) > 0 {
+	for round := 0; len(batch) > 0; round++ {
+		if f.reluctant = f.reluctant || round >= maxRounds; f.reluctant && round > 0 {
+			f.leaveLater(batch)
+			return refused
+		}
 		out := f.State.Step(f.now, batch)
 		f.Steps++
 		if len(out.Refusals) > 0 && refused == nil {
@@ -94,6 +101,22 @@ func (f *Forward) Step(batch []control.Input) (refused error) {
 		batch = f.batch
 	}
 	return refused
+}
+
+// maxRounds bounds the steps at one instant, leaveTime is how long work takes to
+// leave once the bound was met.
+const (
+	maxRounds = 1000
+	leaveTime = 30 * time.Second
+)
+
+// leaveLater has work that was told to leave do so after a while. Otherwise two jobs
+// whose work is taken back in turn would keep a run at one instant for ever.
+func (f *Forward) leaveLater(told []control.Input) {
+	for i := range told {
+		in := &told[i]
+		f.hands.exits.push(exit{at: f.now.Add(leaveTime), id: in.Job, task: in.Task, attempt: in.Attempt, ending: in.Ending, told: in.Exit})
+	}
 }
 
 func (f *Forward) begin(o *control.Order) Attempt {
