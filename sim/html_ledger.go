@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"tianfu/energy"
 	"tianfu/job"
@@ -15,6 +16,7 @@ import (
 const (
 	sankeyTenants = 6
 	sankeyJobs    = 8
+	fewIntervals  = 12 // fewer are no curve
 )
 
 // ledgerFigures draws what a metered replay took, emitted and where it went;
@@ -23,36 +25,50 @@ func (b *timedBook) ledgerFigures(l *timedLeaf) []*Figure {
 	if l.Timed.Ledger == nil || len(l.Timed.Ledger.Hours) == 0 {
 		return nil
 	}
-	return []*Figure{b.sitePower(l), b.carbonStrip(l), b.pueHours(l), b.loadDuration(l), b.flow(l)}
+	return []*Figure{b.sitePower(l), b.pueHours(l), b.loadDuration(l), b.flow(l)}
 }
 
-// perHour is a curve of the ledger's intervals up to the last arrival.
+// perHour is a curve of the ledger's intervals that are shown.
 func (b *timedBook) perHour(name string, l *timedLeaf, of func(*LedgerHour) (float64, bool)) Curve {
 	c := Curve{Name: name}
 	start := l.Timed.Totals.Start
+	var end *LedgerHour
 	for _, h := range l.ledgerHours() {
 		if v, ok := of(h); ok {
 			c.X, c.Y = append(c.X, h.From.Sub(start).Hours()/b.scale), append(c.Y, v)
+			end = h
 		}
+	}
+	if end != nil { // up to where the last interval ends
+		c.X, c.Y = append(c.X, end.To.Sub(start).Hours()/b.scale), append(c.Y, c.Y[len(c.Y)-1])
 	}
 	return c
 }
 
 // ledgerHours are the intervals up to the last arrival; short ones, which end
-// where a run does, are left out.
+// where a run does, are left out: the mean of a few seconds is no power to draw
+// beside that of an hour. Where jobs came in so short a time that hardly any
+// interval lies in it, all of the run is shown.
 func (l *timedLeaf) ledgerHours() (out []*LedgerHour) {
 	all := l.Timed.Ledger.Hours
 	end := unit.Never
 	if w := l.Timed.Totals.Window; w != nil {
 		end = w.End
 	}
+	longest := time.Duration(0)
 	for i := range all {
-		if all[i].From < end && all[i].To.Sub(all[i].From).Minutes() >= 1 {
+		longest = max(longest, all[i].To.Sub(all[i].From))
+	}
+	for i := range all {
+		if all[i].From < end && all[i].To.Sub(all[i].From) >= longest/60 {
 			out = append(out, &all[i])
 		}
 	}
-	if len(out) == 0 {
-		out = append(out, &all[0])
+	if len(out) < fewIntervals {
+		out = out[:0]
+		for i := range all {
+			out = append(out, &all[i])
+		}
 	}
 	return out
 }
@@ -97,19 +113,28 @@ func (b *timedBook) sitePower(l *timedLeaf) *Figure {
 	all := books.Total
 	idle := books.Lines[meter.IdleLine].Energy()
 	f.Title = fmt.Sprintf("The site took %s, %s %% of it for nodes that nobody held", energyText(float64(all.Energy().KWh())), digits(100*float64(idle)/max(float64(all.Energy()), 1), 1))
+	if c.Strip = b.carbonStrip(l); c.Strip != nil {
+		f.Title += fmt.Sprintf(", and emitted %s kgCO2e, %s g for each kWh", commas(all.CarbonLocation.Kilograms()), digits(books.Intensity(), 1))
+		f.Note += " The strip is the average of the grid at the site, by location; certificates do not count here."
+	}
 	return f
 }
 
-// carbonStrip draws the grid's carbon intensity under the power.
-func (b *timedBook) carbonStrip(l *timedLeaf) *Figure {
-	c := b.chart("signal", "carbon intensity, g/kWh", "g/kWh")
-	c.Curves = []Curve{b.perHour("location", l, func(h *LedgerHour) (float64, bool) { return float64(h.Carbon) / 1000, h.Carbon != energy.NoData })}
-	if len(c.Curves[0].X) == 0 {
+// carbonStrip is the grid's carbon intensity, which lies under the power; nil
+// where it is not known.
+func (b *timedBook) carbonStrip(l *timedLeaf) *Strip {
+	s := &Strip{Name: "carbon intensity", Unit: "g/kWh"}
+	start := l.Timed.Totals.Start
+	for _, h := range l.ledgerHours() {
+		if h.Carbon != energy.NoData {
+			s.From, s.To = append(s.From, h.From.Sub(start).Hours()/b.scale), append(s.To, h.To.Sub(start).Hours()/b.scale)
+			s.Y = append(s.Y, float64(h.Carbon)/1000)
+		}
+	}
+	if len(s.Y) == 0 {
 		return nil
 	}
-	books := l.Timed.Ledger.Books
-	return &Figure{Wide: true, Chart: c, Title: fmt.Sprintf("%s kgCO2e, %s g for each kWh taken", commas(books.Total.CarbonLocation.Kilograms()), digits(books.Intensity(), 1)),
-		Note: "Average of the grid at the site, by location; certificates do not count here."}
+	return s
 }
 
 func (b *timedBook) pueHours(l *timedLeaf) *Figure {

@@ -114,6 +114,17 @@ func (w *Workload) Span() time.Duration {
 	return max(last.Sub(first), time.Second)
 }
 
+// Length is from the first arrival to the end of the last job if none waited; at
+// least a second. Jobs of unknown run time count as their arrival.
+func (w *Workload) Length() time.Duration {
+	first, last := unit.Never, unit.Instant(0)
+	for i := range w.Jobs {
+		a := &w.Jobs[i]
+		first, last = min(first, a.Submit), max(last, a.Submit.Add(max(a.Run, 0)))
+	}
+	return max(last.Sub(first), time.Second)
+}
+
 // CountSkipped counts the jobs a replay in time leaves out.
 func (w *Workload) CountSkipped() {
 	if w.Skipped == nil {

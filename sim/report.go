@@ -58,6 +58,7 @@ type Chart struct {
 	MarkName     string
 	Limit        float64 // a level line, named LimitName; 0 = none
 	LimitName    string
+	Strip        *Strip // under the plot, over the same x; nil = none
 }
 
 // Curve is one line of a chart; Low and High, when given, are a band around it.

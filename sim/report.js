@@ -52,10 +52,10 @@
         let total = 0;
         for (const s of d.s) {
           if (!s.y[i]) continue;
-          total += number(s.y[i]);
+          if (!s.u) total += number(s.y[i]);
           const row = table.insertRow(), name = row.insertCell();
-          name.append(make("i", "", s.k), s.n);
-          row.insertCell().textContent = s.y[i] + " " + d.yu;
+          name.append(...(s.u ? [s.n] : [make("i", "", s.k), s.n]));
+          row.insertCell().textContent = s.y[i] + " " + (s.u || d.yu);
         }
         if (d.total && d.s.length > 1) {
           const row = table.insertRow();

@@ -35,8 +35,15 @@ func (c Chart) draw(title string, colours *palette) (string, ReportTable) {
 	p.Curves = slices.Clone(c.Curves)
 	p.prepare()
 	m := p.m
-	m.printf(`<div class="chart" style="--end:%dpx">`, p.gutter())
+	class := "chart"
+	if p.Strip != nil {
+		class += " striped"
+	}
+	m.printf(`<div class="%s" style="--end:%dpx">`, class, p.gutter())
 	p.legend()
+	if p.Strip != nil {
+		p.Strip.legend(m)
+	}
 	m.WriteString(`<div class="yname">`)
 	m.text(p.YName)
 	if p.Limit > 0 {
@@ -59,7 +66,11 @@ func (c Chart) draw(title string, colours *palette) (string, ReportTable) {
 	m.mark(p.x, p.Mark, p.MarkName)
 	p.labels()
 	p.ends()
-	m.WriteString(`</div><div class="xname">`)
+	m.WriteString(`</div>`)
+	if p.Strip != nil {
+		p.Strip.draw(p)
+	}
+	m.WriteString(`<div class="xname">`)
 	m.text(p.XName)
 	m.WriteString(`</div></div>`)
 	return m.String(), p.table()
@@ -332,6 +343,7 @@ type probe struct {
 
 type probeCurve struct {
 	Name  string   `json:"n"`
+	Unit  string   `json:"u,omitempty"` // its own; empty = that of the axis
 	Class string   `json:"k"`
 	Y     []string `json:"y"` // empty = none
 }
@@ -357,6 +369,13 @@ func (p *plotter) data() string {
 	}
 	if p.Stacked {
 		slices.Reverse(d.Series) // as they lie, the uppermost first
+	}
+	if s := p.Strip; s != nil {
+		c := probeCurve{Name: s.Name, Unit: s.Unit}
+		for _, x := range xs {
+			c.Y = append(c.Y, s.cell(x))
+		}
+		d.Series = append(d.Series, c)
 	}
 	out, err := json.Marshal(d)
 	if err != nil {
@@ -412,6 +431,9 @@ func (p *plotter) table() ReportTable {
 			t.Header = append(t.Header, "least", "most")
 		}
 	}
+	if p.Strip != nil {
+		t.Header = append(t.Header, p.Strip.Name+", "+p.Strip.Unit)
+	}
 	for _, x := range p.commonX(tableRows) {
 		row := []string{p.xText(x)}
 		for i := range p.Curves {
@@ -420,6 +442,9 @@ func (p *plotter) table() ReportTable {
 			if len(v.Low) > 0 {
 				row = append(row, v.cell(v.Low, x), v.cell(v.High, x))
 			}
+		}
+		if p.Strip != nil {
+			row = append(row, p.Strip.cell(x))
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func (f *siteFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.tariff, "tariff", "", "price by the hour: "+sichuanTariff+" or a tariff file (time)")
 	fl.StringVar(&f.price, "price", "", "price by the hour: CSV series as FILE or FILE:column, instead of --tariff (time)")
 	fl.StringVar(&f.start, "start", "", "date of the first arrival, such as 2023-07-01T00:00:00+08:00; default: the workload's own, or the start of the series")
-	fl.DurationVar(&f.every, "meter-every", time.Hour, "length of an interval of the ledger")
+	fl.DurationVar(&f.every, "meter-every", 0, "length of an interval of the ledger, 1s to 24h (default: an hour, or less where jobs arrive over less than two days)")
 }
 
 // on tells whether a replay is to be metered.
@@ -43,8 +44,26 @@ func (f *siteFlags) on() bool {
 	return f.carbon != "" || f.market != "" || f.weather != "" || f.tariff != "" || f.price != ""
 }
 
+// meterSteps are the intervals that a ledger of a replay has by itself. There are
+// at least meterIntervals of them from the first arrival to the last, so that a
+// day is drawn as a day, but no more than maxIntervals in all: a long job after a
+// burst of arrivals would otherwise make thousands.
+var meterSteps = []time.Duration{time.Hour, 30 * time.Minute, 15 * time.Minute, 10 * time.Minute, 5 * time.Minute, 2 * time.Minute, time.Minute, 30 * time.Second, 10 * time.Second}
+
+const meterIntervals, maxIntervals = 48, 400
+
 // metering returns how the ledger of a replay is kept.
-func (f *siteFlags) metering() (control.Metering, error) {
+func (f *siteFlags) metering(w *sim.Workload) (control.Metering, error) {
+	if f.every == 0 {
+		k := slices.IndexFunc(meterSteps, func(step time.Duration) bool { return w.Span() >= meterIntervals*step })
+		if k < 0 {
+			k = len(meterSteps) - 1
+		}
+		for k > 0 && meterSteps[k]*maxIntervals < w.Length() {
+			k--
+		}
+		return control.Metering{Every: meterSteps[k]}, nil
+	}
 	if f.every < control.MinMetering || f.every > control.MaxMetering {
 		return control.Metering{}, fault.New(fault.Invalid, "--meter-every", fmt.Sprint(f.every)+" is out of range", "1s to 24h")
 	}

@@ -171,7 +171,7 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	}
 	if f.site.on() {
 		if params.Hours, err = f.site.hours(fl, w); err == nil {
-			params.Metering, err = f.site.metering()
+			params.Metering, err = f.site.metering(w)
 		}
 		if err != nil {
 			return nil, "", err
