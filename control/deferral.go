@@ -33,7 +33,8 @@ const (
 const planPatience = 5 * time.Minute
 
 // safeMargin is kept between the latest start without a plan and the last
-// instant that would do: starting takes time too.
+// instant that would do, and between the end of a plan and the deadline: to start
+// and to end takes time too.
 const safeMargin = time.Minute
 
 // shiftState is what the core keeps of a job that has a deadline or a wish.

@@ -110,7 +110,7 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 		out := sched.SlotJob{ID: id, Load: sched.LoadOf(j.spec), Run: j.left(), StartBy: -1, Wish: j.spec.Wish, CarbonPrice: int64(j.spec.CarbonPrice),
 			Pausable: j.spec.Pausable, Rigid: !wishes, Due: sched.MaxSlots}
 		if wishes {
-			out.Run, out.Due, out.Running = v.Left, b.slot(v.Due), v.Running
+			out.Run, out.Due, out.Running = v.Left, b.due(&v), v.Running
 			if v.StartBy != 0 {
 				out.StartBy = b.slot(v.StartBy)
 			}
@@ -155,6 +155,16 @@ func (s *State) spread(j *jobState) bool {
 // slot returns the slot that an instant lies in.
 func (b *shiftBuilder) slot(at unit.Instant) int {
 	return int(max(at-b.problem.Origin, 0) / unit.Instant(sched.SlotLength))
+}
+
+// due returns the slot by which a job is planned to have ended: a margin before
+// its deadline, where it can still end by then, for to start and to end takes time
+// that no plan counts.
+func (b *shiftBuilder) due(v *sched.Promise) int {
+	if early := b.slot(v.Due.Add(-safeMargin)); b.problem.Origin.Add(time.Duration(early)*sched.SlotLength).Sub(b.s.now) >= v.Left {
+		return early
+	}
+	return b.slot(v.Due)
 }
 
 // room fills what every site has left: its open nodes, less what runs and what

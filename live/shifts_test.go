@@ -162,7 +162,7 @@ func (r *shiftRun) shows(id job.ID, want control.Phase, spans ...string) {
 func TestLiveShifts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newShiftRun(t, []float64{0.15, 0.5, 0.1, 0.4, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5},
-			map[job.ID]time.Duration{1: time.Hour, 2: 110 * time.Minute, 3: 20 * time.Minute})
+			map[job.ID]time.Duration{1: time.Hour, 2: 110 * time.Minute, 3: 20 * time.Minute, 4: 20 * time.Minute})
 		defer func() { r.stop() }()
 		waits := r.submit(time.Hour, 12*time.Hour, false)
 		pauses := r.submit(110*time.Minute, 12*time.Hour, true)
@@ -181,11 +181,15 @@ func TestLiveShifts(t *testing.T) {
 		r.shows(waits, control.Pending, "02:00-03:00")
 		r.shows(pauses, control.Pending, "02:00-03:00")
 
-		// Little time: it starts in the dirtiest hour, as late as its deadline allows.
-		hurries := r.submit(20*time.Minute, 67*time.Minute, false)
+		// Little time: it starts in the dirtiest hour, as late as its deadline allows
+		// with a minute to spare. With less to spare the last slots are not for it,
+		// and the others are alike.
+		hurries := r.submit(20*time.Minute, 65*time.Minute, false)
+		tight := r.submit(20*time.Minute, 64*time.Minute, false)
 		r.until(1, 11)
 		r.restart()
 		r.shows(hurries, control.Pending, "01:45-02:05")
+		r.shows(tight, control.Running, "01:05-01:25")
 		r.shows(waits, control.Pending, "02:00-03:00")
 		r.until(1, 46)
 		r.shows(hurries, control.Running, "01:45-02:05")
@@ -201,7 +205,7 @@ func TestLiveShifts(t *testing.T) {
 		if len(r.engine.twice) > 0 {
 			t.Errorf("started twice: %v", r.engine.twice)
 		}
-		for _, id := range []job.ID{waits, pauses, hurries} {
+		for _, id := range []job.ID{waits, pauses, hurries, tight} {
 			err := r.centre.View(t.Context(), func(st *control.State) {
 				if d, _ := st.Deferral(id); d.Missed || d.AtRisk {
 					t.Errorf("%s is late: %+v", id, d)
