@@ -199,20 +199,13 @@ func seconds(at string) string {
 func (p *program) jobShow(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "show JOB", Short: "Show a job with its tasks", Args: cobra.ExactArgs(1), Example: "  tianfu job show j-42",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			j, err := client.Job(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return p.print(j, jobTable(j))
-		},
+		}),
 	}
 }
 
@@ -324,16 +317,9 @@ func (p *program) jobCancel(r *remote) *cobra.Command {
 func (p *program) jobWait(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "wait JOB...", Short: "Wait until jobs have ended; exit code 1 when one did not complete", Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			return p.waitFor(c.Context(), client, args)
-		},
+		}),
 	}
 }
 

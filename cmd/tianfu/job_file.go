@@ -219,14 +219,7 @@ func (p *program) dataset() *cobra.Command {
 	r.register(c)
 	c.AddCommand(&cobra.Command{
 		Use: "list", Short: "List the data sets that your jobs may mount", Args: cobra.NoArgs, Example: "  tianfu dataset list",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
 			list, err := client.Datasets(c.Context())
 			if err != nil {
 				return err
@@ -240,7 +233,7 @@ func (p *program) dataset() *cobra.Command {
 				t.add(d.Name, access, d.Path, strings.Join(d.Tenants, " "))
 			}
 			return p.print(list, t)
-		},
+		}),
 	})
 	return c
 }

@@ -78,34 +78,20 @@ func (p *program) nodeList(r *remote) *cobra.Command {
 func (p *program) nodeShow(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NODE", Short: "Show a node and what runs on it", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			n, err := client.Node(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return p.print(n, nodesTable([]httpapi.Node{*n}))
-		},
+		}),
 	}
 }
 
 func (p *program) nodeSet(r *remote, use, short string, cordon, drain bool) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " NODE...", Short: short, Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			var set []httpapi.Node
 			for _, name := range args {
 				if err := client.SetNode(c.Context(), name, cordon, drain); err != nil {
@@ -118,6 +104,6 @@ func (p *program) nodeSet(r *remote, use, short string, cordon, drain bool) *cob
 				set = append(set, *n)
 			}
 			return p.print(set, nodesTable(set))
-		},
+		}),
 	}
 }

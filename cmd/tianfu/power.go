@@ -76,20 +76,13 @@ func capsTable(caps []httpapi.Cap) *table {
 func (p *program) capList(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the caps in force and to come", Args: cobra.NoArgs, Example: "  tianfu cap list",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
 			out, err := client.Power(c.Context())
 			if err != nil {
 				return err
 			}
 			return p.print(out.Caps, capsTable(out.Caps))
-		},
+		}),
 	}
 }
 
@@ -100,20 +93,13 @@ func (p *program) capSet(r *remote) *cobra.Command {
 every= so often until= an instant. Without for or to it holds until it is cleared. What is drawn beyond it is shed
 from the lowest priority up: nodes are held to less, work is suspended, work is told to leave.`,
 		Example: "  tianfu cap set site=jianzhou 70% for=6d\n  tianfu cap set hall=jianzhou/a/a1 400kW from=2h for=4h every=1d until=30d",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			k, err := client.SetCap(c.Context(), strings.Join(args, " "))
 			if err != nil {
 				return err
 			}
 			return p.print(k, capsTable([]httpapi.Cap{*k}))
-		},
+		}),
 	}
 }
 

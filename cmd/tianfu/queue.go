@@ -29,20 +29,13 @@ a queue may still use now, of its guarantee and of what others lend, together.
 A tenant sees its own queues; those of others in the same cohorts are one line,
 all together.`,
 		Example: "  tianfu queue list\n  tianfu queue list -o csv",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
 			queues, err := client.Queues(c.Context())
 			if err != nil {
 				return err
 			}
 			return p.print(queues, queuesTable(queues))
-		},
+		}),
 	}
 }
 
@@ -50,20 +43,13 @@ func (p *program) queueShow(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "show QUEUE", Short: "Show a queue, with why its jobs wait", Args: cobra.ExactArgs(1),
 		Example: "  tianfu queue show train",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			q, err := client.Queue(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return p.print(q, queueTable(q))
-		},
+		}),
 	}
 }
 

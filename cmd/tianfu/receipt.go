@@ -9,6 +9,8 @@ import (
 
 	"tianfu/fault"
 	"tianfu/meter"
+
+	"tianfu/httpapi"
 )
 
 func (p *program) receipt() *cobra.Command {
@@ -22,14 +24,7 @@ model, who held what (others without a name), the hour's factors, what was carri
 recomputes it to the last integer without the centre.`,
 		Example: "  tianfu receipt j-42 --out j-42.json\n  tianfu receipt verify j-42.json",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			x, err := client.Receipt(c.Context(), args[0])
 			if err != nil {
 				return err
@@ -40,7 +35,7 @@ recomputes it to the last integer without the centre.`,
 				}
 			}
 			return p.print(x, receiptTable(x))
-		},
+		}),
 	}
 	r.register(c)
 	c.Flags().StringVar(&out, "out", "", "also write the receipt to this file, as JSON")

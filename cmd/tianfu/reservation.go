@@ -27,40 +27,26 @@ func (p *program) reservationList(r *remote) *cobra.Command {
 		Use: "list", Short: "List the reservations that are not over", Args: cobra.NoArgs, Example: "  tianfu reservation list",
 		Long: `List the reservations of the world file and those made here, without those that are over.
 A tenant sees those for its own queues; of others how many nodes they keep and when.`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
 			out, err := client.Reservations(c.Context())
 			if err != nil {
 				return err
 			}
 			return p.print(out, reservationsTable(out))
-		},
+		}),
 	}
 }
 
 func (p *program) reservationShow(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show a reservation with its nodes and next windows", Args: cobra.ExactArgs(1), Example: "  tianfu reservation show course",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			out, err := client.Reservation(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return p.print(out, reservationTable(out))
-		},
+		}),
 	}
 }
 

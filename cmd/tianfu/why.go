@@ -24,14 +24,7 @@ to start, and with which changes it would start now. The reason and every change
 places jobs, run on a copy of the centre; the start comes from running the centre forward in virtual time.
 Of a job that runs or has ended it says where and how.`,
 		Example: "  tianfu why j-42\n  tianfu why j-42 -o json",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			w, err := client.Why(c.Context(), args[0])
 			if err != nil {
 				return err
@@ -45,7 +38,7 @@ Of a job that runs or has ended it says where and how.`,
 				}
 			}
 			return p.print(w, t)
-		},
+		}),
 	}
 	r.register(c)
 	c.ValidArgsFunction = r.completeJobs("pending")

@@ -258,14 +258,7 @@ func (p *program) world() *cobra.Command {
 func (p *program) worldShow(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "show", Short: "Show what the centre is configured with", Args: cobra.NoArgs, Example: "  tianfu world show",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
 			w, err := client.World(c.Context())
 			if err != nil {
 				return err
@@ -273,7 +266,7 @@ func (p *program) worldShow(r *remote) *cobra.Command {
 			t := &table{header: []string{"WORLD", "NODES", "ACCELERATORS", "QUEUES", "DATASETS", "FILE", "SHA-256"}}
 			t.add(w.Name, fmt.Sprint(w.Nodes), fmt.Sprint(w.Accelerators), strings.Join(w.Queues, " "), strings.Join(w.Datasets, " "), w.File, w.Digest[:min(12, len(w.Digest))])
 			return p.print(w, t)
-		},
+		}),
 	}
 }
 
