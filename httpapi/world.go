@@ -14,7 +14,8 @@ import (
 type World struct {
 	Name         string   `json:"name"`
 	File         string   `json:"file" doc:"Where the centre reads it"`
-	Digest       string   `json:"digest" doc:"SHA-256 of the file as it was taken over"`
+	Digest       string   `json:"digest" doc:"SHA-256 of the file as it was taken over; empty when it was refused at the start"`
+	Refused      string   `json:"refused,omitempty" doc:"Why the file was not taken over at the start; the centre has the world that it had before"`
 	Nodes        int      `json:"nodes"`
 	Accelerators int      `json:"accelerators"`
 	Queues       []string `json:"queues,omitempty"`

@@ -45,6 +45,9 @@ type Options struct {
 	Meters []Instrument
 	// Signals are what the hours of the sites cost.
 	Signals []SiteSignals
+	// Refused is told why Config could not be taken over when the centre began to
+	// run, before it answers anyone; nil = only the log says so.
+	Refused func(error)
 }
 
 // DefaultGrace is the time between a stop signal and SIGKILL.

@@ -129,6 +129,8 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	defer delivered()
 	o.Store, o.Engine, o.Tracer = d.log, eng, tracer
+	keeper := &worldKeeper{flags: f, now: world, trail: d.trail, logger: logger, provider: provider}
+	o.Refused = func(err error) { fmt.Fprintln(p.err, keeper.refuse(err)) }
 	c, records, err := live.Open(ctx, o)
 	if err != nil {
 		return err
@@ -137,7 +139,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err := d.trail.Append(audit.Record{Action: "start the centre", Target: fmt.Sprintf("%s world %.12s", listener.Addr(), world.digest), Outcome: audit.Allowed}); err != nil {
 		return err
 	}
-	keeper := &worldKeeper{flags: f, now: world, centre: c, trail: d.trail, logger: logger, provider: provider}
+	keeper.centre = c
 	go keeper.follow(ctx)
 	go keepLogs(ctx, eng, c, keep, logger)
 	go followTokens(ctx, f.data, d.tokens, d.trail, logger)

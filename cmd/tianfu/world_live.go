@@ -133,8 +133,23 @@ type worldKeeper struct {
 	logger   *slog.Logger
 	provider *httpapi.Provider // nil = none
 
-	mu  sync.Mutex // one reload at a time
-	now *readyWorld
+	mu      sync.Mutex // one reload at a time
+	now     *readyWorld
+	refused error // why the file was not taken over at the start; nil = it was, or has been since
+}
+
+// refuse notes that the file was not taken over at the start, in the audit log
+// and for whoever asks, and returns the warning for who started the centre. The
+// file that holds is then not the one there is, so its digest is not known.
+func (k *worldKeeper) refuse(err error) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	note := audit.Record{Action: "take over the world at the start", Target: fmt.Sprintf("refused %.12s: %v", k.now.digest, err), Outcome: audit.Failed}
+	if failed := k.trail.Append(note); failed != nil {
+		k.logger.Error("the audit log does not have the refused world", "error", failed)
+	}
+	k.refused, k.now.digest = err, ""
+	return fmt.Sprintf("warning: %s was not taken over, and the centre goes on with the world it had: %v\n  mend the file, then: tianfu world reload", k.flags.worldFile(), err)
 }
 
 // money says how the ledger's charges are priced and dated.
@@ -148,6 +163,9 @@ func (k *worldKeeper) world() httpapi.World {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	out := httpapi.World{File: k.flags.worldFile(), Digest: k.now.digest}
+	if k.refused != nil {
+		out.Refused = k.refused.Error()
+	}
 	for i := range k.now.declared.Datasets {
 		out.Datasets = append(out.Datasets, k.now.declared.Datasets[i].Name)
 	}
@@ -206,7 +224,7 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 	if err != nil {
 		note.Target, note.Outcome = fmt.Sprintf("before %.12s refused %.12s: %v", out.Before, out.After, err), audit.Failed
 	} else {
-		k.now = next
+		k.now, k.refused = next, nil
 	}
 	if failed := k.trail.Append(note); failed != nil && err == nil {
 		err = failed
@@ -265,6 +283,9 @@ func (p *program) worldShow(r *remote) *cobra.Command {
 			}
 			t := &table{header: []string{"WORLD", "NODES", "ACCELERATORS", "QUEUES", "DATASETS", "FILE", "SHA-256"}}
 			t.add(w.Name, fmt.Sprint(w.Nodes), fmt.Sprint(w.Accelerators), strings.Join(w.Queues, " "), strings.Join(w.Datasets, " "), w.File, w.Digest[:min(12, len(w.Digest))])
+			if w.Refused != "" {
+				t.foot = "the file as it stands was not taken over at the start: " + w.Refused
+			}
 			return p.print(w, t)
 		}),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,6 +86,27 @@ func TestWorldIsReloaded(t *testing.T) {
 		t.Errorf("a file that is no YAML: code %d, %s", code, errs)
 	}
 
+	write(strings.Replace(string(first), "name: ", "name: x", 1))                        // placeholder
+	write(regexp.MustCompile(`memory: \d+MiB`).ReplaceAllString(queued, "memory: 1MiB")) // less than the job holds
+	s.kill()
+	s.start()
+	if nodes() != 4 {
+		t.Errorf("%d nodes after a start with a world that cannot be taken over", nodes())
+	}
+	if code, out, errs := execute("world", "show", at); code != 0 || !strings.Contains(out, "was not taken over at the start") {
+		t.Errorf("show of a refused world: code %d, %s%s", code, out, errs)
+	}
+	if code, out, errs := execute("world", "reload", at); code != 5 {
+		t.Errorf("reload of the refused world: code %d, %s%s", code, out, errs)
+	}
+	write(queued)
+	if code, out, errs := execute("world", "reload", at); code != 0 {
+		t.Errorf("reload of the mended world: code %d, %s%s", code, out, errs)
+	}
+	if w, err := c.World(ctx); err != nil || w.Refused != "" || w.Digest == "" {
+		t.Errorf("the mended world is %+v, %v", w, err)
+	}
+
 	write(strings.Replace(queued, "far{1..3}", "far{2..4}", 1))
 	s.kill()
 	s.start()
@@ -105,7 +127,7 @@ func TestWorldIsReloaded(t *testing.T) {
 	}
 	waitEnd(t, c, running.ID)
 	code, out, errs := execute("audit", "list", at, "-o", "csv")
-	for _, want := range []string{"reload the world", "node far2 is added", "queue day is added", "refused"} {
+	for _, want := range []string{"reload the world", "node far2 is added", "queue day is added", "take over the world at the start", "refused"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the audit log says nothing of %q: code %d, %s%s", want, code, out, errs)
 		}
