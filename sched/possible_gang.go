@@ -83,10 +83,38 @@ func (c *Capacity) togetherPossible(s *job.Spec, q *Quotas, number int16) error 
 		return fault.New(fault.Invalid, "queue "+string(s.Queue), words+"with what the queue could use of each model on "+domainWords(level)+" when idle",
 			"ask for a smaller gang, other models or a wider topology domain")
 	}
-	if p.power = c.power != nil; p.power && p.never(level) {
+	if p.power = c.power != nil && p.powerMayBind(); p.power && p.never(level) {
 		return errPower("the gang")
 	}
 	return nil
+}
+
+// powerMayBind tells whether any declared limit could be in the way of the gang: one
+// that holds its nodes in full use never is, nor one that leaves more than all tasks
+// add, each where it adds most. It spares most gangs the search.
+func (p *gangProof) powerMayBind() bool {
+	t := p.c.power
+	adds := int64(0)
+	for i := range p.groups {
+		g, most := &p.groups[i], int64(0)
+		for k := range p.c.kinds {
+			if p.c.idleSlots(&p.c.kinds[k], &g.shape, g.memory) > 0 {
+				most = max(most, p.c.addedAlone(uint16(k), &g.shape))
+			}
+		}
+		adds += most * g.count
+	}
+	for a := range t.areas {
+		d, x := &t.p.Areas[a], &t.areas[a]
+		if d.Limit == 0 {
+			continue
+		}
+		budget, _ := d.budgets(&PowerFacts{Limit: d.Limit, Overhead: max(d.Overhead, Million)})
+		if x.full > budget && x.idle+adds > budget {
+			return true
+		}
+	}
+	return false
 }
 
 // never tells whether it is proven that no domain of a level holds the gang.

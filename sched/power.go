@@ -159,6 +159,7 @@ type areaNow struct {
 	parent int32
 	nodes  int32
 	idle   int64 // draw of its nodes when they hold nothing
+	full   int64 // and when all of them is in use
 	// budget is the IT power that new work may bring the area to, bound what
 	// running work may draw: the battery carries running work, no new work.
 	budget, bound int64
@@ -269,6 +270,7 @@ func (c *Capacity) SetPower(p *Power) {
 		for a := t.leaf[n]; a >= 0; a = t.areas[a].parent {
 			t.areas[a].nodes++
 			t.areas[a].idle += t.kinds[c.nodes[n].kind].idle
+			t.areas[a].full += Milliwatts(c.kinds[c.nodes[n].kind].Power.FullWatts(int(c.nodes[n].devices)))
 		}
 	}
 	c.power = t
