@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/sim"
+	"tianfu/store"
 	"tianfu/unit"
 )
 
@@ -75,6 +77,40 @@ func (c *Centre) WhatIf(ctx context.Context, change, against string) (*sim.WhatI
 	case <-ctx.Done():
 		return nil, fault.New(fault.Unavailable, "what-if", "the request was given up", "ask for a shorter period")
 	}
+}
+
+// WhatIfOf answers the same of a store that no centre runs on, such as a backup's:
+// for a span that ends with its last record, or for all of its records if the
+// span is 0.
+func WhatIfOf(ctx context.Context, s store.Store, span time.Duration, change, against string) (*sim.WhatIf, error) {
+	if _, err := sim.ParseChanges(change); err != nil {
+		return nil, err
+	}
+	first, last := s.Bounds()
+	if last < first {
+		return nil, fault.New(fault.Invalid, "against", "holds no records", "name a backup of a centre that has run")
+	}
+	c := &Centre{o: Options{Store: s, Logger: slog.New(slog.DiscardHandler)}}
+	state, err := c.recover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.o.Now = state.Now
+	if span == 0 {
+		begin := unit.Never
+		err := s.Read(ctx, first, func(_ uint64, b []byte) error {
+			if at, err := control.InstantOf(b); begin == unit.Never || err != nil {
+				begin = at
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		span = state.Now().Sub(begin) + time.Second
+	}
+	return c.whatIf(state.Freeze(), span, change, against)
 }
 
 func (c *Centre) whatIf(f *control.Frozen, span time.Duration, change, against string) (*sim.WhatIf, error) {

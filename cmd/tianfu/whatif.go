@@ -30,8 +30,8 @@ func (p *program) whatif() *cobra.Command {
 		Short: "Run a past period again under a change, and say what would have differed",
 		Long: `Run a period twice through the core that schedules live - as it was, and changed - in virtual time, and
 print what would have differed. The period is a span of a running centre's records (last-hour, last-day,
-last-week, last-month, 36h), or a workload in a file, replayed on --world or --nodes. The result is kept: in
-the centre, under /v1/whatif/ID; of a file, in --dir.
+last-week, last-month, 36h); all that a backup of a centre holds, or the end of it (FILE:last-week); or a workload in
+a file, replayed on --world or --nodes. The result is kept: in the centre, under /v1/whatif/ID; of a file, in --dir.
 
 A change is one clause or several, divided by semicolons:
   ` + strings.Join(append(sim.ChangeForms(), "weather FILE (of a file's period; changes PUE and water)"), "\n  "),
@@ -46,7 +46,7 @@ A change is one clause or several, divided by semicolons:
 	for _, hidden := range []string{"protocol", "seeds", "processors", "scale", "html", "parquet", "calibrate-start", "calibrate-every", "calibrate-draws", "calibrate-steps", "jobs", "tasks"} {
 		c.Flags().MarkHidden(hidden)
 	}
-	c.Flags().StringVar(&f.against, "against", "", "a period of the running centre, or a file of tasks or jobs")
+	c.Flags().StringVar(&f.against, "against", "", "a period of the running centre, a backup of one, or a file of tasks or jobs")
 	c.PersistentFlags().StringVar(&f.dir, "dir", "", "directory of results of files' periods (default: whatif in the user's cache directory)")
 	c.AddCommand(p.whatIfList(f), p.whatIfShow(f))
 	return c
@@ -57,7 +57,7 @@ func (p *program) runWhatIf(ctx context.Context, f *whatIfFlags, change string) 
 		return err
 	}
 	if f.against == "" {
-		return fault.New(fault.Invalid, "--against", "is missing", "name a period of the centre such as last-week, or a file of tasks")
+		return fault.New(fault.Invalid, "--against", "is missing", "name a period of the centre such as last-week, a backup, or a file of tasks")
 	}
 	if _, err := live.Period(f.against); err == nil {
 		client, err := f.client()
@@ -70,15 +70,21 @@ func (p *program) runWhatIf(ctx context.Context, f *whatIfFlags, change string) 
 		}
 		return p.printWhatIf(w, "permalink "+strings.TrimSuffix(f.server, "/")+"/v1/whatif/"+w.ID)
 	}
-	if _, err := os.Stat(f.against); err != nil {
+	backup, span, isBackup := backupPeriod(f.against)
+	if _, err := os.Stat(f.against); err != nil && !isBackup {
 		return fault.New(fault.Invalid, "--against", strconv.Quote(f.against)+" is neither a period nor a file", "write last-hour, last-day, last-week, last-month, a span such as 36h, or the name of a file")
 	}
 	store, err := f.store()
 	if err != nil {
 		return err
 	}
-	f.tasks = f.against
-	w, err := p.compareFile(ctx, f, change)
+	var w *sim.WhatIf
+	if isBackup {
+		w, err = compareBackup(ctx, backup, span, change, f.against)
+	} else {
+		f.tasks = f.against
+		w, err = p.compareFile(ctx, f, change)
+	}
 	if err != nil {
 		return err
 	}
