@@ -44,6 +44,7 @@ type shiftState struct {
 	planned   bool
 	plannedAt unit.Instant
 	latest    unit.Instant  // it is held until then at most; 0 = it is not held
+	broken    bool          // an attempt was ended by something other than its plan
 	pausing   bool          // told to leave until the next span of its plan
 	begun     unit.Instant  // all of it runs since then; 0 = it does not
 	done      time.Duration // work that an eviction did not lose
@@ -330,6 +331,8 @@ func (s *State) judge() (freed bool) {
 			switch {
 			case j.shift.atRisk:
 				why = j.shift.risk
+			case j.shift.broken:
+				why.Dominant = sched.Interrupted
 			case j.running == 0:
 				why = s.whyNow(j)
 			}

@@ -114,6 +114,7 @@ func (s *State) foldLeft(j *jobState, r *Record) {
 	}
 	sh.begun = 0
 	if !sh.pausing {
+		sh.broken = sh.broken || r.Ending != Succeeded
 		return
 	}
 	if r.Ending == Evicted && sh.plan.Runs[0].From > r.At {
@@ -192,6 +193,7 @@ func (j *jobState) codeShift(x *sched.Coder) {
 		sched.Int(x, &sh.plannedAt)
 	}
 	sched.Int(x, &sh.latest)
+	x.Bool(&sh.broken)
 	x.Bool(&sh.pausing)
 	sched.Int(x, &sh.begun)
 	sched.Int(x, &sh.done)

@@ -33,12 +33,29 @@ func (s *State) PlanShifts(p *sched.SlotPlanner, policy string, why *Replan) []s
 		return nil
 	}
 	r := p.Plan(&b.problem)
-	if len(r.Late) > 0 && !why.Anew {
+	if !why.Anew && b.newlyLate(p, &r) {
 		why.Anew = true
 		b = s.shiftProblem(policy, why)
 		r = p.Plan(&b.problem)
 	}
+	if why.Anew {
+		p.Late = p.Late[:0]
+		for _, i := range r.Late {
+			p.Late = append(p.Late, b.problem.Jobs[i].ID)
+		}
+		slices.Sort(p.Late)
+	}
 	return b.deferrals(&r)
+}
+
+// newlyLate tells whether a job would be late that was not when everything was
+// last planned: one that no plan can help must not have all planned again with
+// every job that comes.
+func (b *shiftBuilder) newlyLate(p *sched.SlotPlanner, r *sched.SlotResult) bool {
+	return slices.ContainsFunc(r.Late, func(i int) bool {
+		_, known := slices.BinarySearch(p.Late, b.problem.Jobs[i].ID)
+		return !known
+	})
 }
 
 // PlanShifts plans on a frozen state, for a driver that goes on meanwhile. The
@@ -107,7 +124,7 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 		default:
 			return
 		}
-		out := sched.SlotJob{ID: id, Load: sched.LoadOf(j.spec), Run: j.left(), StartBy: -1, Wish: j.spec.Wish, CarbonPrice: int64(j.spec.CarbonPrice),
+		out := sched.SlotJob{ID: id, Load: wholeShares(j.spec), Run: j.left(), StartBy: -1, Wish: j.spec.Wish, CarbonPrice: int64(j.spec.CarbonPrice),
 			Pausable: j.spec.Pausable, Rigid: !wishes, Due: sched.MaxSlots}
 		if wishes {
 			out.Run, out.Due, out.Running = v.Left, b.due(&v), v.Running
@@ -150,6 +167,20 @@ func (s *State) spread(j *jobState) bool {
 		}
 	}
 	return false
+}
+
+// wholeShares is what a job takes where shares of accelerators cannot be summed
+// up: two of 650 thousandths do not fit on one, so each takes one whole.
+func wholeShares(spec *job.Spec) sched.Load {
+	l := sched.LoadOf(spec)
+	l.Milli = 0
+	for i := range spec.Groups {
+		r := &spec.Groups[i].Request
+		if r.Accelerators > 0 && r.Share > 0 {
+			l.Milli += int64(spec.Groups[i].Count) * int64(r.Accelerators) * int64(unit.Whole/(unit.Whole/r.Share))
+		}
+	}
+	return l
 }
 
 // slot returns the slot that an instant lies in.

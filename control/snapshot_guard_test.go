@@ -21,7 +21,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
 			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded, "shift": coded}},
 		{shiftState{}, map[string]string{
-			"due": coded, "plan": coded, "planned": coded, "plannedAt": coded, "latest": coded, "pausing": coded, "begun": coded, "done": coded, "risk": coded, "atRisk": coded, "missed": coded, "lineSpec": derived}},
+			"due": coded, "plan": coded, "planned": coded, "plannedAt": coded, "latest": coded, "broken": coded, "pausing": coded, "begun": coded, "done": coded, "risk": coded, "atRisk": coded, "missed": coded, "lineSpec": derived}},
 		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "failures": coded, "exit": coded}},
 		{Exit{}, map[string]string{"Code": coded, "Detail": coded, "Usage": coded}},
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},

@@ -122,6 +122,7 @@ const (
 	CauseBackoff     = sched.Backoff
 	CauseNodeAsleep  = sched.NodeAsleep
 	CauseOverran     = sched.Overran
+	CauseInterrupted = sched.Interrupted
 	CauseQuotaKept   = sched.QuotaKept
 	CauseWindow      = sched.Maintenance // the node's, not that a task was told to leave for it
 	CauseOthersHours = sched.Booked

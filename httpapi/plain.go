@@ -42,6 +42,8 @@ func plainReason(r *control.Reason, s *job.Spec, free *control.Room, shown *Reas
 		return "a try of it failed, and the next is due after a pause"
 	case control.CauseOverran:
 		return "it ran longer than was expected of it"
+	case control.CauseInterrupted:
+		return "it was told to leave, or lost its node, after it had started"
 	}
 	return r.Dominant.String()
 }

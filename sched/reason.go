@@ -39,6 +39,7 @@ const (
 	QuotaKept         // its queue keeps its quota for the job ahead
 	Booked            // the task would run into a window reserved for another queue
 	NodeFull          // the node runs as many tasks as it may
+	Interrupted       // it was told to leave, or lost its node, after it had started
 	NumCauses
 )
 
@@ -53,6 +54,7 @@ var causeWords = [NumCauses]string{
 	"deferred to a better hour", "ran longer than expected",
 	"quota kept for the job ahead", "reserved for another queue",
 	"node full of tasks",
+	"interrupted after it had started",
 }
 
 // String names the cause in words.

@@ -21,6 +21,9 @@ import (
 // is missed that all would meet when everybody starts as early as there is room,
 // in order of deadline; where some must be late, the try with the fewest wins.
 type SlotPlanner struct {
+	// Late lists, by ID, the jobs that were late when a caller last planned
+	// everything; the planner itself does not read it.
+	Late   []job.ID
 	p      *SlotProblem
 	sites  []SlotSite // what is left, in this try
 	prices []slotPrice

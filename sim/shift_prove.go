@@ -26,7 +26,7 @@ const (
 // around it. Of the plans tried, the one with the fewest misses is returned.
 func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, policy string, why *control.Replan) []sched.Deferral {
 	best := f.PlanShifts(now, p, policy, why)
-	if len(best) == 0 || !why.Anew || policy != "tianfu" {
+	if len(best) == 0 || policy != "tianfu" {
 		return best
 	}
 	late := missedBy(f, best)
@@ -35,6 +35,7 @@ func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, polic
 		if len(late) == 0 {
 			break
 		}
+		why.Anew = true
 		why.Front = append(why.Front, late...)
 		slices.Sort(why.Front)
 		why.Front = slices.Compact(why.Front)

@@ -207,7 +207,7 @@ func (t *Timed) replan() {
 	sh.why = control.Replan{}
 	var plan []sched.Deferral
 	switch {
-	case sh.Delay == 0 && !why.Anew:
+	case sh.Delay == 0 && !why.Anew && sh.Policy != "tianfu":
 		plan = t.state.PlanShifts(&sh.planner, sh.Policy, &why)
 	case wishes:
 		why.Anew = why.Anew || sh.refused > 0

@@ -10,7 +10,7 @@ import (
 // state processor time, which a busy machine does not lengthen as it does the
 // clock's.
 func (t *table) planner() error {
-	out, err := goTest(10*time.Minute, []string{"GOMAXPROCS=1"}, "./sched", "-run", "^$", "-bench", "SlotPlan", "-benchtime", "5x")
+	out, err := goTest(10*time.Minute, []string{"GOMAXPROCS=1"}, "./control", "-run", "^$", "-bench", "ShiftPlan", "-benchtime", "5x")
 	if err != nil {
 		return err
 	}
