@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -93,11 +92,11 @@ type shiftBuilder struct {
 	problem sched.SlotProblem
 	names   []string // sites
 	model   map[fleet.Model]int
-	sample  map[[2]int]int32 // a node of each site and model, to tell power from
+	outlook *powerOutlook
 }
 
 func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
-	b := &shiftBuilder{s: s, names: s.sites(), model: map[fleet.Model]int{}, sample: map[[2]int]int32{}}
+	b := &shiftBuilder{s: s, names: s.sites(), model: map[fleet.Model]int{}, outlook: s.powerOutlook()}
 	if len(b.names) > maxPools || len(s.hours) == 0 {
 		return nil
 	}
@@ -212,12 +211,6 @@ func (b *shiftBuilder) room(planned map[job.ID]bool) {
 		node := s.cap.Node(n)
 		k, _ := slices.BinarySearch(b.names, node.Place.Site)
 		m := b.modelOf(node.Model)
-		if _, ok := b.sample[[2]int{k, m}]; !ok {
-			b.sample[[2]int{k, m}] = n
-		}
-		if _, ok := b.sample[[2]int{k, -1}]; !ok {
-			b.sample[[2]int{k, -1}] = n
-		}
 		if node.Health != fleet.Healthy || node.Cordoned || node.Drain {
 			continue
 		}
@@ -290,64 +283,6 @@ func (b *shiftBuilder) slots(o *sched.Occupation) (from, to int) {
 	return b.slot(o.From), min(b.slot(o.To-1)+1, b.problem.Slots)
 }
 
-// power fills the headroom of sites with a limit, with the caps that are known
-// to come.
-func (b *shiftBuilder) power(uses []sched.Occupation) {
-	p, s := &b.problem, b.s
-	areas := s.Areas()
-	for i := range areas {
-		a := &areas[i]
-		k, known := slices.BinarySearch(b.names, a.Declared.Path)
-		if a.Declared.Parent != -1 || !known {
-			continue
-		}
-		left := make([]int64, p.Slots)
-		base := a.Draw
-		for u := range uses {
-			if o := &uses[u]; o.Site == a.Declared.Path {
-				w := b.watts(&o.Load, 1, k, b.modelOf(o.Model))
-				base -= w
-				from, to := b.slots(o)
-				for t := from; t < to; t++ {
-					left[t] -= w
-				}
-			}
-		}
-		limited := false
-		for t := range left {
-			at := p.Origin.Add(time.Duration(t) * sched.SlotLength)
-			f := sched.PowerFacts{Overhead: a.Facts.Overhead}
-			f.Limit, _ = s.cfg.Tree.InForce(a.Declared, s.power.caps, at)
-			if h, ok := s.SiteHour(a.Declared.Path, at); ok && h.PUE != energy.NoData {
-				f.Overhead = h.PUE
-			}
-			limited = limited || f.Limit > 0
-			left[t] += a.Declared.Budget(&f) - max(base, 0)
-		}
-		if limited {
-			p.Sites[k].Power = left
-		}
-	}
-}
-
-// watts tells how much power a load adds at a site, in milliwatts, from the
-// model of one of its nodes; 0 where power is not modelled.
-func (b *shiftBuilder) watts(l *sched.Load, tasks int64, k, m int) int64 {
-	n, ok := b.sample[[2]int{k, m}]
-	if !ok || b.s.cfg.Power == nil || tasks == 0 {
-		return 0
-	}
-	w := &b.s.cap.Kind(n).Power
-	cpu := min(unit.MilliCPU(l.CPU/tasks), w.CPU)
-	one := float64(w.CPUWatts(cpu) - w.CPUWatts(0))
-	if l.Milli > 0 {
-		devices := max(l.Milli/tasks/int64(unit.Whole), 1)
-		share := unit.Milli(min(l.Milli/tasks/devices, int64(unit.Whole)))
-		one += float64(devices) * float64(w.DeviceWatts(share)-w.DeviceIdle)
-	}
-	return int64(math.Round(one * 1000 * float64(tasks)))
-}
-
 // place fills where a job may run, and the plan that it keeps.
 func (b *shiftBuilder) place(out *sched.SlotJob, anew bool) {
 	j := b.s.jobOf(out.ID)
@@ -371,14 +306,15 @@ func (b *shiftBuilder) place(out *sched.SlotJob, anew bool) {
 			out.Models = 1 << m
 		}
 	}
-	for k := range b.names {
-		m := -1
-		for q := range b.problem.Models {
-			if out.Models>>q&1 != 0 && m < 0 {
-				m = q
+	for _, name := range b.names {
+		if out.Models == 0 {
+			out.Power = max(out.Power, b.outlook.adds(&out.Load, int64(j.spec.Tasks()), name, ""))
+		}
+		for m, model := range b.problem.Models {
+			if out.Models>>m&1 != 0 {
+				out.Power = max(out.Power, b.outlook.adds(&out.Load, int64(j.spec.Tasks()), name, model))
 			}
 		}
-		out.Power = max(out.Power, b.watts(&out.Load, int64(j.spec.Tasks()), k, m))
 	}
 	if !anew && !out.Rigid && !out.Running && j.shift.planned && !j.queued {
 		out.Kept = b.kept(&j.shift.plan)

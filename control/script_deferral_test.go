@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/cockroachdb/datadriven"
 
 	"tianfu/control"
 	"tianfu/energy"
@@ -70,6 +73,15 @@ func scriptDeferral(w []string) (control.Input, error) {
 		}
 	}
 	return control.Input{Kind: control.Planned, Deferrals: []sched.Deferral{d}}, err
+}
+
+// plan has the planner plan everything anew on a frozen state, as a driver does,
+// and hands the core what comes out: "plan at=20".
+func (c *scriptCentre) plan(t *testing.T, d *datadriven.TestData) string {
+	var at int64
+	d.ScanArgs(t, "at", &at)
+	plan := c.state.Freeze().PlanShifts(unit.At(at), &sched.SlotPlanner{}, "tianfu", &control.Replan{Anew: true})
+	return c.run(t, at, []control.Input{{Kind: control.Planned, Deferrals: plan}})
 }
 
 // joinDeferrals makes the plans of one step one.

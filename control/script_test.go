@@ -61,6 +61,8 @@ func TestScripts(t *testing.T) {
 				return c.reload(t, d)
 			case "step":
 				return c.step(t, d)
+			case "plan":
+				return c.plan(t, d)
 			}
 			t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 			return ""

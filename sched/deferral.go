@@ -54,6 +54,8 @@ type Occupation struct {
 	Load
 	Site     string
 	Model    fleet.Model // of the accelerators; empty = none
+	Tasks    int64       // that it is divided over
+	Power    int64       // milliwatts that it adds; 0 where power is not modelled
 	From, To unit.Instant
 	New      bool // of the plan that is verified, not what runs or stands
 }
@@ -131,26 +133,7 @@ func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 			}
 		}
 	}
-	type change struct {
-		at   unit.Instant
-		ends bool
-		use  int32
-	}
-	var changes []change
-	for i := range uses {
-		if from := max(uses[i].From, now); from < uses[i].To {
-			changes = append(changes, change{from, false, int32(i)}, change{uses[i].To, true, int32(i)})
-		}
-	}
-	slices.SortFunc(changes, func(a, b change) int {
-		if a.at == b.at && a.ends != b.ends {
-			if a.ends {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.use, b.use))
-	})
+	changes := changesOf(uses, now)
 	held, fresh := map[sitePool]Load{}, map[sitePool]int{}
 	for _, e := range changes {
 		u := &uses[e.use]
@@ -178,6 +161,66 @@ func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 		}
 	}
 	return nil
+}
+
+// change is an instant at which an occupation begins or ends.
+type change struct {
+	at   unit.Instant
+	ends bool
+	use  int32
+}
+
+// changesOf lists when occupations begin and end from now on, in order of time;
+// at one instant ends come first.
+func changesOf(uses []Occupation, now unit.Instant) (changes []change) {
+	for i := range uses {
+		if from := max(uses[i].From, now); from < uses[i].To {
+			changes = append(changes, change{from, false, int32(i)}, change{uses[i].To, true, int32(i)})
+		}
+	}
+	slices.SortFunc(changes, func(a, b change) int {
+		if a.at == b.at && a.ends != b.ends {
+			if a.ends {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.use, b.use))
+	})
+	return changes
+}
+
+// FirstOver returns the first instant from now on at which all occupations of a
+// site together draw more than they may while one of them is new, and what they
+// draw, in milliwatts. budget tells what they may draw from an instant on, and
+// until when that holds.
+func FirstOver(uses []Occupation, site string, now unit.Instant, budget func(unit.Instant) (int64, unit.Instant)) (at unit.Instant, drawn int64, over bool) {
+	most, until := budget(now)
+	fresh := 0
+	for _, e := range changesOf(uses, now) {
+		u := &uses[e.use]
+		if u.Site != site {
+			continue
+		}
+		for until <= e.at {
+			at = until
+			if most, until = budget(at); at < e.at && fresh > 0 && drawn > most {
+				return at, drawn, true
+			}
+		}
+		sign := int64(1)
+		if e.ends {
+			sign = -1
+		}
+		drawn += sign * u.Power
+		if u.New {
+			fresh += int(sign)
+		}
+		if !e.ends && fresh > 0 && drawn > most {
+			return e.at, drawn, true
+		}
+	}
+	return 0, 0, false
 }
 
 func (l Load) beyond(r Load, m fleet.Model) string {
