@@ -195,14 +195,16 @@ func changesOf(uses []Occupation, now unit.Instant) (changes []change) {
 // draw, in milliwatts. budget tells what they may draw from an instant on, and
 // until when that holds.
 func FirstOver(uses []Occupation, site string, now unit.Instant, budget func(unit.Instant) (int64, unit.Instant)) (at unit.Instant, drawn int64, over bool) {
-	most, until := budget(now)
-	fresh := 0
+	most, until, fresh := int64(0), now, 0
 	for _, e := range changesOf(uses, now) {
 		u := &uses[e.use]
 		if u.Site != site {
 			continue
 		}
-		for until <= e.at {
+		if fresh == 0 && !e.ends && u.New {
+			most, until = budget(e.at) // what was allowed before concerns nobody
+		}
+		for fresh > 0 && until <= e.at {
 			at = until
 			if most, until = budget(at); at < e.at && fresh > 0 && drawn > most {
 				return at, drawn, true
