@@ -143,7 +143,7 @@ type idInput struct {
 
 type cancelInput struct {
 	ID    string `path:"id" example:"j-42" maxLength:"24"`
-	Match string `header:"If-Match" maxLength:"1024" doc:"Only if it is still as it was shown with this tag; else 412"`
+	Match string `header:"If-Match" maxLength:"1024" example:"*" doc:"Only if it is still as it was shown with this tag, or, for *, if it is there; else 412"`
 }
 
 type getInput struct {

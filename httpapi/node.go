@@ -56,7 +56,7 @@ type nodeOutput struct {
 
 type setNodeInput struct {
 	Name  string `path:"name" maxLength:"256"`
-	Match string `header:"If-Match" maxLength:"1024" doc:"Only if it is still as it was shown with this tag; else 412"`
+	Match string `header:"If-Match" maxLength:"1024" example:"*" doc:"Only if it is still as it was shown with this tag, or, for *, if it is there; else 412"`
 	Body  struct {
 		Cordoned bool `json:"cordoned" doc:"Accept no new work"`
 		Drain    bool `json:"drain,omitempty" doc:"Also move present work away"`

@@ -72,7 +72,7 @@ type reservationInput struct {
 
 type endReservationInput struct {
 	Name  string `path:"name" maxLength:"128"`
-	Match string `header:"If-Match" maxLength:"1024" doc:"Only if it is still as it was shown with this tag; else 412"`
+	Match string `header:"If-Match" maxLength:"1024" example:"*" doc:"Only if it is still as it was shown with this tag, or, for *, if it is there; else 412"`
 }
 
 type reservationOutput struct {
