@@ -62,9 +62,53 @@ func (d *Decider) uncrowd(entry int32) {
 	}
 }
 
+// wanted is the first job of a cohort that waits for what others borrowed from its
+// queue. What comes back goes to it: nobody borrows of that meanwhile, or work that
+// was taken back would start again before enough of it has come back, and be taken
+// again, for ever.
+type wanted struct {
+	entry int32
+	queue int16
+	need  need
+}
+
+// want notes what a job waits to have back.
+func (d *Decider) want(entry int32) {
+	e := &d.Waiting.entries[entry]
+	queue := d.queue(e)
+	cohort := d.Quotas.queues[queue].cohort
+	for int(cohort) >= len(d.wants) {
+		d.wants = append(d.wants, nil)
+	}
+	if d.wants[cohort] == nil {
+		d.wants[cohort] = &wanted{entry, queue, d.needOfEntry(e)}
+	}
+}
+
+// lentAway reports whether a job that borrows must leave what another queue of its
+// cohort waits to have back.
+func (d *Decider) lentAway(queue int16, n *need) (Reason, bool) {
+	cohort := d.Quotas.queues[queue].cohort
+	if !d.order.at.borrows || int(cohort) >= len(d.wants) || d.wants[cohort] == nil || d.wants[cohort].entry == d.order.at.entry {
+		return Reason{}, false
+	}
+	w := d.wants[cohort]
+	q := &d.Quotas.queues[w.queue]
+	for k, m := range d.Quotas.model {
+		if v := n.of(m); v > 0 && w.need.of(m) > d.Quotas.room(q, k) {
+			_, use := d.Quotas.short(&d.Quotas.queues[queue], k, v)
+			return Reason{Dominant: QuotaKept, Quota: use, Ahead: d.Waiting.entries[w.entry].job}, true
+		}
+	}
+	return Reason{}, false
+}
+
 // keptFrom reports whether a task, or a gang, must leave quota to the crowded
-// job of its queue.
+// job of its queue, or to one that waits for what was lent.
 func (d *Decider) keptFrom(queue int16, n *need, e *entry) (Reason, bool) {
+	if kept, must := d.lentAway(queue, n); must {
+		return kept, true
+	}
 	if int(queue) >= len(d.crowds) || d.crowds[queue] == nil || d.crowds[queue].entry == d.order.at.entry {
 		return Reason{}, false
 	}

@@ -90,6 +90,7 @@ type Decider struct {
 	refused []refusals  // by group
 	byQueue [][]AllocID // what runs of each queue, once a cycle has looked
 	crowds  []*crowded  // of each queue, the first job that its own work keeps out
+	wants   []*wanted   // of each cohort, the first job that waits for what was lent
 	claim   claim       // of the job that is being made room for
 	// reclaims counts the jobs that tried to have back what their queue lent.
 	reclaims int
@@ -189,6 +190,9 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 	ahead, may := d.mayHead(e)
 	switch {
 	case why.stopped():
+		if why.Dominant == Reclaiming {
+			d.want(o.entry)
+		}
 		if may && why.Dominant == Reclaiming && d.reclaims < maxHeads {
 			d.reclaims++
 			if d.preempt(o.entry); d.promised(e.job) {

@@ -50,7 +50,7 @@ func (a *groupCursor) before(b *groupCursor) bool {
 
 func (o *groupOrder) fill(d *Decider) {
 	o.heap = o.heap[:0]
-	d.crowds, d.byQueue = d.crowds[:0], nil
+	d.crowds, d.wants, d.byQueue = d.crowds[:0], d.wants[:0], nil
 	for _, gi := range d.Waiting.live {
 		g := &d.Waiting.groups[gi]
 		o.heap = append(o.heap, o.cursor(d, gi, g.first))

@@ -118,7 +118,7 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 	if a.Queue == t.queue || a.Queue == 0 {
 		return lower
 	}
-	if d.reclaimable(a, t) && d.beyond(id, -1, d.claim.straddle) {
+	if d.reclaimable(a, t) && d.beyond(id, -1, d.claim.straddle) && !d.returnsAhead(id, t.priority) {
 		return true
 	}
 	return lower && (d.beyond(id, -1, false) || d.unlimited(id))
@@ -129,6 +129,28 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 // would start again in its old place and be taken again, for ever.
 func (d *Decider) returnsBefore(id AllocID) bool {
 	return d.claim.borrows && (d.Capacity.allocs[id].Queue == 0 || !d.beyond(id, -1, true))
+}
+
+// returnsAhead reports whether lent work that is taken back would come into the line
+// before the job it is taken for, and so start again in its old place and be taken
+// again, for ever: it borrows where it runs, and in the line it does not, for it
+// accepts a model too of which its queue has enough left.
+func (d *Decider) returnsAhead(id AllocID, priority int32) bool {
+	a := &d.Capacity.allocs[id]
+	if a.Priority <= priority {
+		return false
+	}
+	q := d.Quotas.queues[a.Queue]
+	q.used = slices.Clone(q.used)
+	for k := range q.used {
+		q.used[k] -= d.sizeOf(id, k)
+	}
+	var n need
+	for _, u := range d.unit(id) {
+		b := &d.Capacity.allocs[u]
+		n.cpu, n.memory, n.milli = n.cpu+int64(b.CPU), n.memory+int64(b.Memory), n.milli+int64(b.Milli())
+	}
+	return !d.Quotas.borrows(&q, &n, d.Capacity.shapes[a.Shape].Accept&d.present())
 }
 
 // reclaimable reports whether an allocation is of another queue of the cohort,
@@ -281,7 +303,7 @@ func (d *Decider) refill(t *task, i, n int32) bool {
 			if !d.claim.inside || q.used[k]+v > q.guaranteed[k] {
 				return false
 			}
-			id, straddle, found := d.nextBorrowed(q, k)
+			id, straddle, found := d.nextBorrowed(q, k, t.priority)
 			if !found {
 				return false
 			}
@@ -292,8 +314,9 @@ func (d *Decider) refill(t *task, i, n int32) bool {
 	return true
 }
 
-// nextBorrowed returns the next allocation to take back in resource k.
-func (d *Decider) nextBorrowed(q *queueQuota, k int) (id AllocID, straddle, found bool) {
+// nextBorrowed returns the next allocation to take back in resource k for a job of a
+// priority.
+func (d *Decider) nextBorrowed(q *queueQuota, k int, priority int32) (id AllocID, straddle, found bool) {
 	c := &d.claim
 	if !c.listed {
 		c.listed = true
@@ -310,7 +333,7 @@ func (d *Decider) nextBorrowed(q *queueQuota, k int) (id AllocID, straddle, foun
 	}
 	for _, straddle := range []bool{false, true} {
 		for _, id := range c.borrowed {
-			if d.Capacity.allocs[id].Job != 0 && d.beyond(id, k, straddle) {
+			if d.Capacity.allocs[id].Job != 0 && d.beyond(id, k, straddle) && !d.returnsAhead(id, priority) {
 				return id, straddle, true
 			}
 		}
