@@ -112,7 +112,7 @@ func (b *timedBook) sitePower(l *timedLeaf) *Figure {
 	}
 	all := books.Total
 	idle := books.Lines[meter.IdleLine].Energy()
-	f.Title = fmt.Sprintf("The site took %s, %s %% of it for nodes that nobody held", energyText(float64(all.Energy().KWh())), digits(100*float64(idle)/max(float64(all.Energy()), 1), 1))
+	f.Title = fmt.Sprintf("Until the last job had ended the site took %s, %s %% of it for nodes that nobody held", energyText(float64(all.Energy().KWh())), digits(100*float64(idle)/max(float64(all.Energy()), 1), 1))
 	if c.Strip = b.carbonStrip(l); c.Strip != nil {
 		f.Title += fmt.Sprintf(", and emitted %s kgCO2e, %s g for each kWh", commas(all.CarbonLocation.Kilograms()), digits(books.Intensity(), 1))
 		f.Note += " The strip is the average of the grid at the site, by location; certificates do not count here."
