@@ -210,6 +210,9 @@ func endTasks(ctx context.Context, dir string, stop bool) error {
 		for range e.Reports() { // ends wait for a reader
 		}
 	}()
+	// An engine that has just been opened takes a moment to find out which of its
+	// tasks have ended.
+	settled := time.Now().Add(3 * time.Second)
 	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		list, err := e.Tasks(ctx)
 		if err != nil {
@@ -230,9 +233,9 @@ func endTasks(ctx context.Context, dir string, stop bool) error {
 		switch {
 		case len(alive) == 0:
 			return nil
-		case !stop:
+		case !stop && time.Now().After(settled):
 			return fault.New(fault.Conflict, "repair", "tasks still run that the saved records may not know: "+strings.Join(alive[:min(len(alive), 10)], " "), "end them: tianfu store repair DIR --stop")
-		case time.Now().After(limit):
+		case stop && time.Now().After(limit):
 			return fault.New(fault.Unavailable, "repair", "tasks do not end: "+strings.Join(alive[:min(len(alive), 10)], " "), "end their processes, then try again")
 		}
 	}
