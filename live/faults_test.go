@@ -56,12 +56,12 @@ func faults(t *testing.T, seed uint64) {
 type faultyStore struct {
 	*memory.Store
 	engine *modelled
-	next   fate
+	next   atomic.Int32 // fate of the next batch
 	full   atomic.Bool
 }
 
 // fate is what becomes of a batch.
-type fate int
+type fate = int32
 
 const (
 	kept fate = iota
@@ -79,8 +79,7 @@ func (s *faultyStore) Room() error {
 }
 
 func (s *faultyStore) Append(ctx context.Context, first uint64, records [][]byte) error {
-	next := s.next
-	s.next = kept
+	next := s.next.Swap(kept)
 	switch next {
 	case refused:
 		return fault.New(fault.Exhausted, "disk", "is full", "")
@@ -164,7 +163,7 @@ func (r *faultRun) plan() {
 }
 
 func (r *faultRun) open() {
-	r.store.next = kept
+	r.store.next.Store(kept)
 	ctx, cancel := context.WithCancel(r.t.Context())
 	c, _, err := live.Open(ctx, live.Options{Config: r.s.cfg, Store: r.store, Engine: r.engine, Now: clock, Logger: slog.New(slog.DiscardHandler), SnapshotEvery: uint64(10 + r.rng.IntN(100))})
 	if err != nil {
@@ -293,7 +292,7 @@ func (r *faultRun) happen() {
 	now, faulty := clock(), clock() < r.quiet
 	r.engine.set(faulty && r.rng.IntN(5) == 0)
 	if faulty && r.rng.IntN(12) == 0 {
-		r.store.next = fate(1 + r.rng.IntN(3))
+		r.store.next.Store(fate(1 + r.rng.IntN(3)))
 	}
 	r.store.full.Store(faulty && r.rng.IntN(12) == 0)
 	var asked []wish

@@ -3,6 +3,7 @@ package live_test
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,9 +35,12 @@ func newShiftRun(t *testing.T, carbon []float64, run map[job.ID]time.Duration) *
 		t.Fatalf("the synthetic clock begins at %s", opening)
 	}
 	r := &shiftRun{t: t, store: memory.New()}
+	var mu sync.Mutex // the engine starts several at once
 	began := map[job.ID]unit.Instant{}
 	done := map[job.ID]time.Duration{}
 	r.engine = newModelled(clock, func(k engine.Key) (time.Duration, engine.Exit) {
+		mu.Lock()
+		defer mu.Unlock()
 		// A pausable task goes on where its last attempt was told to leave.
 		if at, again := began[k.Job]; again {
 			done[k.Job] += r.stoppedAt(k.Job, k.Generation-1).Sub(at)
@@ -56,6 +60,8 @@ func newShiftRun(t *testing.T, carbon []float64, run map[job.ID]time.Duration) *
 
 // stoppedAt is when an attempt ended; the test calls it within the engine.
 func (r *shiftRun) stoppedAt(id job.ID, attempt uint32) unit.Instant {
+	r.engine.mu.Lock()
+	defer r.engine.mu.Unlock()
 	return r.engine.tasks[engine.Key{Job: id, Generation: attempt}].end.At
 }
 

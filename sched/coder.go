@@ -117,15 +117,17 @@ func (c *Coder) Bool(v *bool) {
 	if *v {
 		n = 1
 	}
-	Int(c, &n)
-	*v = n == 1
+	if Int(c, &n); c.Reading() {
+		*v = n == 1
+	}
 }
 
 // Float codes a number by its bits.
 func (c *Coder) Float(v *float64) {
 	n := math.Float64bits(*v)
-	c.Uvarint(&n)
-	*v = math.Float64frombits(n)
+	if c.Uvarint(&n); c.Reading() {
+		*v = math.Float64frombits(n)
+	}
 }
 
 // maxText bounds one text or block of bytes.
@@ -156,8 +158,9 @@ func (c *Coder) Bytes(v *[]byte) {
 // Text codes a string of any name.
 func Text[T ~string](c *Coder, v *T) {
 	b := []byte(*v)
-	c.Bytes(&b)
-	*v = T(b)
+	if c.Bytes(&b); c.Reading() {
+		*v = T(b)
+	}
 }
 
 // List codes a slice; what it holds is coded by each. One that is nil comes

@@ -291,10 +291,13 @@ func (w *Waiting) codeGangs(x *Coder) {
 	}
 }
 
-// remembering is a policy that has learnt something worth keeping.
+// copying is a policy that keeps something of its own as it decides.
+type copying interface{ clone() Policy }
+
+// remembering is one that has learnt something worth keeping.
 type remembering interface {
+	copying
 	code(x *Coder)
-	clone() Policy
 }
 
 // Code codes what the policy has learnt.
@@ -309,7 +312,7 @@ func (x *Index) Code(c *Coder) {
 // learnt.
 func (x *Index) Clone(of *Capacity) *Index {
 	p := x.policy
-	if r, ok := p.(remembering); ok {
+	if r, ok := p.(copying); ok {
 		p = r.clone()
 	}
 	return NewIndex(of, p)
@@ -319,6 +322,17 @@ func (p *tianfu) clone() Policy {
 	q := *p
 	q.seen, q.named = slices.Clone(p.seen), maps.Clone(p.named)
 	return &q
+}
+
+func (p *fgd) clone() Policy {
+	q := *p
+	q.memo = slices.Clone(p.memo)
+	return &q
+}
+
+func (p weighted) clone() Policy {
+	p.fgd = p.fgd.clone().(*fgd)
+	return p
 }
 
 func (p migrating) clone() Policy {
