@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -97,14 +98,7 @@ func WhatIfOf(ctx context.Context, s store.Store, span time.Duration, change, ag
 	}
 	c.o.Now = state.Now
 	if span == 0 {
-		begin := unit.Never
-		err := s.Read(ctx, first, func(_ uint64, b []byte) error {
-			if at, err := control.InstantOf(b); begin == unit.Never || err != nil {
-				begin = at
-				return err
-			}
-			return nil
-		})
+		begin, err := c.firstInstant(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -113,13 +107,33 @@ func WhatIfOf(ctx context.Context, s store.Store, span time.Duration, change, ag
 	return c.whatIf(state.Freeze(), span, change, against)
 }
 
+// firstInstant is when the first record that is kept was made.
+func (c *Centre) firstInstant(ctx context.Context) (at unit.Instant, err error) {
+	first, _ := c.o.Store.Bounds()
+	err = c.o.Store.Read(ctx, first, func(_ uint64, b []byte) (err error) {
+		if at, err = control.InstantOf(b); err == nil {
+			err = errEnough
+		}
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return at, err
+}
+
 func (c *Centre) whatIf(f *control.Frozen, span time.Duration, change, against string) (*sim.WhatIf, error) {
 	s := f.State()
 	cfg := s.Config()
 	now := max(c.o.Now(), f.Now())
-	h := sim.RetraceFrom(now.Add(-span), func(n int32) fleet.NodeID { return s.Capacity().Node(n).ID })
+	begin, err := c.firstInstant(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	begin = max(now.Add(-span), begin)
+	h := sim.RetraceFrom(begin, func(n int32) fleet.NodeID { return s.Capacity().Node(n).ID })
 	first, _ := c.o.Store.Bounds()
-	err := c.o.Store.Read(context.Background(), first, func(_ uint64, b []byte) error {
+	err = c.o.Store.Read(context.Background(), first, func(_ uint64, b []byte) error {
 		r, err := control.DecodeRecord(b)
 		if err == nil {
 			h.See(&r, s.Summary)
@@ -137,7 +151,7 @@ func (c *Centre) whatIf(f *control.Frozen, span time.Duration, change, against s
 		return nil, fault.New(fault.Invalid, "against", fmt.Sprintf("%d jobs are too many to run again at once", len(w.Jobs)), "choose a shorter period")
 	}
 	p := sim.TimedParams{Fleet: cfg.Fleet, Rank: cfg.Rank, Power: cfg.Power, Workload: w, Policy: cfg.Policy, Rules: cfg.Rules,
-		Params: cfg.Params, Queueing: cfg.Queueing, Tree: cfg.Tree, Events: events, Estimate: sim.AsTold, Hours: hoursOf(s, cfg)}
+		Params: cfg.Params, Queueing: cfg.Queueing, Tree: cfg.Tree, Bookings: cfg.Bookings, Deferring: cfg.Deferring, Opening: begin, PeriodEnd: now, Events: events, Estimate: sim.AsTold, Hours: hoursOf(s, cfg)}
 	if p.Hours != nil {
 		p.Metering = control.Metering{Every: time.Hour}
 	}

@@ -261,6 +261,11 @@ func (c *Change) removeNodes(p *TimedParams) error {
 	slices.Reverse(f.Nodes)
 	slices.Reverse(power)
 	p.Fleet, p.Power, p.Rank = &f, power, nil
+	stays := map[fleet.NodeID]bool{}
+	for i := range f.Nodes {
+		stays[f.Nodes[i].ID] = true
+	}
+	p.Events = slices.DeleteFunc(slices.Clone(p.Events), func(e NodeEvent) bool { return !stays[e.Node] })
 	return nil
 }
 

@@ -18,11 +18,11 @@ import (
 // declared.
 const defaultOverhead = 1.25
 
-// cap lowers what an area may draw, from the first arrival of the period or
+// cap lowers what an area may draw, from the beginning of the period or
 // some time after it. A site without a declared limit has the one that all its
 // nodes at full load draw.
 func (c *Change) cap(p *TimedParams) error {
-	begin := p.Workload.First()
+	begin := p.Begin()
 	words := slices.Clone(c.words)
 	for i := 0; i+1 < len(words); i++ { // "for 6d" is "for=6d"
 		if words[i] == "for" || words[i] == "from" || words[i] == "every" {

@@ -49,10 +49,13 @@ type TimedParams struct {
 	// Attempt tells how attempts go, by arrival; nil = they run as long as the
 	// workload says and succeed. It must answer alike every time.
 	Attempt func(arrival int, o *control.Order) Attempt
-	Stopped *control.Exit         // what is told of an attempt that was made to leave
-	Opening unit.Instant          // when the centre is opened; 0 = with what comes first
-	Record  func(*control.Record) // sees every record; nil = nobody does
-	Hash    bool                  // hash the record log
+	Stopped *control.Exit // what is told of an attempt that was made to leave
+	Opening unit.Instant  // when the centre is opened; 0 = with what comes first
+	// PeriodEnd is when the period ends that is reported of, whatever goes on
+	// after it; 0 = with the last arrival.
+	PeriodEnd unit.Instant
+	Record    func(*control.Record) // sees every record; nil = nobody does
+	Hash      bool                  // hash the record log
 	// Metering keeps a ledger; Hours is what hours at the sites cost.
 	Metering control.Metering
 	Hours    map[string][]energy.SiteHour
@@ -130,6 +133,7 @@ type Timed struct {
 	sampleAt  unit.Instant
 	Refused   map[string]int
 	refusals  int
+	idle      unit.Instant // since when nothing runs and nothing is to arrive; Never = something does
 }
 
 type attemptKey struct {
@@ -151,8 +155,8 @@ type Integrals struct {
 	// Plans in time, jobs they deferred, pauses, and deadlines missed.
 	Plans, Deferred, Pauses, Late int
 	Start, End                    unit.Instant
-	// Window is the integrals as they stood at the last arrival: after it a
-	// replay only drains.
+	// Window is the integrals as they stood at the end of the period, or at the
+	// last arrival where none is stated: after it a replay only drains.
 	Window      *Integrals
 	PFLOPSHours map[string]float64 // dense FP16, by maker; only where the peak is known
 }
@@ -169,7 +173,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Timed{p: p, state: state, hands: hands{told: p.Stopped}, Refused: map[string]int{}, attempts: map[attemptKey]unit.Instant{}}
+	t := &Timed{p: p, state: state, hands: hands{told: p.Stopped}, Refused: map[string]int{}, attempts: map[attemptKey]unit.Instant{}, idle: unit.Never}
 	t.Totals.PFLOPSHours = map[string]float64{}
 	if p.Tree != nil {
 		t.Shedding = watched(p.Tree)
@@ -259,6 +263,7 @@ func (t *Timed) Run() {
 		t.collect(at)
 		t.step()
 		t.replan()
+		t.closePeriod()
 		if t.Ledger != nil && t.Totals.Window != nil && t.Ledger.Window == nil {
 			t.Ledger.Window = t.Ledger.books()
 		}
@@ -292,7 +297,9 @@ func (t *Timed) nextInstant() unit.Instant {
 	if len(t.inputs) > 0 {
 		at = min(at, t.inputs[0].At)
 	}
-	if at == unit.Never && t.state.Pending()+t.state.Delayed()+t.hands.paces.still == 0 {
+	at = min(at, t.periodDue())
+	alone := at == unit.Never
+	if alone && t.state.Pending()+t.state.Delayed()+t.hands.paces.still == 0 {
 		return unit.Never // faults and windows alone do not keep a replay alive
 	}
 	if len(t.faults) > 0 {
@@ -300,6 +307,9 @@ func (t *Timed) nextInstant() unit.Instant {
 	}
 	if t.started { // a replay begins with what arrives: clocks of the core may be years behind it
 		at = min(at, t.state.NextWake())
+	}
+	if t.hopeless(alone, at) {
+		return unit.Never
 	}
 	t.planning = false
 	if t.shift != nil {
@@ -329,7 +339,7 @@ func (t *Timed) advance(at unit.Instant) {
 		t.sampleAt = t.sampleAt.Add(t.p.Every)
 	}
 	t.integrate(at)
-	if t.next == len(t.order) && t.Totals.Window == nil {
+	if t.p.PeriodEnd == 0 && t.next == len(t.order) && t.Totals.Window == nil {
 		w := t.Totals
 		w.End = t.now
 		t.Totals.Window = &w

@@ -17,8 +17,8 @@ import (
 // keeps one when it is metered.
 type Ledger struct {
 	Books
-	// Window is the books as they stood at the last arrival: after it a replay
-	// only drains.
+	// Window is the books as they stood at the end of the period, or at the last
+	// arrival where none is stated: after it a replay only drains.
 	Window  *Books
 	Queues  map[job.Queue]*meter.Totals
 	Jobs    []meter.Totals // by job ID, from 1

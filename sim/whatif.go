@@ -5,13 +5,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"tianfu/fault"
+	"tianfu/unit"
 )
 
 // WhatIf is a period run twice through the same core: as it was, and changed.
@@ -20,7 +21,7 @@ type WhatIf struct {
 	Change  string       `json:"change"`
 	Against string       `json:"against"` // what the period is
 	Jobs    int          `json:"jobs"`
-	Hours   float64      `json:"hours"` // first to last arrival of the base
+	Hours   float64      `json:"hours"` // length of the period, the same for both runs
 	Policy  string       `json:"policy"`
 	Figures []Difference `json:"figures"`
 	Notes   []string     `json:"notes,omitempty"`
@@ -32,7 +33,9 @@ type WhatIf struct {
 type Sealed struct {
 	Hash    string `json:"record_log_sha256"`
 	Records int    `json:"steps"`
-	Open    int    `json:"jobs_not_finished"`
+	Left    int    `json:"jobs_left_at_end"`  // not finished when the period ended
+	Open    int    `json:"jobs_not_finished"` // nor ever after
+	Never   int    `json:"jobs_never_started"`
 }
 
 // Difference is one number of a difference. A figure that would be better larger
@@ -46,8 +49,10 @@ type Difference struct {
 	Change *float64 `json:"change_percent,omitempty"`
 }
 
-// CompareChange runs a period as it was and as changed. apply gives the second
-// its changes beyond those of the language; nil = none.
+// CompareChange runs a period as it was and as changed, and compares what both did
+// until base.PeriodEnd or, where none is stated, until all that can finish as it
+// was has. apply gives the second its changes beyond those of the language; nil =
+// none.
 func CompareChange(base TimedParams, text, against string, apply func(*TimedParams) error) (*WhatIf, error) {
 	changes, err := ParseChanges(text)
 	if err != nil && apply == nil {
@@ -66,39 +71,35 @@ func CompareChange(base TimedParams, text, against string, apply func(*TimedPara
 			return nil, err
 		}
 	}
-	if err := possibleStill(&changed); err != nil {
+	if err := possibleStill(&base, &changed); err != nil {
 		return nil, err
+	}
+	stated := base.PeriodEnd != 0
+	if !stated {
+		base.PeriodEnd = unit.Never
 	}
 	a, err := runWhole(base)
 	if err != nil {
 		return nil, err
 	}
+	if !stated { // it is as long as the work took as it was
+		base.PeriodEnd = max(a.lastEnd(), a.Totals.Start+1)
+		if a.Totals.End == base.PeriodEnd {
+			a.wholePeriod()
+		} else if a, err = runWhole(base); err != nil { // it waited for what never came
+			return nil, err
+		}
+	}
+	changed.PeriodEnd = base.PeriodEnd
 	b, err := runWhole(changed)
 	if err != nil {
 		return nil, err
 	}
-	x, y := a.Summarise(), b.Summarise()
-	w := &WhatIf{Change: strings.Join(said, "; "), Against: against, Jobs: x.Jobs, Hours: Tell(x.Window.Hours()), Policy: base.Policy, Base: seal(a, x), Changed: seal(b, y)}
-	w.Figures = figures(a, b, x, y)
-	for _, t := range []*Timed{a, b} {
-		for why, n := range t.Refused {
-			w.Notes = append(w.Notes, fmt.Sprintf("%d jobs were refused: %s", n, why))
-		}
-	}
-	slices.Sort(w.Notes)
-	w.Notes = slices.Compact(w.Notes)
+	w := &WhatIf{Change: strings.Join(said, "; "), Against: against, Jobs: len(a.order), Hours: Tell(base.PeriodEnd.Sub(a.Totals.Start).Hours()), Policy: base.Policy,
+		Base: seal(a, base.PeriodEnd), Changed: seal(b, base.PeriodEnd)}
+	w.Figures, w.Notes = figures(a, b), notes(a, b, w)
 	w.ID = w.address()
 	return w, nil
-}
-
-// possibleStill refuses a change under which work of the period could never run:
-// a replay would wait for it for ever.
-func possibleStill(p *TimedParams) error {
-	i, err := FirstImpossible(p.Workload, p.Fleet)
-	if err != nil {
-		return fault.Wrap(err, fmt.Sprintf("job %q of the period", p.Workload.Jobs[i].Spec.Name), "run it under the change")
-	}
-	return nil
 }
 
 func runWhole(p TimedParams) (*Timed, error) {
@@ -111,9 +112,46 @@ func runWhole(p TimedParams) (*Timed, error) {
 	return t, nil
 }
 
-func seal(t *Timed, s *Summary) Sealed {
+func seal(t *Timed, end unit.Instant) Sealed {
 	sum := t.Sum()
-	return Sealed{Hash: hex.EncodeToString(sum[:]), Records: s.Steps, Open: s.Jobs - s.Finished}
+	stuck, never, _ := t.stuck()
+	return Sealed{Hash: hex.EncodeToString(sum[:]), Records: t.Totals.Steps, Left: t.unfinished(end), Open: len(stuck), Never: never}
+}
+
+// notes say what the figures do not: work that is left over at the end of the
+// period, and work that never starts or ends.
+func notes(a, b *Timed, w *WhatIf) (out []string) {
+	if w.Base.Left+w.Changed.Left > 0 {
+		out = append(out, fmt.Sprintf("at the end of the period %s unfinished as it was, %d under the change", were(w.Base.Left), w.Changed.Left))
+	}
+	for _, x := range []struct {
+		t    *Timed
+		s    *Sealed
+		when string
+	}{{a, &w.Base, "as it was"}, {b, &w.Changed, "under the change"}} {
+		if x.s.Open > 0 {
+			names, _, why := x.t.stuck()
+			text := fmt.Sprintf("%s %s can never finish, %d of them never start, such as %q", x.when, unit.Count(x.s.Open, "job"), x.s.Never, names[0])
+			if why != "" {
+				text += ": " + why
+			}
+			out = append(out, text)
+		}
+		for _, why := range slices.Sorted(maps.Keys(x.t.Refused)) {
+			out = append(out, fmt.Sprintf("%s %s refused: %s", x.when, were(x.t.Refused[why]), why))
+		}
+	}
+	if w.Base.Never+w.Changed.Never > 0 {
+		out = append(out, "a job that never starts counts as waiting until the later of both runs ends")
+	}
+	return out
+}
+
+func were(n int) string {
+	if n == 1 {
+		return "1 job was"
+	}
+	return unit.Count(n, "job") + " were"
 }
 
 // address names a what-if by what it says: the same question about the same
@@ -124,14 +162,17 @@ func (w *WhatIf) address() string {
 	return "w-" + hex.EncodeToString(sum[:6])
 }
 
-// figures are what differs, at most eight numbers, all from the first to the
-// last arrival of the period; what only drains afterwards is left out.
-func figures(a, b *Timed, x, y *Summary) []Difference {
-	wa, wb := a.window(), b.window()
+// figures are what differs, at most eight numbers. Waits and deadlines are of all
+// jobs of the period, for both runs go on after it; the rest is what happened
+// within it.
+func figures(a, b *Timed) []Difference {
+	wa, wb := a.Totals.Window, b.Totals.Window
+	end := max(a.Totals.End, b.Totals.End)
+	x, y := a.waits(end), b.waits(end)
 	out := []Difference{
 		figure("finished", "GPU-h", wa.GoodMilliHours/1000, wb.GoodMilliHours/1000),
-		figure("wait p50", "s", x.P50.Seconds(), y.P50.Seconds()),
-		figure("wait p90", "s", x.P90.Seconds(), y.P90.Seconds()),
+		figure("wait p50", "s", share(x, 50).Seconds(), share(y, 50).Seconds()),
+		figure("wait p90", "s", share(x, 90).Seconds(), share(y, 90).Seconds()),
 	}
 	if dated(a.p.Workload) {
 		out = append(out, figure("late", "jobs", float64(a.late()), float64(b.late())))
@@ -139,7 +180,7 @@ func figures(a, b *Timed, x, y *Summary) []Difference {
 	out = append(out, figure("preemptions", "", float64(wa.Preemptions), float64(wb.Preemptions)))
 	switch la, lb := a.Ledger, b.Ledger; {
 	case la != nil && lb != nil:
-		ba, bb := la.period(), lb.period()
+		ba, bb := la.Window, lb.Window
 		out = append(out, figure("site energy", "kWh", float64(ba.Total.Energy().KWh()), float64(bb.Total.Energy().KWh())),
 			figure("carbon", "kgCO2e", ba.Total.CarbonLocation.Kilograms(), bb.Total.CarbonLocation.Kilograms()),
 			figure("cost", "yuan", float64(ba.Total.Cost.Yuan()), float64(bb.Total.Cost.Yuan())))
@@ -190,20 +231,6 @@ func Tell(v float64) float64 {
 		return short
 	}
 	return float64(int64(v*10+0.5)) / 10
-}
-
-func (t *Timed) window() *Integrals {
-	if t.Totals.Window != nil {
-		return t.Totals.Window
-	}
-	return &t.Totals
-}
-
-func (l *Ledger) period() *Books {
-	if l.Window != nil {
-		return l.Window
-	}
-	return &l.Books
 }
 
 func dated(w *Workload) bool {

@@ -7,9 +7,7 @@ package sim
 import (
 	"time"
 
-	"tianfu/fleet"
 	"tianfu/job"
-	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -36,16 +34,4 @@ type Workload struct {
 	// Present is how many of the first jobs are under way at the beginning of a
 	// warm draw: they run for the rest of their time.
 	Present int
-}
-
-// FirstImpossible returns the first job that the fleet could not run even
-// when idle, and why.
-func FirstImpossible(w *Workload, f *fleet.Fleet) (int, error) {
-	c := sched.NewCapacity(f, nil, nil)
-	for i := range w.Jobs {
-		if err := c.Possible(w.Jobs[i].Spec, nil, 0); err != nil {
-			return i, err
-		}
-	}
-	return 0, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -102,6 +103,9 @@ func (p *program) compareFile(ctx context.Context, f *whatIfFlags, change string
 		return nil, err
 	}
 	base.Policy = f.policies
+	if f.load > 0 { // so many days were asked for
+		base.PeriodEnd = base.Begin().Add(time.Duration(f.days * 24 * float64(time.Hour)))
+	}
 	var apply func(*sim.TimedParams) error
 	if weather != "" {
 		other := f.replayFlags
