@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,11 +41,11 @@ A change is one clause or several, divided by semicolons:
   tianfu whatif "arrivals x1.2; policy fgd" --against tasks.csv --nodes nodes.csv --load 0.9 --warm
   tianfu whatif show w-0123456789ab`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return p.runWhatIf(c.Context(), f, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error { return p.runWhatIf(c, f, args[0]) },
 	}
 	f.replayFlags.register(c)
 	f.remote.register(c)
-	for _, hidden := range []string{"protocol", "seeds", "processors", "scale", "html", "parquet", "calibrate-start", "calibrate-every", "calibrate-draws", "calibrate-steps", "jobs", "tasks"} {
+	for _, hidden := range append(slices.Clone(replayAlone), "processors") {
 		c.Flags().MarkHidden(hidden)
 	}
 	c.Flags().StringVar(&f.against, "against", "", "a period of the running centre, a backup of one, or a file of tasks or jobs")
@@ -53,14 +54,18 @@ A change is one clause or several, divided by semicolons:
 	return c
 }
 
-func (p *program) runWhatIf(ctx context.Context, f *whatIfFlags, change string) error {
+func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) error {
 	if err := p.checkFormat(); err != nil {
 		return err
 	}
 	if f.against == "" {
 		return fault.New(fault.Invalid, "--against", "is missing", "name a period of the centre such as last-week, a backup, or a file of tasks")
 	}
+	ctx := c.Context()
 	if _, err := live.Period(f.against); err == nil {
+		if err := ofCentre.check(c); err != nil {
+			return err
+		}
 		client, err := f.client()
 		if err != nil {
 			return err
@@ -74,6 +79,13 @@ func (p *program) runWhatIf(ctx context.Context, f *whatIfFlags, change string) 
 	backup, span, isBackup := backupPeriod(f.against)
 	if _, err := os.Stat(f.against); err != nil && !isBackup {
 		return fault.New(fault.Invalid, "--against", strconv.Quote(f.against)+" is neither a period nor a file", "write last-hour, last-day, last-week, last-month, a span such as 36h, or the name of a file")
+	}
+	kind := &ofFile
+	if isBackup {
+		kind = &ofBackup
+	}
+	if err := kind.check(c); err != nil {
+		return err
 	}
 	store, err := f.store()
 	if err != nil {
@@ -98,6 +110,16 @@ func (p *program) runWhatIf(ctx context.Context, f *whatIfFlags, change string) 
 // compareFile runs the period of a file.
 func (p *program) compareFile(ctx context.Context, f *whatIfFlags, change string) (*sim.WhatIf, error) {
 	change, weather := takeWeather(change)
+	if strings.Contains(f.shift.policies, ",") || strings.Contains(f.policies, ",") {
+		return nil, fault.New(fault.Invalid, "--policy, --shift", "name several policies", "name one: the change says which other one is tried")
+	}
+	shifts, err := f.shift.list(&f.site)
+	if err != nil {
+		return nil, err
+	}
+	if f.shifting, err = f.shift.shifting(shifts[len(shifts)-1], &f.site); err != nil {
+		return nil, err
+	}
 	base, _, err := f.timedWorkload()
 	if err != nil {
 		return nil, err
