@@ -38,6 +38,7 @@ type serveFlags struct {
 	cert, key           string
 	policy              string
 	require             string
+	images              []string
 	snapshotEvery       uint64
 	keepRecords         time.Duration
 	keepLogs            time.Duration
@@ -68,6 +69,7 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.StringVar(&f.key, "tls-key", "", "key file")
 	fl.StringVar(&f.policy, "policy", "tianfu", "placement policy")
 	fl.StringVar(&f.require, "require-isolation", "", "refuse tasks below this level: process, landlock or sandbox")
+	fl.StringArrayVar(&f.images, "images", []string{"/srv/images"}, "directory below which the unpacked images lie that jobs may name (repeatable)")
 	fl.Uint64Var(&f.snapshotEvery, "snapshot-every", live.DefaultSnapshotEvery, "records between two snapshots of the state")
 	fl.DurationVar(&f.keepRecords, "keep-records", 0, "how long to keep records, such as 2160h; older ones are forgotten once two snapshots hold them (0 = for ever)")
 	fl.DurationVar(&f.meterEvery, "meter-every", time.Minute, "length of an interval of the energy ledger, 1s to 24h; 0 keeps none")
@@ -99,7 +101,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	defer d.close()
-	eng, err := local.Open(local.Options{Dir: filepath.Join(f.data, "engine"), Hide: []string{f.data}, Require: engine.Level(f.require)})
+	eng, err := local.Open(local.Options{Dir: filepath.Join(f.data, "engine"), Hide: f.secrets(), Images: f.images, Require: engine.Level(f.require)})
 	if err != nil {
 		return err
 	}
@@ -167,6 +169,15 @@ func (f *serveFlags) check() error {
 		return fault.New(fault.Invalid, "--keep-records", f.keepRecords.String()+" is below zero", "give a time such as 2160h, or 0 for ever")
 	}
 	return nil
+}
+
+// secrets are the files and directories that no task may see.
+func (f *serveFlags) secrets() []string {
+	out := []string{f.data}
+	if f.key != "" {
+		out = append(out, f.key)
+	}
+	return out
 }
 
 // live says what the centre runs with, but for its store and engine.

@@ -95,7 +95,7 @@ func (c *child) fork(s *shim, files []uintptr) error {
 	if err != nil {
 		return err
 	}
-	c.pid, err = syscall.ForkExec(path, s.spec.Argv, &syscall.ProcAttr{Dir: "/", Env: s.spec.Env, Files: files, Sys: sys})
+	c.pid, err = syscall.ForkExec(path, s.spec.Argv, &syscall.ProcAttr{Dir: "/", Env: s.spec.launchEnv(), Files: files, Sys: sys})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", path, err)
 	}

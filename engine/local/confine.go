@@ -140,11 +140,17 @@ func (s *spec) landlock() error {
 	}
 	self := "/proc/" + strconv.Itoa(os.Getpid())
 	rules := []landlock.Rule{
-		landlock.RODirs(s.Show...).IgnoreIfMissing(),
 		landlock.RODirs("/sys/devices/system", "/proc/sys", self).IgnoreIfMissing(),
 		landlock.ROFiles("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems", "/proc/version", "/proc/loadavg", "/proc/uptime").IgnoreIfMissing(),
 		landlock.RWDirs(own...).IgnoreIfMissing(),
 		landlock.RWFiles("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom").IgnoreIfMissing(),
+	}
+	for _, p := range s.Show {
+		if info, err := os.Stat(p); err == nil && info.IsDir() {
+			rules = append(rules, landlock.RODirs(p).IgnoreIfMissing())
+		} else {
+			rules = append(rules, landlock.ROFiles(p).IgnoreIfMissing())
+		}
 	}
 	if devices := deviceFiles(&s.Order); len(devices) > 0 {
 		rules = append(rules, landlock.RWFiles(devices...).WithIoctlDev(), landlock.RODirs("/sys"))

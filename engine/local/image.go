@@ -23,22 +23,32 @@ func (s *site) runtimeName() string {
 }
 
 // planImage runs a task in an unpacked image. An image is named by the absolute
-// path of its root file system. References to a registry are
-// refused: pulling, trusting and storing images is a matter of its own.
+// path of its root file system, below a directory that the operator keeps images
+// in: any other directory of the machine would be shown to a tenant who may not
+// mount it. References to a registry are refused: pulling, trusting and storing
+// images is a matter of its own.
 func (s *site) planImage(sp *spec, dir taskDir) error {
 	image := sp.Order.Image
 	root := strings.TrimPrefix(image, "dir:")
 	if !filepath.IsAbs(root) {
-		return fault.New(fault.Denied, "image "+image, "this engine runs unpacked images only, not references", "unpack it on the machine and name its directory: dir:/srv/images/NAME")
+		return fault.New(fault.Denied, "image "+image, "this engine runs unpacked images only, not references", "unpack it on the machine and name its directory: dir:"+s.images[0]+"/NAME")
+	}
+	if !slices.ContainsFunc(s.images, func(top string) bool { return below(top, filepath.Clean(root)) }) {
+		return fault.New(fault.Denied, "image "+image, "does not lie below "+strings.Join(s.images, " or "), "unpack it there, or start the server with --images")
+	}
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return fault.New(fault.Denied, "image "+image, "is not a directory on this machine", "unpack the image there")
 	}
 	if info, err := os.Stat(root); err != nil || !info.IsDir() {
 		return fault.New(fault.Denied, "image "+image, "is not a directory on this machine", "unpack the image there")
 	}
 	for _, h := range s.hide {
-		if root == h || strings.HasPrefix(root, h+"/") || strings.HasPrefix(h, root+"/") || root == "/" {
+		if root == h || below(root, h) || below(h, root) || root == "/" {
 			return fault.New(fault.Denied, "image "+image, "would show the server's own files", "keep images apart from the data directory")
 		}
 	}
+	sp.Order.Image = "dir:" + root // what was looked at is what is run
 	if s.runtime == "" {
 		return fault.New(fault.Denied, "image "+image, "no OCI runtime is installed that suits this machine", "install "+s.runtimeName())
 	}
@@ -56,6 +66,9 @@ func (s *site) planImage(sp *spec, dir taskDir) error {
 	}
 	return nil
 }
+
+// below tells whether a clean path lies below a directory.
+func below(dir, path string) bool { return strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/") }
 
 // container is the OCI configuration of an image task.
 func (sp *spec) container(dir taskDir) *specs.Spec {

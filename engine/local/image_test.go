@@ -60,11 +60,11 @@ func copyInto(t *testing.T, root, from, to string) {
 }
 
 func TestImage(t *testing.T) {
-	e := open(t, Options{Dir: stateDir(t)})
+	root := unpacked(t)
+	e := open(t, Options{Dir: stateDir(t), Images: []string{filepath.Dir(root)}})
 	if e.site.runtime == "" || e.site.uids == nil {
 		t.Skip("needs root and an OCI runtime")
 	}
-	root := unpacked(t)
 	image := func(n int, script string) engine.Order {
 		o := shell(n, "%s", script)
 		o.Image = "dir:" + root
@@ -109,14 +109,39 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// TestImagesRefused names what is no image: above all directories of the machine
+// that the tenant may not mount, by whatever path.
 func TestImagesRefused(t *testing.T) {
-	dir := stateDir(t)
-	e := open(t, Options{Dir: dir})
-	for _, image := range []string{"debian:12", "dir:/", "dir:" + dir, "dir:" + filepath.Dir(dir), "dir:/no/such/image", "dir:../x"} {
+	dir, top := stateDir(t), t.TempDir()
+	other := filepath.Join(t.TempDir(), "data")
+	for _, d := range []string{other, filepath.Join(top, "debian")} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(dir, filepath.Join(top, "link")); err != nil {
+		t.Fatal(err)
+	}
+	e := open(t, Options{Dir: dir, Images: []string{top}})
+	for image, why := range map[string]string{
+		"debian:12":                       "not references",
+		"dir:../x":                        "not references",
+		"dir:/":                           "does not lie below",
+		"dir:/.":                          "does not lie below",
+		"dir:" + dir:                      "does not lie below",
+		"dir:" + other:                    "does not lie below",
+		"dir:" + top:                      "does not lie below",
+		"dir:" + top + "/":                "does not lie below",
+		"dir:" + top + "x":                "does not lie below",
+		"dir:" + top + "/../" + "etc":     "does not lie below",
+		"dir:" + top + "/debian/../../..": "does not lie below",
+		"dir:" + top + "/none":            "is not a directory",
+		"dir:" + top + "/link":            "would show the server's own files",
+	} {
 		o := shell(1, "exit 0")
 		o.Image = image
-		if err := e.Start(t.Context(), o); fault.KindOf(err) != fault.Denied || err == nil {
-			t.Errorf("%s: %v", image, err)
+		if err := e.Start(t.Context(), o); fault.KindOf(err) != fault.Denied || err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want it denied because it %s", image, err, why)
 		}
 	}
 }

@@ -46,10 +46,16 @@ func (e *Engine) dropKept(o engine.Order) {
 	}
 }
 
-// takeOver makes a directory with what another holds. Files are linked, not
-// copied: checkpoints are large, and the attempt that wrote them is over. What
-// is neither file, directory nor link stays behind.
+// takeOver makes a directory with what another holds; what an order puts there by
+// the same name gives way. Files are linked, not copied: checkpoints are large, and
+// the attempt that wrote them is over. What is neither file, directory nor link
+// stays behind.
 func takeOver(from, to string) error {
+	if info, err := os.Lstat(to); err == nil && !info.IsDir() {
+		if err := os.Remove(to); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(to, 0o700); err != nil || from == "" {
 		return err
 	}
@@ -59,6 +65,11 @@ func takeOver(from, to string) error {
 	}
 	for _, d := range list {
 		a, b := filepath.Join(from, d.Name()), filepath.Join(to, d.Name())
+		if !d.IsDir() {
+			if err := os.RemoveAll(b); err != nil {
+				return err
+			}
+		}
 		switch {
 		case d.IsDir():
 			err = takeOver(a, b)

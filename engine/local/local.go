@@ -35,6 +35,9 @@ type Options struct {
 	Hide []string
 	// Show names directories that every task sees read-only, besides the system.
 	Show []string
+	// Images names directories below which unpacked images lie; empty is
+	// /srv/images.
+	Images []string
 	// CgroupParent is where tasks' cgroups are made; empty is a slice of this
 	// engine's own, named after Dir: two engines of one machine give out the same
 	// keys and must not find each other's tasks.
@@ -105,6 +108,9 @@ func Open(o Options) (*Engine, error) {
 	o.UIDBase = cmp.Or(o.UIDBase, defaultUIDBase)
 	o.Interval = cmp.Or(o.Interval, 10*time.Second)
 	o.AtMost = cmp.Or(o.AtMost, engine.LevelSandbox)
+	if len(o.Images) == 0 {
+		o.Images = []string{"/srv/images"}
+	}
 	for _, d := range []string{dirTasks, dirDone} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, d), 0o700); err != nil {
 			return nil, disk(err, o.Dir)

@@ -48,6 +48,13 @@ func (s *site) plan(o engine.Order, dir taskDir) (spec, error) {
 		return spec{}, fault.Wrap(err, where, "this machine cannot run it")
 	}
 	sp.Env = environment(&sp, devices)
+	if sp.Gated {
+		loader, err := s.loaderStep(&sp)
+		if err != nil {
+			return spec{}, fault.Wrap(err, where, "this machine cannot run it")
+		}
+		sp.Argv = append(append(sp.Argv, loader...), o.Command...)
+	}
 	return sp, nil
 }
 
@@ -55,7 +62,6 @@ func (s *site) planSandbox(sp *spec, dir taskDir) error {
 	sp.Dir, sp.Home, sp.Wraps, sp.Gated = "/work", "/work", true, true
 	sp.Argv = append(s.sandbox(&sp.Order, dir), "--info-fd", "3", "--block-fd", "4")
 	sp.Argv = append(sp.Argv, s.asUser(sp.UID)...)
-	sp.Argv = append(sp.Argv, sp.Order.Command...)
 	return nil
 }
 
@@ -124,7 +130,7 @@ func (s *site) hidden() []string {
 	var a []string
 	for _, h := range s.hide {
 		for _, p := range append(system[:], s.show...) {
-			if h != p && !strings.HasPrefix(h, p+"/") {
+			if h != p && !below(p, h) {
 				continue
 			}
 			if info, err := os.Stat(h); err == nil && info.IsDir() {
@@ -165,12 +171,33 @@ func (s *site) planConfined(sp *spec, dir taskDir) error {
 		}
 	}
 	for _, p := range append(system[:], s.show...) {
-		if _, err := os.Stat(p); err == nil && !slices.ContainsFunc(s.hide, func(h string) bool { return h == p || strings.HasPrefix(h, p+"/") }) {
-			sp.Show = append(sp.Show, p)
-		}
+		sp.Show = append(sp.Show, s.around(p)...)
 	}
 	return nil
 }
+
+// around returns what may be shown of a file or directory: itself, or what it
+// holds beside the hidden, for Landlock can give a tree but take nothing out of
+// it.
+func (s *site) around(p string) []string {
+	if real, err := filepath.EvalSymlinks(p); err != nil {
+		return nil
+	} else if slices.ContainsFunc(s.hide, func(h string) bool { return h == real || below(h, real) }) {
+		return nil
+	} else if !slices.ContainsFunc(s.hide, func(h string) bool { return below(real, h) }) {
+		return []string{p}
+	}
+	entries, _ := os.ReadDir(p)
+	var out []string
+	for _, e := range entries {
+		if e.Type()&os.ModeSymlink == 0 { // to follow one takes no right but to what it names
+			out = append(out, s.around(filepath.Join(p, e.Name()))...)
+		}
+	}
+	return out
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // environment is all the task gets: what we set, then what the order lists, then
 // what nobody may override.
@@ -181,7 +208,7 @@ func environment(sp *spec, devices []string) []string {
 		tmp = filepath.Join(filepath.Dir(sp.Home), dirTmp)
 	}
 	set := map[string]string{
-		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"PATH": defaultPath,
 		"LANG": "C.UTF-8",
 	}
 	for k, v := range o.Env {

@@ -140,6 +140,39 @@ func TestTenantsHaveUsers(t *testing.T) {
 	}
 }
 
+// TestHiddenAmongShown keeps one file of a shown tree from tasks, such as the key
+// of the server's certificate below /etc: what lies beside it stays there.
+func TestHiddenAmongShown(t *testing.T) {
+	top, err := os.MkdirTemp("/opt", "tianfu-test-")
+	if err != nil {
+		t.Skip("needs to write below what every task sees:", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(top) })
+	if err := os.Chmod(top, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tls/key", "tls/cert", "fonts/a"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(top, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(top, name), []byte(name+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, level := range []engine.Level{engine.LevelSandbox, engine.LevelLandlock} {
+		t.Run(string(level), func(t *testing.T) {
+			e := open(t, Options{Dir: stateDir(t), AtMost: level, Hide: []string{filepath.Join(top, "tls/key")}})
+			if e.site.level != level {
+				t.Skipf("this machine has no level %s: %v", level, e.site.whyNotSandbox)
+			}
+			_, out, errs := run(t, e, shell(1, "cd %s; cat fonts/a tls/cert tls/key", top))
+			if out != "fonts/a\ntls/cert\n" {
+				t.Errorf("it read %q: %s", out, errs)
+			}
+		})
+	}
+}
+
 func TestNetworkWhenAsked(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -22,6 +22,7 @@ type site struct {
 	binary   string // of tianfu, for the shim
 	bwrap    string
 	setpriv  string
+	env      string
 	runtime  string  // for images: runc under cgroups of version 1, crun otherwise
 	landlock int     // version of the kernel's interface; 0 = none
 	clone    uintptr // namespaces the shim makes below LevelSandbox
@@ -29,6 +30,7 @@ type site struct {
 	uids     *uids // nil: tasks run as the server's user
 	hide     []string
 	show     []string
+	images   []string // where unpacked images lie
 	quota    bool
 	boot     string
 
@@ -40,6 +42,9 @@ var system = [...]string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/
 
 func findSite(o Options) (*site, error) {
 	s := &site{binary: o.Binary, show: o.Show, quota: o.Quota, boot: bootID(), landlock: landlockVersion()}
+	for _, p := range o.Images {
+		s.images = append(s.images, filepath.Clean(p))
+	}
 	for _, p := range append([]string{o.Dir}, o.Hide...) {
 		if real, err := filepath.EvalSymlinks(p); err == nil {
 			p = real
@@ -54,6 +59,7 @@ func findSite(o Options) (*site, error) {
 		s.binary = exe
 	}
 	s.setpriv, _ = exec.LookPath("setpriv")
+	s.env, _ = exec.LookPath("env")
 	var err error
 	if s.cgroups, err = findCgroups(o.CgroupParent); err != nil {
 		s.cgroups, s.whyNotCgroups = cgroupSite{}, err
