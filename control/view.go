@@ -187,16 +187,30 @@ func (s *State) Job(id job.ID) (Job, bool) {
 	}
 	j := s.jobOf(id)
 	for i := range int32(j.spec.Tasks()) {
-		t := j.task(i)
-		v := Task{Index: i, Attempt: t.attempt, Running: t.running, Done: t.done, End: unit.Never, Exit: t.exit}
-		if t.running {
-			a := s.cap.Alloc(t.alloc)
-			v.Node, v.Devices, v.Start, v.End, v.Evicting = s.cap.Node(a.Node).ID, a.Devices, a.Start, a.End, a.Evicting
-			v.Suspended = a.Suspended
-		}
-		out.Tasks = append(out.Tasks, v)
+		out.Tasks = append(out.Tasks, s.taskOf(j, i))
 	}
 	return out, true
+}
+
+// Task returns one task of a job, without looking at its others; false when there
+// is none.
+func (s *State) Task(id job.ID, index int32) (Task, bool) {
+	j := s.jobOf(id)
+	if j == nil || index < 0 || int(index) >= j.spec.Tasks() {
+		return Task{}, false
+	}
+	return s.taskOf(j, index), true
+}
+
+func (s *State) taskOf(j *jobState, index int32) Task {
+	t := j.task(index)
+	v := Task{Index: index, Attempt: t.attempt, Running: t.running, Done: t.done, End: unit.Never, Exit: t.exit}
+	if t.running {
+		a := s.cap.Alloc(t.alloc)
+		v.Node, v.Devices, v.Start, v.End, v.Evicting = s.cap.Node(a.Node).ID, a.Devices, a.Start, a.End, a.Evicting
+		v.Suspended = a.Suspended
+	}
+	return v
 }
 
 // NodeRank returns the number of a node; false when there is none.

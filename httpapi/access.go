@@ -3,6 +3,7 @@ package httpapi
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"tianfu/fault"
 	"tianfu/job"
@@ -157,6 +158,8 @@ type Caller struct {
 	Role   Role
 	Tenant job.Tenant // of the roles that belong to one
 	Scopes []Scope    // none = all that the role has
+	// Expires is when a token of ours ends; zero = never, or the provider says.
+	Expires time.Time
 }
 
 // authorize decides whether a caller may use a route.
@@ -187,13 +190,6 @@ func (k Caller) maySee(tenant job.Tenant) bool {
 
 // seesAll tells whether a caller may see things of every tenant.
 func (k Caller) seesAll() bool { return k.Role == Operator || k.Role == Auditor }
-
-func operatorOnly(k Caller, what string) error {
-	if k.Role != Operator {
-		return fault.New(fault.Denied, what, "is for operators", "use an operator's token")
-	}
-	return nil
-}
 
 func joined(roles []Role) string {
 	words := make([]string, len(roles))

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"tianfu/control"
 	"tianfu/engine/local"
+	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/httpapi"
 	"tianfu/job"
@@ -309,5 +311,108 @@ func TestTokensEnd(t *testing.T) {
 	}
 	if status, _ := c.send(t, "GET", "/v1/jobs", other.Secret, ""); status != 401 {
 		t.Errorf("a revoked token: status %d", status)
+	}
+}
+
+// TestStreamsEndWithTheirToken opens the stream of events and revokes its token,
+// and lets another expire: nobody listens on who could not come in again.
+func TestStreamsEndWithTheirToken(t *testing.T) {
+	c := openCentre(t, httpapi.Options{})
+	c.api.SetHeartbeat(20 * time.Millisecond)
+	listen := func(token string) <-chan error {
+		r, err := http.NewRequest("GET", c.server.URL+"/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		reply, err := http.DefaultClient.Do(r)
+		if err != nil || reply.StatusCode != 200 {
+			t.Fatal(reply, err)
+		}
+		over := make(chan error, 1)
+		go func() {
+			defer reply.Body.Close()
+			_, err := io.Copy(io.Discard, reply.Body)
+			over <- err
+		}()
+		return over
+	}
+	secret, made, err := c.tokens.Create(httpapi.Grant{Role: httpapi.TenantUser, Tenant: "a"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays, revoked := listen(c.token(t, httpapi.TenantUser, "a")), listen(secret)
+	if err := c.tokens.Revoke(made.ID); err != nil {
+		t.Fatal(err)
+	}
+	short, _, err := c.tokens.Create(httpapi.Grant{Role: httpapi.Operator, Life: 3 * time.Second}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	expired := listen(short)
+	for name, over := range map[string]<-chan error{"revoked": revoked, "expired": expired} {
+		select {
+		case err := <-over:
+			if err != nil {
+				t.Errorf("the stream of a token that was %s is broken off: %v", name, err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Errorf("the stream of a token that was %s goes on", name)
+		}
+	}
+	select {
+	case err := <-stays:
+		t.Errorf("the stream of a valid token ends: %v", err)
+	default:
+	}
+}
+
+// TestNoTokenOutlivesItsMaker gives a tenant admin a day, and asks for more.
+func TestNoTokenOutlivesItsMaker(t *testing.T) {
+	c := openCentre(t, httpapi.Options{})
+	admin, _, err := c.tokens.Create(httpapi.Grant{Role: httpapi.TenantAdmin, Tenant: "a", Life: 24 * time.Hour}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]int{`{"role":"tenant-user"}`: 403, `{"role":"tenant-user","expires":"25h"}`: 403, `{"role":"tenant-user","expires":"23h"}`: 201} {
+		if status, text := c.send(t, "POST", "/v1/tokens", admin, body); status != want {
+			t.Errorf("%s: status %d, want %d: %s", body, status, want, text)
+		}
+	}
+}
+
+// TestTokensLeaveRoom fills the list for one tenant: others still get theirs, and
+// revoking makes room.
+func TestTokensLeaveRoom(t *testing.T) {
+	list := make([]httpapi.Token, 10_000)
+	for i := range list {
+		list[i] = httpapi.Token{ID: strconv.Itoa(i), SHA256: strconv.Itoa(i), Role: httpapi.TenantUser, Tenant: "a"}
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := httpapi.ParseTokens(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	make := func(tenant job.Tenant) error {
+		_, _, err := tokens.Create(httpapi.Grant{Role: httpapi.TenantUser, Tenant: tenant}, time.Now())
+		return err
+	}
+	if err := make("a"); fault.KindOf(err) != fault.Exhausted || err == nil {
+		t.Errorf("one more than a tenant may have: %v", err)
+	}
+	if err := make("b"); err != nil {
+		t.Errorf("another tenant: %v", err)
+	}
+	if err := tokens.Revoke("17"); err != nil {
+		t.Fatal(err)
+	}
+	if err := make("a"); err != nil {
+		t.Errorf("after one was revoked: %v", err)
+	}
+	if err := make("a"); fault.KindOf(err) != fault.Exhausted || err == nil {
+		t.Errorf("and one more: %v", err)
 	}
 }

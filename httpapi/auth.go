@@ -21,6 +21,7 @@ import (
 // Bounds of identities.
 const (
 	maxTokens     = 100_000
+	maxOfTenant   = 10_000 // of these, so that no tenant's admin takes them all
 	maxTenant     = 128
 	maxCredential = 16 << 10 // a bearer header; tokens of providers that list groups are long
 	maxLife       = 10 * 365 * 24 * time.Hour
@@ -116,9 +117,8 @@ func (t *Tokens) Create(g Grant, now time.Time) (secret string, made Token, err 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.prune(now)
-	if len(t.list) >= maxTokens {
-		return "", made, fault.New(fault.Exhausted, "tokens", "there are 100,000 already", "revoke some")
+	if err := t.room(g.Tenant, now); err != nil {
+		return "", made, err
 	}
 	t.list = append(t.list, made)
 	t.index()
@@ -128,10 +128,29 @@ func (t *Tokens) Create(g Grant, now time.Time) (secret string, made Token, err 
 // kept is how long a token that has ended stays listed.
 const kept = 30 * 24 * time.Hour
 
-// prune forgets tokens that expired long ago, so that short-lived ones never
-// fill the list.
-func (t *Tokens) prune(now time.Time) {
+// room makes sure that there is room for one more token of a tenant. It forgets
+// those that expired long ago, so that short-lived ones never fill the list, and
+// revoked ones when they take the room of others.
+func (t *Tokens) room(tenant job.Tenant, now time.Time) error {
 	t.list = slices.DeleteFunc(t.list, func(k Token) bool { return !k.Expires.IsZero() && now.Sub(k.Expires) > kept })
+	full := func() bool {
+		n := 0
+		for i := range t.list {
+			if t.list[i].Tenant == tenant {
+				n++
+			}
+		}
+		return len(t.list) >= maxTokens || tenant != "" && n >= maxOfTenant
+	}
+	if !full() {
+		return nil
+	}
+	t.list = slices.DeleteFunc(t.list, func(k Token) bool { return k.Revoked })
+	t.index()
+	if full() {
+		return fault.New(fault.Exhausted, "tokens", "there are 100,000 already, or 10,000 of the tenant", "revoke some")
+	}
+	return nil
 }
 
 // Find returns a token by its ID.
@@ -177,7 +196,7 @@ func (t *Tokens) Replace(other *Tokens) (made, ended []Token) {
 		}
 	}
 	for i := range t.list {
-		if _, still := other.byHash[t.list[i].SHA256]; !still {
+		if _, still := other.byHash[t.list[i].SHA256]; !still && !t.list[i].Revoked {
 			ended = append(ended, t.list[i])
 		}
 	}
@@ -207,7 +226,7 @@ func (t *Tokens) identify(secret string, now time.Time) (Caller, error) {
 	if k.Revoked || !k.Expires.IsZero() && !now.Before(k.Expires) {
 		return Caller{}, errNoToken
 	}
-	return Caller{ID: k.ID, Name: k.Name, Role: k.Role, Tenant: k.Tenant, Scopes: k.Scopes}, nil
+	return Caller{ID: k.ID, Name: k.Name, Role: k.Role, Tenant: k.Tenant, Scopes: k.Scopes, Expires: k.Expires}, nil
 }
 
 // bearer returns what an Authorization header carries.

@@ -105,7 +105,7 @@ func (r *ClaimRules) name(claims map[string]any) string {
 	}
 	for _, n := range names {
 		if v := valuesAt(claims, n); len(v) > 0 && v[0] != "" {
-			return printable(v[0])[:min(len(printable(v[0])), 128)]
+			return bounded(printable(v[0]), 128)
 		}
 	}
 	return ""

@@ -236,7 +236,7 @@ func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) e
 // Watch calls f with every change of a job the caller may see, until f returns
 // false or the context ends. after is the sequence number of the last event
 // seen; 0 begins with the next. ready, if any, is called once the stream is
-// open; false ends the watch.
+// open, and again when events were missed; false ends the watch.
 func (c *Client) Watch(ctx context.Context, after uint64, ready func() bool, f func(live.Event) bool) error {
 	header := map[string]string{"Accept": "text/event-stream"}
 	if after > 0 {
@@ -259,14 +259,14 @@ func (c *Client) Watch(ctx context.Context, after uint64, ready func() bool, f f
 		if !ok {
 			continue
 		}
-		if kind == "hello" {
+		if kind == "hello" || kind == "gap" { // after a gap the state must be looked at again
 			if ready != nil && !ready() {
 				return nil
 			}
 			continue
 		}
 		var e live.Event
-		if kind == "gap" || json.Unmarshal([]byte(data), &e) != nil {
+		if json.Unmarshal([]byte(data), &e) != nil {
 			continue
 		}
 		if !f(e) {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tianfu/fault"
+	"tianfu/live"
 )
 
 // heartbeat keeps idle streams open through proxies.
@@ -18,7 +20,7 @@ const heartbeat = 15 * time.Second
 // streamEvents sends changes of jobs as server-sent events. Every event has a
 // sequence number as its id; a client that comes back sends the last it saw as
 // Last-Event-ID and misses nothing, or is told by an event "gap" that it must
-// read the state again.
+// read the state again. The stream ends with the token that it was asked for with.
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	flusher, ok := w.(http.Flusher)
 	if !ok {
@@ -38,42 +40,52 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		}
 		after = n
 	}
-	who := identity(r.Context())
+	ctx, cancel := s.whileLetIn(r)
+	defer cancel()
+	who := identity(ctx)
 	w.Header().Set("Content-Type", "text/event-stream")
 	fmt.Fprintf(w, "id: %d\nevent: hello\ndata: {}\n\n", after)
 	flusher.Flush()
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	for {
-		events, more, gap, open := s.centre.Events(after)
-		if gap {
-			fmt.Fprintf(w, "event: gap\ndata: {}\n\n")
+		page := s.centre.Events(after)
+		after = page.Last
+		if page.Gap {
+			fmt.Fprintf(w, "id: %d\nevent: gap\ndata: {}\n\n", page.Last-uint64(len(page.Events)))
 		}
-		for i := range events {
-			after = events[i].Sequence
-			if !who.maySee(events[i].Tenant) {
-				continue
-			}
-			text, err := json.Marshal(events[i])
-			if err != nil {
-				return
-			}
-			if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", events[i].Sequence, events[i].Kind, text); err != nil {
-				return
-			}
+		if err := writeEvents(w, who, page.Events); err != nil {
+			return
 		}
 		flusher.Flush()
-		if !open {
+		if !page.Open {
 			return
 		}
 		select {
-		case <-more:
+		case <-page.More:
 		case <-beat.C:
 			fmt.Fprint(w, ": still here\n\n")
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// writeEvents writes those of the events that a caller may see.
+func writeEvents(w io.Writer, who Caller, events []live.Event) error {
+	for i := range events {
+		if !who.maySee(events[i].Tenant) {
+			continue
+		}
+		text, err := json.Marshal(events[i])
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", events[i].Sequence, events[i].Kind, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // describeStreams adds the two streaming routes, which the library does not

@@ -1,6 +1,9 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Routes lists the table of access.
 func Routes() []string {
@@ -29,3 +32,6 @@ func (s *Server) Registered(method, path string) bool {
 	_, pattern := s.mux.Handler(r)
 	return pattern != ""
 }
+
+// SetHeartbeat changes how often a stream says that it is there.
+func (s *Server) SetHeartbeat(d time.Duration) { s.beat = d }

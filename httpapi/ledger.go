@@ -27,8 +27,22 @@ type periodInput struct {
 	To   string `query:"to" maxLength:"40" doc:"and before this one; default: now"`
 }
 
-// maxPeriod bounds what one question covers.
-const maxPeriod = 400 * 24 * time.Hour
+// Bounds of questions to the ledger: what one covers, and how many are answered
+// at one time, so that who asks often does not take the machine from the loop.
+const (
+	maxPeriod  = 400 * 24 * time.Hour
+	maxLedgers = 4
+)
+
+// turn waits for one of a few to be free; giveBack frees it.
+func turn(ctx context.Context, of chan struct{}) (giveBack func(), err error) {
+	select {
+	case of <- struct{}{}:
+		return func() { <-of }, nil
+	case <-ctx.Done():
+		return nil, fault.New(fault.Unavailable, "ledger", "others are being answered", "try again")
+	}
+}
 
 // period reads the two instants.
 func (in *periodInput) period(now unit.Instant) (from, to unit.Instant, err error) {
@@ -140,7 +154,13 @@ func (s *Server) charges(ctx context.Context, in *periodInput) (*Charges, error)
 		}
 		return ""
 	}}
-	if err := s.centre.Pages(ctx, from, to, book.Add); err != nil {
+	giveBack, err := turn(ctx, s.ledgers)
+	if err != nil {
+		return nil, err
+	}
+	err = s.centre.Pages(ctx, from, to, book.Add)
+	giveBack()
+	if err != nil {
 		return nil, err
 	}
 	out := &Charges{From: from.String(), To: to.String(), Rates: money.Rates, Whole: identity(ctx).seesAll()}
@@ -220,12 +240,11 @@ func (s *Server) readReceipt(ctx context.Context, in *receiptInput) (*receiptOut
 	if err != nil {
 		return nil, problem(err)
 	}
-	select {
-	case s.receipts <- struct{}{}:
-		defer func() { <-s.receipts }()
-	case <-ctx.Done():
-		return nil, problem(fault.New(fault.Unavailable, "receipt", "others are being made", "try again"))
+	giveBack, err := turn(ctx, s.receipts)
+	if err != nil {
+		return nil, problem(err)
 	}
+	defer giveBack()
 	m := control.ReceiptMaker{ID: id}
 	if err := s.centre.History(ctx, m.Add); err != nil {
 		return nil, problem(err)

@@ -11,14 +11,16 @@ import (
 )
 
 // readLogs streams the output of a task as text, from an offset on; with
-// follow=true until the task ends.
+// follow=true until the task or the caller's token ends.
 func (s *Server) readLogs(w http.ResponseWriter, r *http.Request) {
 	q, err := s.logQuery(r)
 	if err != nil {
 		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
 		return
 	}
-	log, err := s.centre.Logs(r.Context(), q)
+	ctx, cancel := s.whileLetIn(r)
+	defer cancel()
+	log, err := s.centre.Logs(ctx, q)
 	if err != nil {
 		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
 		return

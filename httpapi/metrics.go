@@ -141,7 +141,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range out {
 		ch <- m
 	}
-	ch <- prometheus.MustNewConstMetric(eventsDesc, prometheus.CounterValue, float64(c.centre.LastEvent()))
+	ch <- prometheus.MustNewConstMetric(eventsDesc, prometheus.CounterValue, float64(c.centre.EventsTold()))
 }
 
 // nodeStates counts nodes by what they take.

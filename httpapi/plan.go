@@ -23,7 +23,7 @@ type Plan struct {
 	Policy  string    `json:"policy"`
 	Looked  string    `json:"looked_at,omitempty" doc:"When better hours were last looked for, since the centre was started"`
 	Age     float64   `json:"age_seconds" doc:"Since then; 0 when nothing has been looked for"`
-	Refused string    `json:"refused,omitempty" doc:"Why the core did not take the last plan; jobs keep what was planned before"`
+	Refused string    `json:"refused,omitempty" doc:"For operators and auditors: why the core did not take the last plan; jobs keep what was planned before"`
 	Jobs    []PlanJob `json:"jobs" doc:"Jobs with a wish that have not ended, the one that starts or pauses next first"`
 	Total   int       `json:"jobs_total" doc:"How many there are, shown or not"`
 	SavesKG float64   `json:"saves_kgco2e" doc:"Expected of all of them, against no wait"`
@@ -79,7 +79,10 @@ func (s *Server) getPlan(ctx context.Context, in *planInput) (*planOutput, error
 	last := s.centre.LastPlan()
 	err := s.centre.View(ctx, func(st *control.State) { out.Body = planOf(st, who, in.Limit) })
 	p := &out.Body
-	p.Policy, p.Looked, p.Age, p.Refused = live.DefaultShiftPolicy, instant(last.At), last.Age.Seconds(), last.Refused
+	p.Policy, p.Looked, p.Age = live.DefaultShiftPolicy, instant(last.At), last.Age.Seconds()
+	if who.seesAll() { // it names jobs of whomever
+		p.Refused = last.Refused
+	}
 	return out, problem(err)
 }
 

@@ -158,7 +158,7 @@ func (p *Provider) identify(ctx context.Context, raw string, now time.Time) (Cal
 		return Caller{}, errNoToken
 	}
 	claims := map[string]any{}
-	if t.Claims(&claims) != nil || t.Subject == "" || len(t.Subject) > maxSubject {
+	if t.Claims(&claims) != nil || t.Subject == "" || len(t.Subject) > maxSubject || strings.ContainsFunc(t.Subject, unprintable) {
 		return Caller{}, errNoToken
 	}
 	if _, logout := claims["events"]; logout {
@@ -168,7 +168,7 @@ func (p *Provider) identify(ctx context.Context, raw string, now time.Time) (Cal
 	if !ok {
 		return Caller{}, &strangerError{fault.New(fault.Denied, "authorization", "the provider knows you, and no rule of this centre gives you a role", "ask an operator; the rules are those of --oidc-rules")}
 	}
-	who.ID = "oidc:" + printable(t.Subject)
+	who.ID = "oidc:" + t.Subject
 	return who, nil
 }
 

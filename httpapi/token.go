@@ -97,22 +97,26 @@ func (s *Server) createToken(ctx context.Context, in *tokenInput) (*tokenOutput,
 	if g.Tenant == "" && g.Role.ofTenant() {
 		g.Tenant = who.Tenant
 	}
-	if err := who.mayGrant(&g); err != nil {
+	now := time.Now()
+	if err := who.mayGrant(&g, now); err != nil {
 		return nil, problem(err)
 	}
 	out := &tokenOutput{}
 	err = s.changeTokens(func(t *Tokens) (err error) {
-		out.Body.Secret, out.Body.Token, err = t.Create(g, time.Now())
+		out.Body.Secret, out.Body.Token, err = t.Create(g, now)
 		return err
 	})
 	out.Body.Token.SHA256 = ""
 	return out, problem(err)
 }
 
-// mayGrant refuses what would be more than the caller has itself.
-func (k *Caller) mayGrant(g *Grant) error {
+// mayGrant refuses what would be more, or last longer, than the caller has itself.
+func (k *Caller) mayGrant(g *Grant, now time.Time) error {
 	if k.Role != Operator && (!g.Role.ofTenant() || g.Tenant != k.Tenant) {
 		return fault.New(fault.Denied, "role "+string(g.Role), "of "+quoted(string(g.Tenant))+" is not yours to give", "a tenant admin makes tokens of its own tenant")
+	}
+	if !k.Expires.IsZero() && (g.Life == 0 || now.Add(g.Life).After(k.Expires)) {
+		return fault.New(fault.Denied, "expires", "would outlive the token it is made with, which ends at "+k.Expires.Format(time.RFC3339), "give a shorter time")
 	}
 	if len(k.Scopes) == 0 {
 		return nil

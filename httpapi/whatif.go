@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -92,7 +93,7 @@ func (c *Client) WhatIf(ctx context.Context, b *WhatIfBody) (*sim.WhatIf, error)
 // StoredWhatIf returns a what-if by its ID.
 func (c *Client) StoredWhatIf(ctx context.Context, id string) (*sim.WhatIf, error) {
 	out := &sim.WhatIf{}
-	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/whatif/" + id}, out)
+	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/whatif/" + url.PathEscape(id)}, out)
 }
 
 // StoredWhatIfs lists what-ifs, newest first.

@@ -69,12 +69,12 @@ type Centre struct {
 	estimates estimates
 	whatIfs   whatIfs
 	asks      chan ask
-	orders    orderQueue
+	orders    [workers]orderQueue
 	acks      chan engine.Key
 	events    *feed
 	runs      runs
-	index     pageIndex // of the ledger in the store
-	done      chan struct{}
+	index     pageIndex       // of the ledger in the store
+	done      chan struct{}   // closed when nothing more is answered
 	ended     <-chan struct{} // of the context that Run was given
 	failed    error           // why the loop ended; read after done is closed
 
@@ -112,11 +112,12 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = DefaultSnapshotEvery
 	}
-	c = &Centre{o: o, asks: make(chan ask, queueDepth), acks: make(chan engine.Key, queueDepth), events: newFeed(), done: make(chan struct{})}
+	c = &Centre{o: o, asks: make(chan ask, queueDepth), acks: make(chan engine.Key, queueDepth), done: make(chan struct{})}
 	c.shifts.asked = make(chan struct{}, 1)
 	c.snapshots.busy = make(chan struct{}, 1)
 	first, last := o.Store.Bounds()
 	c.last = last
+	c.events = newFeed(last)
 	if last < first {
 		c.state, err = control.Open(o.Config)
 	} else {
@@ -133,9 +134,13 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 // Run drives the centre until the context ends or persisting fails. It returns
 // what ended it; nil for the context.
 func (c *Centre) Run(ctx context.Context) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	c.ended = ctx.Done()
-	defer close(c.done)
-	defer c.events.close()
+	// Work beside the loop may be waiting for an answer of it: it is told that none
+	// comes before anybody waits for that work to end.
+	stopped := sync.OnceFunc(func() { end(); close(c.done); c.events.close() })
+	defer stopped()
 	if err := c.reconcile(ctx); err != nil {
 		c.failed = err
 		return err
@@ -154,6 +159,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	defer c.background.Wait()
 	defer c.estimates.close()
 	c.failed = c.loop(ctx)
+	stopped()
 	return c.failed
 }
 

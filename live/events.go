@@ -24,16 +24,28 @@ type Event struct {
 // keptEvents is how many events a subscriber may lag behind.
 const keptEvents = 1 << 16
 
-// feed keeps the latest events and wakes who waits for more.
+// maxEvents bounds what one look at the feed returns.
+const maxEvents = 4096
+
+// feed keeps the latest events and wakes who waits for more. Sequence numbers go
+// on over restarts of the centre, for a client may come back with one of before:
+// they begin after the number of the last record, of which there are at least as
+// many as events.
 type feed struct {
 	mu     sync.Mutex
 	events []Event // the last keptEvents, in order
-	next   uint64  // sequence of the next event, from 1
+	begin  uint64  // sequence before the first event of this process
+	next   uint64  // sequence of the next event
 	more   chan struct{}
+	now    chan struct{} // closed: more is there already
 	closed bool
 }
 
-func newFeed() *feed { return &feed{next: 1, more: make(chan struct{})} }
+func newFeed(last uint64) *feed {
+	f := &feed{begin: last, next: last + 1, more: make(chan struct{}), now: make(chan struct{})}
+	close(f.now)
+	return f
+}
 
 var eventKinds = map[control.RecordKind]string{
 	control.Submitted: "submitted", control.Allocated: "allocated", control.Evicting: "evicting", control.Ended: "ended",
@@ -43,6 +55,7 @@ var eventKinds = map[control.RecordKind]string{
 func (f *feed) publish(s *control.State, records []control.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	before := f.next
 	for i := range records {
 		r := &records[i]
 		kind, ok := eventKinds[r.Kind]
@@ -60,8 +73,10 @@ func (f *feed) publish(s *control.State, records []control.Record) {
 	if len(f.events) > 2*keptEvents {
 		f.events = append(f.events[:0:0], f.events[len(f.events)-keptEvents:]...)
 	}
-	close(f.more)
-	f.more = make(chan struct{})
+	if f.next > before {
+		close(f.more)
+		f.more = make(chan struct{})
+	}
 }
 
 func (f *feed) close() {
@@ -74,22 +89,32 @@ func (f *feed) close() {
 	}
 }
 
-// Events returns the events after a sequence number, and a channel that closes
-// when there are more. Gap is true when some that were asked for are gone; open
-// is false when there will be no more.
-func (c *Centre) Events(after uint64) (events []Event, more <-chan struct{}, gap, open bool) {
+// EventPage is what a look at the feed finds.
+type EventPage struct {
+	Events []Event
+	Last   uint64          // where the next look goes on
+	More   <-chan struct{} // closes when there is more
+	Gap    bool            // some that were asked for are gone
+	Open   bool            // there will be more
+}
+
+// Events returns the events after a sequence number, as many as fit a page.
+func (c *Centre) Events(after uint64) EventPage {
 	f := c.events
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	p := EventPage{More: f.more, Open: !f.closed}
 	first := f.next - uint64(len(f.events))
 	from := after + 1
-	if from < first {
-		gap, from = true, first
+	if from < first || from > f.next { // too long ago, or never told
+		p.Gap, from = true, min(max(from, first), f.next)
 	}
-	if from < f.next {
-		events = append(events, f.events[from-first:]...)
+	until := min(f.next, from+maxEvents)
+	p.Events = append(p.Events, f.events[from-first:until-first]...)
+	if p.Last = until - 1; until < f.next {
+		p.More, p.Open = f.now, true
 	}
-	return events, f.more, gap, !f.closed
+	return p
 }
 
 // LastEvent returns the sequence number of the latest event.
@@ -97,4 +122,11 @@ func (c *Centre) LastEvent() uint64 {
 	c.events.mu.Lock()
 	defer c.events.mu.Unlock()
 	return c.events.next - 1
+}
+
+// EventsTold returns how many events there were since the process began.
+func (c *Centre) EventsTold() uint64 {
+	c.events.mu.Lock()
+	defer c.events.mu.Unlock()
+	return c.events.next - 1 - c.events.begin
 }

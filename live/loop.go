@@ -155,7 +155,7 @@ func (c *Centre) step(b *batch) error {
 	for _, o := range out.Orders {
 		a := c.actOf(o)
 		a.span = span
-		c.orders.push(a)
+		c.order(a)
 	}
 	return nil
 }

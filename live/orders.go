@@ -42,9 +42,13 @@ func (c *Centre) actOf(o control.Order) act {
 	return a
 }
 
-// orderQueue holds orders on their way to the workers. It has no bound of its
-// own: there are never more than tasks that run, and a loop that waited for the
-// workers could wait for one that waits for the loop.
+// order hands an order to the worker of its job, so that none of the others waits
+// for one that cannot be carried out yet.
+func (c *Centre) order(a act) { c.orders[uint64(a.Job)%workers].push(a) }
+
+// orderQueue holds orders on their way to a worker. It has no bound of its own:
+// there are never more than tasks that run, and a loop that waited for a worker
+// could wait for one that waits for the loop.
 type orderQueue struct {
 	mu    sync.Mutex
 	items []act
@@ -93,31 +97,18 @@ func (q *orderQueue) take(ctx context.Context) []act {
 func (c *Centre) startWorkers(ctx context.Context) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	lanes := make([]chan act, workers)
-	for i := range lanes {
-		lanes[i] = make(chan act)
+	for i := range c.orders {
 		wg.Go(func() {
-			for {
-				select {
-				case a := <-lanes[i]:
+			for items := c.orders[i].take(ctx); items != nil; items = c.orders[i].take(ctx) {
+				for _, a := range items {
+					if ctx.Err() != nil {
+						return
+					}
 					c.carryOut(ctx, a)
-				case <-ctx.Done():
-					return
 				}
 			}
 		})
 	}
-	wg.Go(func() {
-		for items := c.orders.take(ctx); items != nil; items = c.orders.take(ctx) {
-			for _, a := range items {
-				select {
-				case lanes[uint64(a.Job)%workers] <- a:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}
-	})
 	for range ackWorkers {
 		wg.Go(func() { c.acknowledgeAll(ctx) })
 	}

@@ -64,7 +64,7 @@ func (c *Centre) holdAgain() {
 	capacity := c.state.Capacity()
 	for n := range int32(capacity.Nodes()) {
 		if capacity.Node(n).ID == c.o.Node {
-			c.orders.push(c.actOf(control.Order{Kind: control.CapNode, Node: n, Level: capacity.NodePower(n).Level}))
+			c.order(c.actOf(control.Order{Kind: control.CapNode, Node: n, Level: capacity.NodePower(n).Level}))
 		}
 	}
 }

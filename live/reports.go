@@ -51,16 +51,20 @@ func (c *Centre) Logs(ctx context.Context, q LogQuery) (engine.Log, error) {
 func (c *Centre) report(b *batch, r engine.Report) {
 	switch r.Kind {
 	case engine.Started:
-		c.note(r.Key, func() { c.runs.started[r.Key] = r.At })
-	case engine.Used:
-		c.note(r.Key, func() { c.runs.usage[r.Key] = r.Usage })
+		if _, runs := c.running(r.Key); runs {
+			c.note(r.Key, func() { c.runs.started[r.Key] = r.At })
+		}
+	case engine.Used: // one that comes after the end would stay for ever
+		if _, runs := c.running(r.Key); runs {
+			c.note(r.Key, func() { c.runs.usage[r.Key] = r.Usage })
+		}
 	case engine.Exited, engine.Lost:
 		in := control.Input{
 			Kind: control.Exited, Job: r.Key.Job, Task: int32(r.Key.Task), Attempt: int32(r.Key.Generation),
 			Ending: c.ending(&r), Exit: exitOf(&r),
 		}
 		b.inputs = append(b.inputs, in)
-		if j, ok := c.state.Job(r.Key.Job); !ok || !runsAs(&j, r.Key) {
+		if _, runs := c.running(r.Key); !runs {
 			// The core has closed this attempt already: nothing will be recorded, so
 			// the engine may drop the end now.
 			c.ack(r.Key)
@@ -68,8 +72,11 @@ func (c *Centre) report(b *batch, r engine.Report) {
 	}
 }
 
-func runsAs(j *control.Job, k engine.Key) bool {
-	return k.Task < len(j.Tasks) && j.Tasks[k.Task].Running && j.Tasks[k.Task].Attempt == int32(k.Generation)
+// running returns the task of a key as the core has it; false unless it is this
+// very attempt that runs. The loop's.
+func (c *Centre) running(k engine.Key) (control.Task, bool) {
+	t, ok := c.state.Task(k.Job, int32(k.Task))
+	return t, ok && t.Running && t.Attempt == int32(k.Generation)
 }
 
 func (c *Centre) note(k engine.Key, f func()) {
@@ -84,8 +91,8 @@ func (c *Centre) note(k engine.Key, f func()) {
 // ending says what an end means for the job: a task that was told to leave has
 // not failed, whatever its exit code.
 func (c *Centre) ending(r *engine.Report) control.Ending {
-	j, ok := c.state.Job(r.Key.Job)
-	told := ok && runsAs(&j, r.Key) && j.Tasks[r.Key.Task].Evicting
+	j, ok := c.state.Summary(r.Key.Job)
+	t, runs := c.running(r.Key)
 	switch {
 	case r.Kind == engine.Lost:
 		return control.NodeLost
@@ -93,7 +100,7 @@ func (c *Centre) ending(r *engine.Report) control.Ending {
 		return control.Succeeded
 	case ok && j.Phase == control.Cancelled:
 		return control.Stopped
-	case told:
+	case runs && t.Evicting:
 		return control.Evicted
 	}
 	return control.TaskFailed
@@ -157,16 +164,16 @@ func (c *Centre) reconcile(ctx context.Context) error {
 			k := engine.Key{Job: id, Task: i, Generation: uint32(t.Attempt)}
 			if _, there := known[k]; !there {
 				node, _ := c.state.NodeRank(t.Node)
-				c.orders.push(c.actOf(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt, Node: node, Devices: t.Devices}))
+				c.order(c.actOf(control.Order{Kind: control.Start, Job: id, Task: t.Index, Attempt: t.Attempt, Node: node, Devices: t.Devices}))
 			}
 			switch { // the order that a task stands still, or goes on, may never have arrived
 			case t.Suspended && !t.Evicting:
-				c.orders.push(c.actOf(control.Order{Kind: control.Suspend, Job: id, Task: t.Index, Attempt: t.Attempt}))
+				c.order(c.actOf(control.Order{Kind: control.Suspend, Job: id, Task: t.Index, Attempt: t.Attempt}))
 			case c.state.HasPower():
-				c.orders.push(c.actOf(control.Order{Kind: control.Resume, Job: id, Task: t.Index, Attempt: t.Attempt}))
+				c.order(c.actOf(control.Order{Kind: control.Resume, Job: id, Task: t.Index, Attempt: t.Attempt}))
 			}
 			if t.Evicting {
-				c.orders.push(c.actOf(control.Order{Kind: control.Stop, Job: id, Task: t.Index, Attempt: t.Attempt}))
+				c.order(c.actOf(control.Order{Kind: control.Stop, Job: id, Task: t.Index, Attempt: t.Attempt}))
 			}
 			delete(known, k)
 		}
@@ -175,7 +182,7 @@ func (c *Centre) reconcile(ctx context.Context) error {
 	for k, s := range known {
 		if s == engine.Running || s == engine.Starting {
 			c.o.Logger.Warn("stopping a task that no record knows", "task", k)
-			c.orders.push(act{Order: control.Order{Kind: control.Stop, Job: k.Job, Task: int32(k.Task), Attempt: int32(k.Generation)}})
+			c.order(act{Order: control.Order{Kind: control.Stop, Job: k.Job, Task: int32(k.Task), Attempt: int32(k.Generation)}})
 		}
 	}
 	return nil

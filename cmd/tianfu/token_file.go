@@ -41,7 +41,7 @@ func (p *program) firstTokens(data string) (*httpapi.Tokens, error) {
 // resetTokens revokes every token and makes an operator's one. A file that
 // cannot be read is what reset is for.
 func resetTokens(data string) (secret string, err error) {
-	return secret, locked(data, func() error {
+	err = locked(data, func() error {
 		t, err := readTokens(data)
 		if err != nil {
 			t = &httpapi.Tokens{}
@@ -54,12 +54,13 @@ func resetTokens(data string) (secret string, err error) {
 		}
 		return saveTokens(data, t)
 	})
+	return secret, err
 }
 
 // changeTokens reads, changes and keeps the tokens, alone: a command and the
 // running centre may do so at one time. It returns them as they are kept now.
 func changeTokens(data string, change func(*httpapi.Tokens) error) (t *httpapi.Tokens, err error) {
-	return t, locked(data, func() error {
+	err = locked(data, func() error {
 		if t, err = readTokens(data); err != nil {
 			return err
 		}
@@ -68,6 +69,7 @@ func changeTokens(data string, change func(*httpapi.Tokens) error) (t *httpapi.T
 		}
 		return saveTokens(data, t)
 	})
+	return t, err
 }
 
 // locked calls f while no other process does.
