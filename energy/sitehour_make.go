@@ -83,9 +83,14 @@ func (s *SiteSources) charges(from, to unit.Instant) (out []Span, err error) {
 	return out, nil
 }
 
+// FollowsHeat tells whether prices of the tariff depend on how hot it was.
+func (t *Tariff) FollowsHeat() bool {
+	return slices.ContainsFunc(t.Overrides, func(o Override) bool { return o.AfterHeat })
+}
+
 // heat tells of days that follow three days on which the air reached 35 C.
 func (s *SiteSources) heat() func(year, month, day int) bool {
-	if s.Facility == nil || !slices.ContainsFunc(s.Tariff.Overrides, func(o Override) bool { return o.AfterHeat }) {
+	if s.Facility == nil || !s.Tariff.FollowsHeat() {
 		return nil
 	}
 	hot := map[int64]bool{}

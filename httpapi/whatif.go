@@ -22,7 +22,13 @@ type WhatIfs struct {
 type WhatIfBody struct {
 	Change  string `json:"change" minLength:"1" maxLength:"4096" doc:"Clauses divided by semicolons; docs/whatif.md has the language" example:"arrivals x1.2"`
 	Against string `json:"against" minLength:"1" maxLength:"32" doc:"last-hour, last-day, last-week, last-month, or a span that ends now" example:"last-week"`
+	// Files are not kept: their names stay in the change, their effect in the figures.
+	Files map[string]string `json:"files,omitempty" maxProperties:"8" doc:"Texts of files that the change names, by the word that names one: weather (EPW or CSV), or a series of carbon or price (CSV)"`
 }
+
+// maxWhatIfBody bounds a question with the files that its change names: a year of
+// weather has 1.6 MB.
+const maxWhatIfBody = 24 << 20
 
 type whatIfInput struct{ Body WhatIfBody }
 
@@ -46,13 +52,17 @@ func (s *Server) routeWhatIf() {
 	errors := []int{400, 401, 403, 404, 413, 422, 429, 503}
 	huma.Register(s.api, huma.Operation{OperationID: "make-whatif", Method: http.MethodPost, Path: "/v1/whatif", Summary: "Run a recorded period again under a change",
 		Description:   "The period's submissions are fed to the core again with their true run times, once as it was and once changed. The answer comes when both runs are over and stays at its address.",
-		DefaultStatus: 201, MaxBodyBytes: maxBody, Errors: errors}, s.makeWhatIf)
+		DefaultStatus: 201, MaxBodyBytes: maxWhatIfBody, Errors: errors}, s.makeWhatIf)
 	huma.Register(s.api, huma.Operation{OperationID: "list-whatifs", Method: http.MethodGet, Path: "/v1/whatif", Summary: "List what-ifs, newest first", Errors: errors}, s.listWhatIfs)
 	huma.Register(s.api, huma.Operation{OperationID: "get-whatif", Method: http.MethodGet, Path: "/v1/whatif/{id}", Summary: "Show a what-if", Errors: errors}, s.getWhatIf)
 }
 
 func (s *Server) makeWhatIf(ctx context.Context, in *whatIfInput) (*whatIfOutput, error) {
-	w, err := s.centre.WhatIf(ctx, in.Body.Change, in.Body.Against)
+	files := map[string][]byte{}
+	for name, text := range in.Body.Files {
+		files[name] = []byte(text)
+	}
+	w, err := s.centre.WhatIf(ctx, in.Body.Change, in.Body.Against, files)
 	if err == nil && s.o.WhatIfs != nil {
 		err = s.o.WhatIfs.Save(w)
 	}

@@ -30,6 +30,7 @@ type SiteSignals struct {
 	// Hourly passes over factors of a year where a source has the shape of the day.
 	Hourly bool
 	Base   energy.SiteSources // price and facility; its carbon is not read
+	Plant  *energy.Plant      // of the facility; nil = none is declared
 	// Declared figures, where no source is: NaN for none.
 	Carbon unit.KgPerKWh
 	Price  unit.YuanPerKWh

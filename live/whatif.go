@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"tianfu/energy"
 	"tianfu/fault"
 	"tianfu/fleet"
+	"tianfu/job"
 	"tianfu/sim"
 	"tianfu/store"
 	"tianfu/unit"
@@ -44,9 +47,18 @@ func Period(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// WhatIf runs a recorded period of the centre again, as it was and changed. It
-// reads the records and the configuration; the centre itself is not touched.
-func (c *Centre) WhatIf(ctx context.Context, change, against string) (*sim.WhatIf, error) {
+// Question asks what a period would have been like.
+type Question struct {
+	Change  string
+	Against string        // name of the period
+	Span    time.Duration // its length, up to the last record; 0 = all records
+	Aids    *sim.Aids     // what the change names; nil = nothing
+}
+
+// WhatIf runs a recorded period of the centre again, as it was and changed, with
+// the texts of files that the change names. It reads the records and the
+// configuration; the centre itself is not touched.
+func (c *Centre) WhatIf(ctx context.Context, change, against string, files map[string][]byte) (*sim.WhatIf, error) {
 	span, err := Period(against)
 	if err != nil {
 		return nil, err
@@ -54,6 +66,7 @@ func (c *Centre) WhatIf(ctx context.Context, change, against string) (*sim.WhatI
 	if _, err := sim.ParseChanges(change); err != nil {
 		return nil, err
 	}
+	q := Question{change, against, span, &sim.Aids{Files: files, Sites: c.signals.plants()}}
 	if !c.whatIfs.busy.TryLock() {
 		return nil, fault.New(fault.Exhausted, "what-if", "another one is being worked out", "try again when it is done")
 	}
@@ -69,7 +82,7 @@ func (c *Centre) WhatIf(ctx context.Context, change, against string) (*sim.WhatI
 	done := make(chan result, 1)
 	go func() {
 		defer c.whatIfs.busy.Unlock()
-		w, err := c.whatIf(f, span, change, against)
+		w, err := c.whatIf(f, &q)
 		done <- result{w, err}
 	}()
 	select {
@@ -80,11 +93,10 @@ func (c *Centre) WhatIf(ctx context.Context, change, against string) (*sim.WhatI
 	}
 }
 
-// WhatIfOf answers the same of a store that no centre runs on, such as a backup's:
-// for a span that ends with its last record, or for all of its records if the
-// span is 0.
-func WhatIfOf(ctx context.Context, s store.Store, span time.Duration, change, against string) (*sim.WhatIf, error) {
-	if _, err := sim.ParseChanges(change); err != nil {
+// WhatIfOf answers a question about a store that no centre runs on, such as a
+// backup's.
+func WhatIfOf(ctx context.Context, s store.Store, q Question) (*sim.WhatIf, error) {
+	if _, err := sim.ParseChanges(q.Change); err != nil {
 		return nil, err
 	}
 	first, last := s.Bounds()
@@ -97,14 +109,14 @@ func WhatIfOf(ctx context.Context, s store.Store, span time.Duration, change, ag
 		return nil, err
 	}
 	c.o.Now = state.Now
-	if span == 0 {
+	if q.Span == 0 {
 		begin, err := c.firstInstant(ctx)
 		if err != nil {
 			return nil, err
 		}
-		span = state.Now().Sub(begin) + time.Second
+		q.Span = state.Now().Sub(begin) + time.Second
 	}
-	return c.whatIf(state.Freeze(), span, change, against)
+	return c.whatIf(state.Freeze(), &q)
 }
 
 // firstInstant is when the first record that is kept was made.
@@ -122,7 +134,7 @@ func (c *Centre) firstInstant(ctx context.Context) (at unit.Instant, err error) 
 	return at, err
 }
 
-func (c *Centre) whatIf(f *control.Frozen, span time.Duration, change, against string) (*sim.WhatIf, error) {
+func (c *Centre) whatIf(f *control.Frozen, q *Question) (*sim.WhatIf, error) {
 	s := f.State()
 	cfg := s.Config()
 	now := max(c.o.Now(), f.Now())
@@ -130,7 +142,7 @@ func (c *Centre) whatIf(f *control.Frozen, span time.Duration, change, against s
 	if err != nil {
 		return nil, err
 	}
-	begin = max(now.Add(-span), begin)
+	begin = max(now.Add(-q.Span), begin)
 	h := sim.RetraceFrom(begin, func(n int32) fleet.NodeID { return s.Capacity().Node(n).ID })
 	first, _ := c.o.Store.Bounds()
 	err = c.o.Store.Read(context.Background(), first, func(_ uint64, b []byte) error {
@@ -143,32 +155,47 @@ func (c *Centre) whatIf(f *control.Frozen, span time.Duration, change, against s
 	if err != nil {
 		return nil, err
 	}
-	w, events := h.Workload(against, now)
+	w, events := h.Workload(q.Against, now)
 	switch {
 	case len(w.Jobs) == 0:
 		return nil, fault.New(fault.Invalid, "against", "nothing was submitted or ran in that period", "choose a longer one")
 	case len(w.Jobs) > maxRetraced:
 		return nil, fault.New(fault.Invalid, "against", fmt.Sprintf("%d jobs are too many to run again at once", len(w.Jobs)), "choose a shorter period")
 	}
+	sites := sitesOf(cfg.Fleet)
+	for _, site := range sites { // what was told before the first record that is kept
+		h.SeeHours(site, s.SiteHours(site))
+	}
+	hours := h.Hours()
+	maps.DeleteFunc(hours, func(site string, _ []energy.SiteHour) bool { return !slices.Contains(sites, site) })
 	p := sim.TimedParams{Fleet: cfg.Fleet, Rank: cfg.Rank, Power: cfg.Power, Workload: w, Policy: cfg.Policy, Rules: cfg.Rules,
-		Params: cfg.Params, Queueing: cfg.Queueing, Tree: cfg.Tree, Bookings: cfg.Bookings, Deferring: cfg.Deferring, Opening: begin, PeriodEnd: now, Events: events, Estimate: sim.AsTold, Hours: hoursOf(s, cfg)}
-	if p.Hours != nil {
+		Params: cfg.Params, Queueing: cfg.Queueing, Tree: cfg.Tree, Bookings: cfg.Bookings, Deferring: cfg.Deferring, Opening: begin, PeriodEnd: now, Events: events, Estimate: sim.AsTold, Hours: hours}
+	if len(hours) > 0 {
 		p.Metering = control.Metering{Every: time.Hour}
 	}
-	return sim.CompareChange(p, change, against, nil)
+	if slices.ContainsFunc(w.Jobs, func(a sim.Arrival) bool { return a.Spec.Wish != job.NoWish }) && len(hours) > 0 {
+		p.Shifting = &sim.Shifting{Policy: DefaultShiftPolicy, Forecast: "own", Delay: PlanDelay}
+	}
+	return sim.CompareChange(p, q.Change, q.Against, q.Aids)
 }
 
-// hoursOf is what the centre knows of what hours at its sites cost.
-func hoursOf(s *control.State, cfg *control.Config) map[string][]energy.SiteHour {
-	var out map[string][]energy.SiteHour
-	for i := range cfg.Fleet.Nodes {
-		site := cfg.Fleet.Nodes[i].Place.Site
-		if hours := s.SiteHours(site); len(hours) > 0 && out[site] == nil {
-			if out == nil {
-				out = map[string][]energy.SiteHour{}
-			}
-			out[site] = hours
+// sitesOf lists the sites at which nodes stand.
+func sitesOf(f *fleet.Fleet) (out []string) {
+	for i := range f.Nodes {
+		if site := f.Nodes[i].Place.Site; !slices.Contains(out, site) {
+			out = append(out, site)
 		}
+	}
+	return out
+}
+
+// plants are what stands at the sites, as far as their signals say.
+func (all *signals) plants() map[string]sim.SitePlant {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	out := map[string]sim.SitePlant{}
+	for _, x := range all.sites {
+		out[x.Site] = sim.SitePlant{Plant: x.Plant, Tariff: x.Base.Tariff}
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ type Change struct {
 	Text  string
 	verb  *verb
 	words []string
+	aids  *Aids // what it names beyond the period; nil = nothing
 }
 
 // Bounds of the language.
@@ -48,9 +50,10 @@ var verbs = []verb{
 	{"estimates", "estimates exact | x1to5 | none", (*Change).estimates},
 	{"arrivals", "arrivals x1.2", (*Change).arrivals},
 	{"runtimes", "runtimes x0.9", (*Change).runtimes},
-	{"carbon", "carbon x1.5 | carbon 400 (g/kWh)", (*Change).carbon},
-	{"price", "price x1.5 | price 0.8 (yuan/kWh)", (*Change).price},
-	{"pue", "pue 1.2", (*Change).pue},
+	{"carbon", "carbon x1.5 | 400 (g/kWh) | FILE[:COLUMN] | price 80 (yuan/t) [site=NAME]", (*Change).carbon},
+	{"price", "price x1.5 | 0.8 (yuan/kWh) | FILE[:COLUMN] [site=NAME]", (*Change).price},
+	{"pue", "pue 1.2 [site=NAME]", (*Change).pue},
+	{"weather", "weather FILE [site=NAME]", (*Change).weather},
 }
 
 // ChangeForms lists the forms of the clauses.
@@ -265,6 +268,10 @@ func (c *Change) removeNodes(p *TimedParams) error {
 	for i := range f.Nodes {
 		stays[f.Nodes[i].ID] = true
 	}
+	p.Hours = maps.Clone(p.Hours)
+	maps.DeleteFunc(p.Hours, func(site string, _ []energy.SiteHour) bool {
+		return !slices.ContainsFunc(f.Nodes, func(n fleet.Node) bool { return n.Place.Site == site })
+	})
 	p.Events = slices.DeleteFunc(slices.Clone(p.Events), func(e NodeEvent) bool { return !stays[e.Node] })
 	return nil
 }
@@ -301,65 +308,4 @@ func (c *Change) quota(p *TimedParams) error {
 	slices.SortFunc(r.Guaranteed, func(a, b job.Amount) int { return strings.Compare(a.Resource, b.Resource) })
 	p.Queueing = &q
 	return nil
-}
-
-// eachHour changes every hour of every site, on a copy.
-func (c *Change) eachHour(p *TimedParams, change func(*energy.SiteHour)) error {
-	if len(p.Hours) == 0 {
-		return c.wrong("changes what hours cost, and nothing is known of them: name files such as --carbon, --tariff or --weather")
-	}
-	hours := map[string][]energy.SiteHour{}
-	for site, list := range p.Hours {
-		list = slices.Clone(list)
-		for i := range list {
-			change(&list[i])
-		}
-		hours[site] = list
-	}
-	p.Hours = hours
-	return nil
-}
-
-// scaled returns a figure scaled, or the stated one; a figure of which nothing
-// is known stays unknown under a scale.
-func (c *Change) scaled(unitsEach float64, most float64) (func(int64) int64, error) {
-	if by, ok := scale(c.one()); ok {
-		return func(v int64) int64 {
-			if v == energy.NoData {
-				return v
-			}
-			return int64(math.Round(float64(v) * by))
-		}, nil
-	}
-	v, err := strconv.ParseFloat(c.one(), 64)
-	if err != nil || v < 0 || v > most {
-		return nil, c.wrong("names neither a scale nor a figure")
-	}
-	return func(int64) int64 { return int64(math.Round(v * unitsEach)) }, nil
-}
-
-func (c *Change) carbon(p *TimedParams) error {
-	f, err := c.scaled(1000, 5000)
-	if err != nil {
-		return err
-	}
-	return c.eachHour(p, func(h *energy.SiteHour) {
-		h.CarbonLocation, h.CarbonMarket, h.CarbonMarginal = f(h.CarbonLocation), f(h.CarbonMarket), f(h.CarbonMarginal)
-	})
-}
-
-func (c *Change) price(p *TimedParams) error {
-	f, err := c.scaled(1e9, 100)
-	if err != nil {
-		return err
-	}
-	return c.eachHour(p, func(h *energy.SiteHour) { h.Price = f(h.Price) })
-}
-
-func (c *Change) pue(p *TimedParams) error {
-	v, err := strconv.ParseFloat(c.one(), 64)
-	if err != nil || v < 1 || v > 5 {
-		return c.wrong("names no PUE from 1 to 5")
-	}
-	return c.eachHour(p, func(h *energy.SiteHour) { h.PUE = int64(math.Round(v * 1e6)) })
 }

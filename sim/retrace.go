@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 	"time"
 
 	"tianfu/control"
+	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/unit"
@@ -23,6 +25,7 @@ type Retrace struct {
 	before map[int32]NodeEvent // of each node, the latest before the period
 	events []NodeEvent
 	node   func(int32) fleet.NodeID
+	hours  map[string]map[unit.Instant]energy.SiteHour // by site and beginning
 }
 
 type retraced struct {
@@ -39,7 +42,7 @@ type retraced struct {
 
 // RetraceFrom prepares to read records, from the first on; node names a rank.
 func RetraceFrom(from unit.Instant, node func(int32) fleet.NodeID) *Retrace {
-	return &Retrace{from: from, jobs: map[job.ID]*retraced{}, starts: map[attemptKey]granted{}, before: map[int32]NodeEvent{}, node: node}
+	return &Retrace{from: from, jobs: map[job.ID]*retraced{}, starts: map[attemptKey]granted{}, before: map[int32]NodeEvent{}, node: node, hours: map[string]map[unit.Instant]energy.SiteHour{}}
 }
 
 // See takes the next record; spec tells of jobs submitted before the first.
@@ -50,6 +53,9 @@ func (h *Retrace) See(r *control.Record, summary func(job.ID) (control.Job, bool
 		return
 	case control.NodeChanged:
 		h.nodeChanged(r)
+		return
+	case control.SiteHoursKnown:
+		h.SeeHours(r.Site, r.Hours)
 		return
 	case control.Allocated, control.Ended, control.JobCancelled, control.JobExpired:
 	default:
@@ -97,6 +103,46 @@ func (h *Retrace) nodeChanged(r *control.Record) {
 		return
 	}
 	h.events = append(h.events, e)
+}
+
+// SeeHours takes what was told of hours at a site, the latest last. The core forgets
+// hours that are long past; a period may have them.
+func (h *Retrace) SeeHours(site string, hours []energy.SiteHour) {
+	known := h.hours[site]
+	if known == nil {
+		known = map[unit.Instant]energy.SiteHour{}
+		h.hours[site] = known
+	}
+	for _, x := range hours {
+		if old, there := known[x.From]; x.To > h.from && (!there || old.Forecast || !x.Forecast) {
+			known[x.From] = x
+		}
+	}
+}
+
+// Hours returns what hours at the sites cost, in order; nil when nothing was told.
+// Where steps of two lengths were told, the later one begins where the other ends.
+func (h *Retrace) Hours() map[string][]energy.SiteHour {
+	if len(h.hours) == 0 {
+		return nil
+	}
+	out := map[string][]energy.SiteHour{}
+	for site, known := range h.hours {
+		var list []energy.SiteHour
+		for _, from := range slices.Sorted(maps.Keys(known)) {
+			x := known[from]
+			if n := len(list); n > 0 && x.From < list[n-1].To {
+				x.From = list[n-1].To
+			}
+			if x.From < x.To {
+				list = append(list, x)
+			}
+		}
+		if len(list) > 0 {
+			out[site] = list
+		}
+	}
+	return out
 }
 
 // unknownRun is given to work of which nothing is known: it never ran, and

@@ -51,25 +51,20 @@ type Difference struct {
 
 // CompareChange runs a period as it was and as changed, and compares what both did
 // until base.PeriodEnd or, where none is stated, until all that can finish as it
-// was has. apply gives the second its changes beyond those of the language; nil =
-// none.
-func CompareChange(base TimedParams, text, against string, apply func(*TimedParams) error) (*WhatIf, error) {
+// was has. aids are what the change names beyond the period; nil = nothing.
+func CompareChange(base TimedParams, text, against string, aids *Aids) (*WhatIf, error) {
 	changes, err := ParseChanges(text)
-	if err != nil && apply == nil {
+	if err != nil {
 		return nil, err
 	}
 	changed := base
 	var said []string
 	for i := range changes {
+		changes[i].aids = aids
 		if err := changes[i].Apply(&changed); err != nil {
 			return nil, err
 		}
 		said = append(said, changes[i].Text)
-	}
-	if apply != nil {
-		if err := apply(&changed); err != nil {
-			return nil, err
-		}
 	}
 	if err := possibleStill(&base, &changed); err != nil {
 		return nil, err

@@ -43,6 +43,11 @@ func signalsOf(s *fleet.Site) (*live.SiteSignals, error) {
 		return nil, err
 	}
 	x.Base = *base
+	if s.Plant != "" || s.Weather != "" {
+		if x.Plant, err = readPlant(files.plant, files.chiller); err != nil {
+			return nil, err
+		}
+	}
 	scopes := map[energy.Nature]energy.Scope{}
 	for i := range s.Signals {
 		g := &s.Signals[i]

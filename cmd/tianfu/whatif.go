@@ -11,8 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tianfu/energy"
 	"tianfu/fault"
 	"tianfu/httpapi"
+	"tianfu/job"
 	"tianfu/live"
 	"tianfu/sim"
 )
@@ -36,7 +38,11 @@ last-week, last-month, 36h); all that a backup of a centre holds, or the end of 
 a file, replayed on --world or --nodes. The result is kept: in the centre, under /v1/whatif/ID; of a file, in --dir.
 
 A change is one clause or several, divided by semicolons:
-  ` + strings.Join(append(sim.ChangeForms(), "weather FILE (of a file's period; changes PUE and water)"), "\n  "),
+  ` + strings.Join(sim.ChangeForms(), "\n  ") + `
+
+A file of weather (EPW or CSV) gives every hour another PUE and water, by the plant of the site: the one that a
+running centre declares, else --plant. A series of another year stands for the same days. carbon price 80 adds the
+carbon of every hour to its price, at 80 yuan a tonne.`,
 		Example: `  tianfu whatif "add 4 nodes like n12" --against last-week
   tianfu whatif "arrivals x1.2; policy fgd" --against tasks.csv --nodes nodes.csv --load 0.9 --warm
   tianfu whatif show w-0123456789ab`,
@@ -62,6 +68,10 @@ func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) err
 		return fault.New(fault.Invalid, "--against", "is missing", "name a period of the centre such as last-week, a backup, or a file of tasks")
 	}
 	ctx := c.Context()
+	files, err := changeFiles(change)
+	if err != nil {
+		return err
+	}
 	if _, err := live.Period(f.against); err == nil {
 		if err := ofCentre.check(c); err != nil {
 			return err
@@ -70,7 +80,7 @@ func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) err
 		if err != nil {
 			return err
 		}
-		w, err := client.WhatIf(ctx, &httpapi.WhatIfBody{Change: change, Against: f.against})
+		w, err := client.WhatIf(ctx, question(change, f.against, files))
 		if err != nil {
 			return err
 		}
@@ -93,10 +103,15 @@ func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) err
 	}
 	var w *sim.WhatIf
 	if isBackup {
-		w, err = compareBackup(ctx, backup, span, change, f.against)
+		var plant *energy.Plant
+		if plant, err = readPlant(f.site.plant, f.site.chiller); err != nil {
+			return err
+		}
+		aids := &sim.Aids{Files: files, Sites: map[string]sim.SitePlant{"": {Plant: plant}}}
+		w, err = compareBackup(ctx, backup, live.Question{Change: change, Against: f.against, Span: span, Aids: aids})
 	} else {
 		f.tasks = f.against
-		w, err = p.compareFile(ctx, f, change)
+		w, err = p.compareFile(ctx, f, change, files)
 	}
 	if err != nil {
 		return err
@@ -107,9 +122,20 @@ func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) err
 	return p.printWhatIf(w, "kept as "+w.ID+": tianfu whatif show "+w.ID)
 }
 
+// question is what a centre is asked.
+func question(change, against string, files map[string][]byte) *httpapi.WhatIfBody {
+	out := &httpapi.WhatIfBody{Change: change, Against: against}
+	for name, text := range files {
+		if out.Files == nil {
+			out.Files = map[string]string{}
+		}
+		out.Files[name] = string(text)
+	}
+	return out
+}
+
 // compareFile runs the period of a file.
-func (p *program) compareFile(ctx context.Context, f *whatIfFlags, change string) (*sim.WhatIf, error) {
-	change, weather := takeWeather(change)
+func (p *program) compareFile(ctx context.Context, f *whatIfFlags, change string, files map[string][]byte) (*sim.WhatIf, error) {
 	if strings.Contains(f.shift.policies, ",") || strings.Contains(f.policies, ",") {
 		return nil, fault.New(fault.Invalid, "--policy, --shift", "name several policies", "name one: the change says which other one is tried")
 	}
@@ -125,29 +151,36 @@ func (p *program) compareFile(ctx context.Context, f *whatIfFlags, change string
 		return nil, err
 	}
 	base.Policy = f.policies
-	if f.load > 0 { // so many days were asked for
-		base.PeriodEnd = base.Begin().Add(time.Duration(f.days * 24 * float64(time.Hour)))
-	}
-	var apply func(*sim.TimedParams) error
-	if weather != "" {
-		other := f.replayFlags
-		other.site.weather = weather
-		if f.site.weather == "" {
-			return nil, fault.New(fault.Invalid, "change "+strconv.Quote("weather "+weather), "changes the weather, and none is named for the period", "name it: --weather FILE.epw")
-		}
-		changed, _, err := other.timedWorkload()
+	if f.world != "" { // its queues hold, so that a quota can be changed
+		w, _, err := parseWorldFile(f.world)
 		if err != nil {
 			return nil, err
 		}
-		apply = func(t *sim.TimedParams) error { t.Hours = changed.Hours; return nil }
+		base.Queueing = job.QueueingOf(w)
 	}
+	if f.load > 0 { // so many days were asked for
+		base.PeriodEnd = base.Begin().Add(time.Duration(f.days * 24 * float64(time.Hour)))
+	}
+	sources, err := f.site.sources()
+	if err != nil {
+		return nil, err
+	}
+	plant, err := readPlant(f.site.plant, f.site.chiller)
+	if err != nil {
+		return nil, err
+	}
+	at := sim.SitePlant{Plant: plant, Tariff: sources.Tariff}
+	if sources.Price != nil { // it goes before the tariff
+		at.Tariff = nil
+	}
+	aids := &sim.Aids{Files: files, Sites: map[string]sim.SitePlant{"": at}}
 	type result struct {
 		w   *sim.WhatIf
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
-		w, err := sim.CompareChange(*base, change, f.against, apply)
+		w, err := sim.CompareChange(*base, change, f.against, aids)
 		done <- result{w, err}
 	}()
 	select {
@@ -158,18 +191,20 @@ func (p *program) compareFile(ctx context.Context, f *whatIfFlags, change string
 	}
 }
 
-// takeWeather takes the clause that names a file out of a change: only this room
-// reads files.
-func takeWeather(change string) (rest, file string) {
-	var kept []string
-	for clause := range strings.SplitSeq(change, ";") {
-		if words := strings.Fields(clause); len(words) == 2 && words[0] == "weather" {
-			file = words[1]
-			continue
-		}
-		kept = append(kept, clause)
+// changeFiles reads the files that a change names: only this room reads files.
+func changeFiles(change string) (map[string][]byte, error) {
+	changes, err := sim.ParseChanges(change)
+	if err != nil {
+		return nil, err
 	}
-	return strings.Join(kept, ";"), file
+	out := map[string][]byte{}
+	for _, word := range sim.FilesOf(changes) {
+		name, _ := sim.FileName(word)
+		if out[word], err = readBounded(name, energy.MaxWeatherBytes); err != nil {
+			return nil, fault.Wrap(err, "change "+strconv.Quote(change), "read a file that it names")
+		}
+	}
+	return out, nil
 }
 
 func (f *whatIfFlags) store() (whatIfStore, error) {

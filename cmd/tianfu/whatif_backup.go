@@ -37,7 +37,7 @@ func backupPeriod(against string) (name string, span time.Duration, is bool) {
 
 // compareBackup runs a period of a backup. Its records are unpacked into a
 // directory that is removed afterwards; no tokens and no other files are.
-func compareBackup(ctx context.Context, name string, span time.Duration, change, against string) (*sim.WhatIf, error) {
+func compareBackup(ctx context.Context, name string, q live.Question) (*sim.WhatIf, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.NotFound, Where: name, What: "open", Err: err}
@@ -63,5 +63,5 @@ func compareBackup(ctx context.Context, name string, span time.Duration, change,
 	if err := store.Restore(ctx, f, m, log, func(string, []byte) error { return nil }); err != nil {
 		return nil, fault.Wrap(err, name, "unpack")
 	}
-	return live.WhatIfOf(ctx, log, span, change, against)
+	return live.WhatIfOf(ctx, log, q)
 }

@@ -14,7 +14,7 @@ import (
 // replay in time.
 var (
 	centreFlags = []string{"server", "context", "token-file"}
-	backupFlags = []string{"dir"}
+	backupFlags = []string{"dir", "plant", "chiller"}
 	// What a replay writes, and what its other protocols take.
 	replayAlone = []string{"protocol", "seeds", "scale", "html", "parquet", "charges", "receipt", "jobs", "tasks",
 		"calibrate-start", "calibrate-every", "calibrate-draws", "calibrate-steps"}

@@ -40,7 +40,7 @@ func TestWhatIfOfACentre(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].ID != w.ID {
 		t.Errorf("listed: %+v, %v", list, err)
 	}
-	for _, bad := range []httpapi.WhatIfBody{{Change: "fly", Against: "last-hour"}, {Change: "remove 1 nodes", Against: "last-hour"}, {Change: "policy tianfu", Against: "yesterday"}, {Change: "carbon x2", Against: "last-hour"}} {
+	for _, bad := range []httpapi.WhatIfBody{{Change: "fly", Against: "last-hour"}, {Change: "remove 1 nodes", Against: "last-hour"}, {Change: "policy tianfu", Against: "yesterday"}, {Change: "carbon x2", Against: "last-hour"}, {Change: "weather other.csv", Against: "last-hour"}} {
 		if _, err := c.WhatIf(ctx, &bad); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%+v: %v", bad, err)
 		}
