@@ -193,19 +193,44 @@ type LogRequest struct {
 	Job    string
 	Task   int
 	Stream string // stdout or stderr
+	Offset int64  // of the first byte; negative counts from the end
 	Follow bool
 }
 
 // Logs copies what a task wrote to w.
 func (c *Client) Logs(ctx context.Context, q LogRequest, w io.Writer) error {
-	path := fmt.Sprintf("/v1/jobs/%s/logs?task=%d&stream=%s&follow=%v", url.PathEscape(q.Job), q.Task, url.QueryEscape(q.Stream), q.Follow)
+	_, err := c.LogsFrom(ctx, q, w)
+	return err
+}
+
+// LogsFrom copies what a task wrote to w and tells at which offset it stopped: a
+// copy that broke off, which is an error of kind unavailable, goes on from there.
+func (c *Client) LogsFrom(ctx context.Context, q LogRequest, w io.Writer) (next int64, err error) {
+	path := fmt.Sprintf("/v1/jobs/%s/logs?task=%d&stream=%s&follow=%v&offset=%d", url.PathEscape(q.Job), q.Task, url.QueryEscape(q.Stream), q.Follow, q.Offset)
 	reply, err := c.open(ctx, request{method: http.MethodGet, path: path})
 	if err != nil {
-		return err
+		return q.Offset, err
 	}
 	defer reply.Body.Close()
-	_, err = io.Copy(w, reply.Body)
-	return err
+	if next, err = strconv.ParseInt(reply.Header.Get("X-Log-Offset"), 10, 64); err != nil {
+		next = max(q.Offset, 0)
+	}
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := reply.Body.Read(buffer)
+		next += int64(n)
+		if _, failed := w.Write(buffer[:n]); failed != nil {
+			return next, failed
+		}
+		switch {
+		case err == io.EOF:
+			return next, nil
+		case ctx.Err() != nil:
+			return next, fault.New(fault.Unavailable, c.Base, "interrupted", "")
+		case err != nil:
+			return next, &fault.Error{Kind: fault.Unavailable, Where: c.Base, What: "the log broke off", Err: err}
+		}
+	}
 }
 
 // Why asks why a job waits, when it may start and what would help.
@@ -234,13 +259,14 @@ func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) e
 }
 
 // Watch calls f with every change of a job the caller may see, until f returns
-// false or the context ends. after is the sequence number of the last event
-// seen; 0 begins with the next. ready, if any, is called once the stream is
-// open, and again when events were missed; false ends the watch.
-func (c *Client) Watch(ctx context.Context, after uint64, ready func() bool, f func(live.Event) bool) error {
+// false or the context ends. after holds the sequence number of the last event
+// seen, and is kept up to date, so that a watch that broke off goes on from there;
+// 0 or nil begins with the next. ready, if any, is called once the stream is open,
+// and again when events were missed; false ends the watch.
+func (c *Client) Watch(ctx context.Context, after *uint64, ready func() bool, f func(live.Event) bool) error {
 	header := map[string]string{"Accept": "text/event-stream"}
-	if after > 0 {
-		header["Last-Event-ID"] = strconv.FormatUint(after, 10)
+	if after != nil && *after > 0 {
+		header["Last-Event-ID"] = strconv.FormatUint(*after, 10)
 	}
 	reply, err := c.open(ctx, request{method: http.MethodGet, path: "/v1/events", header: header})
 	if err != nil {
@@ -254,6 +280,11 @@ func (c *Client) Watch(ctx context.Context, after uint64, ready func() bool, f f
 		line := sc.Text()
 		if k, ok := strings.CutPrefix(line, "event: "); ok {
 			kind = k
+		}
+		if id, ok := strings.CutPrefix(line, "id: "); ok && after != nil {
+			if n, err := strconv.ParseUint(id, 10, 64); err == nil {
+				*after = n
+			}
 		}
 		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {

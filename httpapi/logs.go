@@ -40,10 +40,15 @@ func (s *Server) readLogs(w http.ResponseWriter, r *http.Request) {
 				flusher.Flush()
 			}
 		}
-		if err != nil {
-			if err != io.EOF && r.Context().Err() == nil {
-				io.WriteString(w, "\n[log ends: "+err.Error()+"]\n")
-			}
+		switch {
+		case err == io.EOF:
+			return
+		case r.Context().Err() != nil:
+			// The centre stops, or nobody reads any more. An answer that ended as if it
+			// were whole would say that the task had ended.
+			panic(http.ErrAbortHandler)
+		case err != nil:
+			io.WriteString(w, "\n[log ends: "+err.Error()+"]\n")
 			return
 		}
 	}

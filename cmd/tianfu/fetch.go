@@ -54,7 +54,7 @@ const fetchLimit = 1 << 30
 
 func (p *program) traceList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the public traces that fetch knows", Args: cobra.NoArgs,
+		Use: "list", Short: "List the public traces that fetch knows", Args: cobra.NoArgs, Example: "  tianfu trace list",
 		RunE: func(*cobra.Command, []string) error {
 			t := &table{header: []string{"NAME", "FILES", "LICENCE", "CITE"}}
 			for i := range publicTraces {
@@ -69,7 +69,7 @@ func (p *program) traceList() *cobra.Command {
 func (p *program) traceFetch() *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use: "fetch NAME", Short: "Download a public trace and check it", Args: cobra.ExactArgs(1),
+		Use: "fetch NAME", Short: "Download a public trace and check it", Args: cobra.ExactArgs(1), Example: "  tianfu trace fetch openb --out traces/openb",
 		RunE: func(c *cobra.Command, args []string) error {
 			for i := range publicTraces {
 				if publicTraces[i].Name == args[0] {

@@ -146,34 +146,10 @@ func suggest(key string, known map[string]reflect.Type) string {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s)) }
-	for _, k := range keys {
-		if plain(k) == plain(key) || plain(k) == plain(key)+"s" || plain(k)+"s" == plain(key) || len(key) > 3 && distance(plain(key), plain(k)) <= 2 {
-			return "did you mean " + k + "?"
-		}
+	if near := nearest(key, keys); near != "" {
+		return "did you mean " + near + "?"
 	}
 	return "known here: " + strings.Join(keys, ", ")
-}
-
-// distance counts the letters to change, add or drop from one word to another.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // lineOf finds the line of the key that a JSON error is about.

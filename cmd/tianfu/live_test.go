@@ -416,14 +416,14 @@ func TestWatchResumes(t *testing.T) {
 	last := uint64(0)
 	for range 3 {
 		submitted := false
-		err := c.Watch(ctx, last, func() bool {
+		err := c.Watch(ctx, &last, func() bool {
 			if _, err := c.Submit(ctx, shell("true"), "", false); err != nil {
 				t.Error(err)
 			}
 			submitted = true
 			return true
 		}, func(e live.Event) bool {
-			seen, last = append(seen, e.Sequence), e.Sequence
+			seen = append(seen, e.Sequence)
 			return e.Kind != "ended"
 		})
 		if err != nil || !submitted {
@@ -437,5 +437,15 @@ func TestWatchResumes(t *testing.T) {
 	}
 	if len(seen) != 9 {
 		t.Errorf("%d events of three jobs, want 9: %v", len(seen), seen)
+	}
+	// Numbers go on over a restart: who comes back hears of what is new.
+	s.kill()
+	s.start()
+	err := s.client().Watch(ctx, &last, func() bool {
+		_, err := s.client().Submit(ctx, shell("true"), "", false)
+		return err == nil
+	}, func(e live.Event) bool { return e.Kind != "ended" })
+	if err != nil || last <= seen[8] {
+		t.Errorf("after a restart: %v, number %d after %d", err, last, seen[8])
 	}
 }

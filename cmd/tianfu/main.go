@@ -11,7 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -39,10 +39,10 @@ type program struct {
 func (p *program) Run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	if err := root.ExecuteContext(callerTrace(ctx)); err != nil {
-		var usage *usageError
+	if c, err := root.ExecuteContextC(callerTrace(ctx)); err != nil {
+		err = missingFlags(c, err)
 		kind := fault.KindOf(err)
-		if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "required flag(s)") { // the library has no type for it
+		if _, ok := errors.AsType[*usageError](err); ok {
 			kind = fault.Invalid
 		}
 		fmt.Fprintf(p.err, "tianfu: %v\n", err)
@@ -51,17 +51,11 @@ func (p *program) Run(ctx context.Context, args []string) int {
 	return 0
 }
 
-// usageError marks what cobra says about flags and arguments, so that it ends
-// with the exit code of invalid input.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "tianfu",
 		Short:         "The control plane of a green, heterogeneous computing centre",
+		Version:       version + built(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -69,9 +63,8 @@ func (p *program) root() *cobra.Command {
 	}
 	root.SetOut(p.out)
 	root.SetErr(p.err)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &usageError{fmt.Errorf("%w (see %q)", err, c.CommandPath()+" --help")}
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("tianfu {{.Version}}\n")
 	root.PersistentFlags().StringVarP(&p.format, "output", "o", "table", "output format: table, json, yaml or csv")
 	for _, g := range p.groups() {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
@@ -83,21 +76,6 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(p.shim()) // hidden
 	markUsageErrors(root)
 	return root
-}
-
-// markUsageErrors gives argument errors the exit code of invalid input.
-func markUsageErrors(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return &usageError{fmt.Errorf("%w (see %q)", err, c.CommandPath()+" --help")}
-			}
-			return nil
-		}
-	}
-	for _, sub := range c.Commands() {
-		markUsageErrors(sub)
-	}
 }
 
 // groups of subcommands, in the order of the help; a command is one file.
@@ -116,4 +94,26 @@ func (p *program) groups() []commandGroup {
 type commandGroup struct {
 	id, title string
 	commands  []*cobra.Command
+}
+
+// built says from which state of the source the binary was made, where the build
+// recorded it.
+func built() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	said, changed := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			said = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = ", changed"
+		}
+	}
+	if said == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%.12s%s, %s)", said, changed, info.GoVersion)
 }

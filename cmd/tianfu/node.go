@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -77,7 +78,7 @@ func (p *program) nodeList(r *remote) *cobra.Command {
 
 func (p *program) nodeShow(r *remote) *cobra.Command {
 	return &cobra.Command{
-		Use: "show NODE", Short: "Show a node and what runs on it", Args: cobra.ExactArgs(1),
+		Use: "show NODE", Short: "Show a node and what runs on it", Args: cobra.ExactArgs(1), Example: "  tianfu node show n3",
 		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			n, err := client.Node(c.Context(), args[0])
 			if err != nil {
@@ -90,20 +91,23 @@ func (p *program) nodeShow(r *remote) *cobra.Command {
 
 func (p *program) nodeSet(r *remote, use, short string, cordon, drain bool) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " NODE...", Short: short, Args: cobra.MinimumNArgs(1),
+		Use: use + " NODE...", Short: short, Args: cobra.MinimumNArgs(1), Example: "  tianfu node " + use + " n3 n4",
 		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, args []string) error {
 			var set []httpapi.Node
-			for _, name := range args {
+			failed := p.each(args, func(name string) error {
 				if err := client.SetNode(c.Context(), name, cordon, drain); err != nil {
 					return err
 				}
 				n, err := client.Node(c.Context(), name)
-				if err != nil {
-					return err
+				if err == nil {
+					set = append(set, *n)
 				}
-				set = append(set, *n)
+				return err
+			})
+			if len(set) == 0 {
+				return failed
 			}
-			return p.print(set, nodesTable(set))
+			return errors.Join(p.print(set, nodesTable(set)), failed)
 		}),
 	}
 }

@@ -111,16 +111,13 @@ func (p *program) capClear(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, text := range args {
+			return p.each(args, func(text string) error {
 				id, err := strconv.ParseInt(text, 10, 32)
 				if err != nil || id < 1 {
 					return fault.New(fault.Invalid, "cap "+strconv.Quote(text), "is no number", "see: tianfu cap list")
 				}
-				if err := client.ClearCap(c.Context(), int32(id)); err != nil {
-					return err
-				}
-			}
-			return nil
+				return client.ClearCap(c.Context(), int32(id))
+			})
 		},
 	}
 }

@@ -151,12 +151,7 @@ func (p *program) reservationDelete(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, name := range args {
-				if err := client.EndReservation(c.Context(), name); err != nil {
-					return err
-				}
-			}
-			return nil
+			return p.each(args, func(name string) error { return client.EndReservation(c.Context(), name) })
 		},
 	}
 }

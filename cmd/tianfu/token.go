@@ -95,6 +95,7 @@ func expiry(t *httpapi.Token) string {
 func (p *program) tokenList(at *tokenPlace) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List tokens; the tokens themselves are not kept", Args: cobra.NoArgs,
+		Example: "  tianfu token list\n  tianfu token list --data /var/lib/tianfu",
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := at.list(c.Context())
 			if err != nil {
@@ -133,6 +134,7 @@ func (at *tokenPlace) list(ctx context.Context) ([]httpapi.Token, error) {
 func (p *program) tokenRevoke(at *tokenPlace) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End a token; the running centre heeds it within seconds", Args: cobra.ExactArgs(1),
+		Example: "  tianfu token revoke c6cef1a9a4d7",
 		RunE: func(c *cobra.Command, args []string) error {
 			if at.data != "" {
 				_, err := changeTokens(at.data, func(t *httpapi.Tokens) error { return t.Revoke(args[0]) })
@@ -150,6 +152,7 @@ func (p *program) tokenRevoke(at *tokenPlace) *cobra.Command {
 func (p *program) tokenReset(at *tokenPlace) *cobra.Command {
 	return &cobra.Command{
 		Use: "reset", Short: "Revoke every token and make a new operator's one", Args: cobra.NoArgs,
+		Example: "  tianfu token reset --data /var/lib/tianfu",
 		RunE: func(*cobra.Command, []string) error {
 			if at.data == "" {
 				return fault.New(fault.Invalid, "--data", "is missing", "reset works on the data directory: whoever may write it may reset")

@@ -80,6 +80,8 @@ func (p *program) traceConvert() *cobra.Command {
 		Use:   "convert IN OUT",
 		Short: "Convert a workload to our own format (OUT ends in .csv or .jsonl)",
 		Args:  cobra.ExactArgs(2),
+		Example: `  tianfu trace convert KIT-FH2.swf jobs.csv --processors 24048
+  tianfu trace convert jobs.csv jobs.jsonl`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			ext := filepath.Ext(args[1])
 			if ext != ".csv" && ext != ".jsonl" {
@@ -112,9 +114,10 @@ type traceInfoDocument struct {
 
 func (p *program) traceInfo() *cobra.Command {
 	return &cobra.Command{
-		Use:   "info FILE",
-		Short: "Say what is in a workload",
-		Args:  cobra.ExactArgs(1),
+		Use:     "info FILE",
+		Short:   "Say what is in a workload",
+		Example: "  tianfu trace info jobs.csv",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := p.checkFormat(); err != nil {
 				return err

@@ -9,7 +9,7 @@ import (
 func (p *program) whoami() *cobra.Command {
 	r := &remote{}
 	c := &cobra.Command{
-		Use: "whoami", Short: "Say who the centre takes you for", Args: cobra.NoArgs,
+		Use: "whoami", Short: "Say who the centre takes you for", Args: cobra.NoArgs, Example: "  tianfu whoami",
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := r.client()
 			if err != nil {
