@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"tianfu/drawing"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -50,7 +51,7 @@ func causes(c *sched.Capacity, requests []*job.Request) Causes {
 
 // WaitCurves returns the share of jobs that waited at most so many seconds: of
 // all jobs, and of the tenants with most of them.
-func (t *Timed) WaitCurves() (all Curve, tenants []Curve) {
+func (t *Timed) WaitCurves() (all drawing.Curve, tenants []drawing.Curve) {
 	by := map[job.Tenant][]float64{}
 	var waits []float64
 	for _, i := range t.order {
@@ -75,9 +76,9 @@ func (t *Timed) WaitCurves() (all Curve, tenants []Curve) {
 }
 
 // ecdf thins an empirical distribution to at most 200 points.
-func ecdf(name string, w []float64) Curve {
+func ecdf(name string, w []float64) drawing.Curve {
 	slices.Sort(w)
-	c := Curve{Name: name}
+	c := drawing.Curve{Name: name}
 	step := max(len(w)/200, 1)
 	add := func(x, y float64) {
 		if n := len(c.X); n > 0 && c.X[n-1] == x {

@@ -2,10 +2,12 @@ package sim
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
 	"tianfu/control"
+	"tianfu/drawing"
 	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/sched"
@@ -29,9 +31,9 @@ type History struct {
 	Waiting [][sched.NumCauses]int32 // jobs waiting, by what was in their way
 	Held    [][]float64              // of each class, then of each tenant: % of the resource held
 	Idle    []IdleShare
-	Maps    []HeatMap
-	GangFit Curve // when a quarter of the arrivals' time had passed
-	Packed  Curve
+	Maps    []drawing.HeatMap
+	GangFit drawing.Curve // when a quarter of the arrivals' time had passed
+	Packed  drawing.Curve
 
 	sum      float64 // resource held times seconds, up to the last sample
 	cpu      bool    // the fleet has no accelerators: CPU is what is counted
@@ -39,7 +41,7 @@ type History struct {
 	slots    map[job.Tenant]int
 	holding  []int64
 	pending  []job.ID // perhaps pending; looked through at every sample
-	groups   []GridGroup
+	groups   []drawing.GridGroup
 	rows     []string
 	rowOf    []int32
 	shares   [][]float32 // by sample and row
@@ -88,7 +90,7 @@ func NewHistory(f *fleet.Fleet, w *Workload) *History {
 	}
 	h.holding = make([]int64, len(classNames)+len(h.tenants)+1)
 	if rest {
-		h.tenants = append(h.tenants, others)
+		h.tenants = append(h.tenants, drawing.Others)
 	}
 	return h
 }
@@ -150,7 +152,7 @@ func (h *History) Sample(at unit.Instant, t *Timed, iv Interval) {
 	h.nodes(s.Capacity())
 	n := len(h.Rows)
 	if n == historySamples/5 || n == historySamples/2 || n == historySamples*4/5 {
-		h.Maps = append(h.Maps, HeatOf(s.Capacity(), "after "+span(iv.Hours*3600)))
+		h.Maps = append(h.Maps, HeatOf(s.Capacity(), "after "+drawing.Span(iv.Hours*3600)))
 	}
 	if n == historySamples/5 {
 		h.GangFit, h.Packed = GangFits(s.Capacity(), gangLevel)
@@ -248,17 +250,17 @@ func (h *History) layOut(c *sched.Capacity) {
 	h.rowOf = make([]int32, c.Nodes())
 	weight := 0.0
 	for _, name := range names {
-		weight += sqrt(len(byName[name]))
+		weight += math.Sqrt(float64(len(byName[name])))
 	}
 	for _, name := range names {
 		nodes := byName[name]
-		rows := min(max(int(historyRows*sqrt(len(nodes))/weight), 2), len(nodes))
-		h.groups = append(h.groups, GridGroup{Name: name, Rows: rows, Nodes: len(nodes), CPU: c.Node(nodes[0]).Model == ""})
+		rows := min(max(int(historyRows*math.Sqrt(float64(len(nodes)))/weight), 2), len(nodes))
+		h.groups = append(h.groups, drawing.GridGroup{Name: name, Rows: rows, Nodes: len(nodes), CPU: c.Node(nodes[0]).Model == ""})
 		for r := range rows {
 			from, to := len(nodes)*r/rows, len(nodes)*(r+1)/rows
 			text := name + ": " + string(c.Node(nodes[from]).ID)
 			if to-from > 1 {
-				text += " … " + string(c.Node(nodes[to-1]).ID) + ", mean of " + commas(float64(to-from)) + " nodes"
+				text += " … " + string(c.Node(nodes[to-1]).ID) + ", mean of " + drawing.Commas(float64(to-from)) + " nodes"
 			}
 			for _, n := range nodes[from:to] {
 				h.rowOf[n] = int32(len(h.rows))
@@ -276,14 +278,14 @@ func fewer(names []string, nodes map[string][]int32) ([]string, map[string][]int
 			return cmp.Or(len(nodes[b])-len(nodes[a]), strings.Compare(a, b))
 		})
 		for _, name := range names[historyGroups-1:] {
-			nodes[others] = append(nodes[others], nodes[name]...)
+			nodes[drawing.Others] = append(nodes[drawing.Others], nodes[name]...)
 		}
-		names = append(names[:historyGroups-1], others)
-		slices.Sort(nodes[others])
+		names = append(names[:historyGroups-1], drawing.Others)
+		slices.Sort(nodes[drawing.Others])
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		if a == others || b == others {
-			return cmp.Compare(boolInt(a == others), boolInt(b == others))
+		if a == drawing.Others || b == drawing.Others {
+			return cmp.Compare(boolInt(a == drawing.Others), boolInt(b == drawing.Others))
 		}
 		return strings.Compare(a, b)
 	})
@@ -298,9 +300,9 @@ func boolInt(b bool) int {
 }
 
 // grid joins samples to columns and turns them to rows.
-func (h *History) grid() *HeatGrid {
+func (h *History) grid() *drawing.HeatGrid {
 	step := max((len(h.shares)+historyColumns-1)/historyColumns, 1)
-	g := &HeatGrid{Rows: h.rows, Groups: h.groups, Share: make([][]float32, len(h.rows))}
+	g := &drawing.HeatGrid{Rows: h.rows, Groups: h.groups, Share: make([][]float32, len(h.rows))}
 	unitName, scale := h.clock()
 	g.XName, g.XUnit = unitName+" since the first arrival", unitName
 	for from := 0; from < len(h.shares); from += step {

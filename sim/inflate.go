@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/drawing"
 	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
@@ -128,8 +129,8 @@ type InflateResult struct {
 
 	// Taken when 100 % of the capacity has arrived, for reports.
 	Unallocated         Causes
-	GangFit, GangPacked Curve
-	Heat                []HeatMap // at 50, 90 and 100 %
+	GangFit, GangPacked drawing.Curve
+	Heat                []drawing.HeatMap // at 50, 90 and 100 %
 }
 
 // Measure computes the metrics from the recorded grants on a fleet of its own.

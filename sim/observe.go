@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/drawing"
 	"tianfu/fleet"
 	"tianfu/sched"
 	"tianfu/unit"
@@ -44,8 +45,8 @@ func Observe(at unit.Instant, s *control.State, t *Timed) Interval {
 const heatCells = 20_000
 
 // HeatOf draws how full every node is, by site and accelerator model.
-func HeatOf(c *sched.Capacity, name string) HeatMap {
-	h := HeatMap{Name: name}
+func HeatOf(c *sched.Capacity, name string) drawing.HeatMap {
+	h := drawing.HeatMap{Name: name}
 	step := max((c.Nodes()+heatCells-1)/heatCells, 1)
 	index := map[string]int{}
 	for n := 0; n < c.Nodes(); n += step {
@@ -55,13 +56,13 @@ func HeatOf(c *sched.Capacity, name string) HeatMap {
 		if !ok {
 			i = len(h.Groups)
 			index[group] = i
-			h.Groups = append(h.Groups, HeatGroup{Name: group})
+			h.Groups = append(h.Groups, drawing.HeatGroup{Name: group})
 		}
 		g := &h.Groups[i]
 		g.Nodes = append(g.Nodes, string(node.ID))
 		g.Used = append(g.Used, float32(c.Fullness(int32(n))))
 	}
-	slices.SortFunc(h.Groups, func(a, b HeatGroup) int {
+	slices.SortFunc(h.Groups, func(a, b drawing.HeatGroup) int {
 		if a.Name < b.Name {
 			return -1
 		}
@@ -88,7 +89,7 @@ var gangSizes = []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}
 // GangFits returns, for gangs of 1 to 1,024 whole accelerators of one model
 // inside one topology domain, how many more fit now, and how many would if
 // every free device of the fleet could be used together.
-func GangFits(c *sched.Capacity, level fleet.Level) (fit, packed Curve) {
+func GangFits(c *sched.Capacity, level fleet.Level) (fit, packed drawing.Curve) {
 	free := c.FreeByDomain(level)
 	var all int64
 	for _, n := range free {

@@ -1,7 +1,8 @@
 // Package sim drives the core in virtual time: it owns the virtual clock,
 // traces and generated workloads, the three kinds of replay, injected faults
-// and the reports drawn from a run. It holds no rule of scheduling: every
-// decision is control.Step's. Read this file first, then replay.go.
+// and what a report says of a run (report_*.go; drawing makes the page). It holds
+// no rule of scheduling: every decision is control.Step's. Read this file first,
+// then engine.go.
 package sim
 
 import (

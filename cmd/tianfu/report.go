@@ -7,41 +7,42 @@ import (
 	"strconv"
 	"strings"
 
+	"tianfu/drawing"
 	"tianfu/fleet"
 	"tianfu/sim"
 )
 
-func writeReport(name string, r *sim.Report) error {
-	return writeFile(name, func(w writer) error { return sim.WriteHTML(w, r) })
+func writeReport(name string, r *drawing.Report) error {
+	return writeFile(name, func(w writer) error { return drawing.WriteHTML(w, r) })
 }
 
 // about says what a replay was run on. Files are named without their
 // directories: a report goes to others.
 func (f *replayFlags) about(fl *fleet.Fleet, jobs int, tasksFile string) sim.About {
-	a := sim.About{Ran: []sim.Fact{{Label: "Workload", Value: tasksFile}}}
+	a := sim.About{Ran: []drawing.Fact{{Label: "Workload", Value: tasksFile}}}
 	if jobs > 0 {
-		a.Ran[0].Value += ", " + sim.Thousands(jobs) + " jobs"
+		a.Ran[0].Value += ", " + drawing.Thousands(jobs) + " jobs"
 	}
 	if fl != nil && f.protocol != "backfill" {
-		a.Ran = append(a.Ran, sim.Fact{Label: "Fleet", Value: f.fleetName() + ", " + describeFleet(fl)})
-		a.Ran = append(a.Ran, sim.Fact{Label: "Policies", Value: strings.ReplaceAll(f.policies, ",", ", ")})
+		a.Ran = append(a.Ran, drawing.Fact{Label: "Fleet", Value: f.fleetName() + ", " + describeFleet(fl)})
+		a.Ran = append(a.Ran, drawing.Fact{Label: "Policies", Value: strings.ReplaceAll(f.policies, ",", ", ")})
 	}
 	switch f.protocol {
 	case "inflate":
-		a.Ran = append(a.Ran, sim.Fact{Label: "Seeds", Value: f.seeds})
+		a.Ran = append(a.Ran, drawing.Fact{Label: "Seeds", Value: f.seeds})
 	case "time":
-		a.Ran = append(a.Ran, sim.Fact{Label: "Seed", Value: strconv.FormatUint(f.seed, 10)})
+		a.Ran = append(a.Ran, drawing.Fact{Label: "Seed", Value: strconv.FormatUint(f.seed, 10)})
 		if f.load > 0 {
-			a.Ran = append(a.Ran, sim.Fact{Label: "Drawn to", Value: fmt.Sprintf("%g %% offered load over %g days", 100*f.load, f.days)})
+			a.Ran = append(a.Ran, drawing.Fact{Label: "Drawn to", Value: fmt.Sprintf("%g %% offered load over %g days", 100*f.load, f.days)})
 		}
 		if f.mtbf > 0 {
-			a.Ran = append(a.Ran, sim.Fact{Label: "Failures", Value: fmt.Sprintf("of each node every %g h on average, %g h to repair", f.mtbf.Hours(), f.mttr.Hours())})
+			a.Ran = append(a.Ran, drawing.Fact{Label: "Failures", Value: fmt.Sprintf("of each node every %g h on average, %g h to repair", f.mtbf.Hours(), f.mttr.Hours())})
 		}
 	case "backfill":
-		a.Ran = append(a.Ran, sim.Fact{Label: "Submit times", Value: fmt.Sprintf("divided by %g", f.scale)})
+		a.Ran = append(a.Ran, drawing.Fact{Label: "Submit times", Value: fmt.Sprintf("divided by %g", f.scale)})
 	}
 	if f.protocol != "inflate" {
-		a.Ran = append(a.Ran, sim.Fact{Label: "Run times told to planning", Value: f.estimates})
+		a.Ran = append(a.Ran, drawing.Fact{Label: "Run times told to planning", Value: f.estimates})
 	}
 	a.Repeat = f.repeat()
 	return a
@@ -57,7 +58,7 @@ func (f *replayFlags) fleetName() string {
 // describeFleet counts nodes and accelerators, and names the models that most
 // accelerators are of.
 func describeFleet(fl *fleet.Fleet) string {
-	text := sim.Thousands(len(fl.Nodes)) + " nodes, " + sim.Thousands(fl.Devices()) + " accelerators"
+	text := drawing.Thousands(len(fl.Nodes)) + " nodes, " + drawing.Thousands(fl.Devices()) + " accelerators"
 	devices := map[fleet.Model]int{}
 	var models []fleet.Model
 	for i := range fl.Nodes {
@@ -76,7 +77,7 @@ func describeFleet(fl *fleet.Fleet) string {
 	})
 	var named []string
 	for _, m := range models[:min(len(models), 6)] {
-		named = append(named, string(m)+" "+sim.Thousands(devices[m]))
+		named = append(named, string(m)+" "+drawing.Thousands(devices[m]))
 	}
 	if more := len(models) - len(named); more > 0 {
 		named = append(named, fmt.Sprintf("%d more", more))
@@ -134,7 +135,7 @@ func (f *replayFlags) repeat() string {
 }
 
 // inflateReport draws the runs of the inflation protocol.
-func (f *replayFlags) inflateReport(fl *fleet.Fleet, runs []inflateRun) *sim.Report {
+func (f *replayFlags) inflateReport(fl *fleet.Fleet, runs []inflateRun) *drawing.Report {
 	var out []sim.InflateRun
 	for i := range runs {
 		out = append(out, sim.InflateRun{Policy: runs[i].Policy, Seeds: runs[i].Seeds, Results: runs[i].results})
@@ -143,7 +144,7 @@ func (f *replayFlags) inflateReport(fl *fleet.Fleet, runs []inflateRun) *sim.Rep
 }
 
 // timedReport draws replays in time.
-func (f *replayFlags) timedReport(runs []timedRun) *sim.Report {
+func (f *replayFlags) timedReport(runs []timedRun) *drawing.Report {
 	var out []sim.TimedRun
 	for i := range runs {
 		r := &runs[i]

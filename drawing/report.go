@@ -1,8 +1,13 @@
-package sim
+// Package drawing owns pages with figures: the shapes of charts, maps and flows,
+// and how they are drawn as one HTML file that needs no network. It knows nothing of
+// what it draws and never reads a file. Read this file first: it has the shapes;
+// html.go makes the page of them, chart.go, bars.go, heat.go, strip.go and sankey.go
+// the pictures.
+package drawing
 
 // Report is a page about a run: what was found, what was run, and figures in
-// sections. WriteHTML draws it; InflateReport, TimedReport and BackfillReport
-// make it from results. It holds no wall time, so equal runs make equal pages.
+// sections. WriteHTML draws it. It holds no wall time, so equal runs make equal
+// pages.
 type Report struct {
 	Kind     string // what kind of run, a few words
 	Title    string // what was found, one sentence
@@ -12,6 +17,22 @@ type Report struct {
 	Sections []Section
 	Repeat   string // the command that makes the run again
 	Records  []Fact // hashes of record logs
+	// Colours lists names that have the same colour on every page, by the kind of
+	// what they name (Chart.Kind).
+	Colours map[string][]string
+}
+
+// Add makes a section of the figures that say something; nil ones do not.
+func (r *Report) Add(name string, figures ...*Figure) {
+	s := Section{Name: name}
+	for _, f := range figures {
+		if f != nil {
+			s.Figures = append(s.Figures, *f)
+		}
+	}
+	if len(s.Figures) > 0 {
+		r.Sections = append(r.Sections, s)
+	}
 }
 
 // Fact is a named text at the head of a report.

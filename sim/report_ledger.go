@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tianfu/drawing"
 	"tianfu/energy"
 	"tianfu/job"
 	"tianfu/meter"
@@ -21,16 +22,16 @@ const (
 
 // ledgerFigures draws what a metered replay took, emitted and where it went;
 // none for one that was not metered.
-func (b *timedBook) ledgerFigures(l *timedLeaf) []*Figure {
+func (b *timedBook) ledgerFigures(l *timedLeaf) []*drawing.Figure {
 	if l.Timed.Ledger == nil || len(l.Timed.Ledger.Hours) == 0 {
 		return nil
 	}
-	return []*Figure{b.sitePower(l), b.pueHours(l), b.loadDuration(l), b.flow(l)}
+	return []*drawing.Figure{b.sitePower(l), b.pueHours(l), b.loadDuration(l), b.flow(l)}
 }
 
 // perHour is a curve of the ledger's intervals that are shown.
-func (b *timedBook) perHour(name string, l *timedLeaf, of func(*LedgerHour) (float64, bool)) Curve {
-	c := Curve{Name: name}
+func (b *timedBook) perHour(name string, l *timedLeaf, of func(*LedgerHour) (float64, bool)) drawing.Curve {
+	c := drawing.Curve{Name: name}
 	start := l.Timed.Totals.Start
 	var end *LedgerHour
 	for _, h := range l.ledgerHours() {
@@ -78,7 +79,7 @@ func kilowatts(e unit.Millijoules, h *LedgerHour) float64 {
 }
 
 // sitePower stacks the site's power by tenant, overhead included, on what idles.
-func (b *timedBook) sitePower(l *timedLeaf) *Figure {
+func (b *timedBook) sitePower(l *timedLeaf) *drawing.Figure {
 	books := &l.Timed.Ledger.Books
 	names, rest := books.Largest(historyTenants)
 	c := b.chart("tenant", "power at the site's meter, kW", "kW")
@@ -96,7 +97,7 @@ func (b *timedBook) sitePower(l *timedLeaf) *Figure {
 		c.Curves = append(c.Curves, b.perHour(label, l, func(h *LedgerHour) (float64, bool) { return kilowatts(h.Tenants[t], h), true }))
 	}
 	if rest.Energy() > 0 {
-		c.Curves = append(c.Curves, b.perHour(others, l, func(h *LedgerHour) (float64, bool) {
+		c.Curves = append(c.Curves, b.perHour(drawing.Others, l, func(h *LedgerHour) (float64, bool) {
 			sum := unit.Millijoules(0)
 			for t, v := range h.Tenants {
 				if !named[t] {
@@ -106,15 +107,15 @@ func (b *timedBook) sitePower(l *timedLeaf) *Figure {
 			return kilowatts(sum, h), true
 		}))
 	}
-	f := &Figure{Wide: true, Chart: c, Note: "Mean of every interval of the ledger, cooling and conversion included."}
+	f := &drawing.Figure{Wide: true, Chart: c, Note: "Mean of every interval of the ledger, cooling and conversion included."}
 	if l.CapKW > 0 {
 		c.Limit, c.LimitName = l.CapKW, "limit"
 	}
 	all := books.Total
 	idle := books.Lines[meter.IdleLine].Energy()
-	f.Title = fmt.Sprintf("Until the last job had ended the site took %s, %s %% of it for nodes that nobody held", energyText(float64(all.Energy().KWh())), digits(100*float64(idle)/max(float64(all.Energy()), 1), 1))
+	f.Title = fmt.Sprintf("Until the last job had ended the site took %s, %s %% of it for nodes that nobody held", energyText(float64(all.Energy().KWh())), drawing.Digits(100*float64(idle)/max(float64(all.Energy()), 1), 1))
 	if c.Strip = b.carbonStrip(l); c.Strip != nil {
-		f.Title += fmt.Sprintf(", and emitted %s kgCO2e, %s g for each kWh", commas(all.CarbonLocation.Kilograms()), digits(books.Intensity(), 1))
+		f.Title += fmt.Sprintf(", and emitted %s kgCO2e, %s g for each kWh", drawing.Commas(all.CarbonLocation.Kilograms()), drawing.Digits(books.Intensity(), 1))
 		f.Note += " The strip is the average of the grid at the site, by location; certificates do not count here."
 	}
 	return f
@@ -122,8 +123,8 @@ func (b *timedBook) sitePower(l *timedLeaf) *Figure {
 
 // carbonStrip is the grid's carbon intensity, which lies under the power; nil
 // where it is not known.
-func (b *timedBook) carbonStrip(l *timedLeaf) *Strip {
-	s := &Strip{Name: "carbon intensity", Unit: "g/kWh"}
+func (b *timedBook) carbonStrip(l *timedLeaf) *drawing.Strip {
+	s := &drawing.Strip{Name: "carbon intensity", Unit: "g/kWh"}
 	start := l.Timed.Totals.Start
 	for _, h := range l.ledgerHours() {
 		if h.Carbon != energy.NoData {
@@ -137,23 +138,23 @@ func (b *timedBook) carbonStrip(l *timedLeaf) *Strip {
 	return s
 }
 
-func (b *timedBook) pueHours(l *timedLeaf) *Figure {
+func (b *timedBook) pueHours(l *timedLeaf) *drawing.Figure {
 	c := b.chart("signal", "PUE", "")
 	c.YFrom = 1
-	c.Curves = []Curve{b.perHour("PUE", l, func(h *LedgerHour) (float64, bool) { return float64(h.PUE) / 1e6, h.PUE != energy.NoData })}
+	c.Curves = []drawing.Curve{b.perHour("PUE", l, func(h *LedgerHour) (float64, bool) { return float64(h.PUE) / 1e6, h.PUE != energy.NoData })}
 	if len(c.Curves[0].X) == 0 {
 		return nil
 	}
-	return &Figure{Chart: c, Title: fmt.Sprintf("PUE by hour, %s over the run by energy", digits(l.Timed.Ledger.PUE(), 3)), Note: "Of the plant under the weather of the hour."}
+	return &drawing.Figure{Chart: c, Title: fmt.Sprintf("PUE by hour, %s over the run by energy", drawing.Digits(l.Timed.Ledger.PUE(), 3)), Note: "Of the plant under the weather of the hour."}
 }
 
 // loadDuration sorts the power of the intervals: how long the site drew at least
 // so much.
-func (b *timedBook) loadDuration(l *timedLeaf) *Figure {
+func (b *timedBook) loadDuration(l *timedLeaf) *drawing.Figure {
 	hours := l.ledgerHours()
 	slices.SortFunc(hours, func(a, b *LedgerHour) int { return cmp.Compare(kilowatts(b.Energy(), b), kilowatts(a.Energy(), a)) })
-	c := &Chart{Kind: "signal", XName: "% of the time", YName: "power at the site's meter, kW", XUnit: "%", YUnit: "kW"}
-	v := Curve{Name: "at least"}
+	c := &drawing.Chart{Kind: "signal", XName: "% of the time", YName: "power at the site's meter, kW", XUnit: "%", YUnit: "kW"}
+	v := drawing.Curve{Name: "at least"}
 	all, past := 0.0, 0.0
 	for _, h := range hours {
 		all += h.To.Sub(h.From).Hours()
@@ -162,20 +163,20 @@ func (b *timedBook) loadDuration(l *timedLeaf) *Figure {
 		past += h.To.Sub(h.From).Hours()
 		v.X, v.Y = append(v.X, 100*past/all), append(v.Y, kilowatts(h.Energy(), h))
 	}
-	c.Curves = []Curve{v}
-	return &Figure{Chart: c, Title: fmt.Sprintf("Load duration: the highest interval drew %s kW, the lowest %s kW", number(v.Y[0]), number(v.Y[len(v.Y)-1]))}
+	c.Curves = []drawing.Curve{v}
+	return &drawing.Figure{Chart: c, Title: fmt.Sprintf("Load duration: the highest interval drew %s kW, the lowest %s kW", drawing.Number(v.Y[0]), drawing.Number(v.Y[len(v.Y)-1]))}
 }
 
 // flow draws where the energy went: from the site's meter to jobs.
-func (b *timedBook) flow(l *timedLeaf) *Figure {
+func (b *timedBook) flow(l *timedLeaf) *drawing.Figure {
 	ledger := l.Timed.Ledger
-	s := &Sankey{Kind: "tenant", Unit: "kWh"}
+	s := &drawing.Sankey{Kind: "tenant", Unit: "kWh"}
 	box := func(name string, column int, e unit.Millijoules) int {
-		s.Boxes = append(s.Boxes, SankeyBox{name, column, float64(e.KWh())})
+		s.Boxes = append(s.Boxes, drawing.SankeyBox{Name: name, Column: column, Value: float64(e.KWh())})
 		return len(s.Boxes) - 1
 	}
 	link := func(from, to int, e unit.Millijoules) {
-		s.Links = append(s.Links, SankeyLink{from, to, float64(e.KWh())})
+		s.Links = append(s.Links, drawing.SankeyLink{From: from, To: to, Value: float64(e.KWh())})
 	}
 	all := ledger.Total
 	utility := box("utility", 0, all.Energy())
@@ -198,17 +199,17 @@ func (b *timedBook) flow(l *timedLeaf) *Figure {
 	for _, v := range []struct {
 		name string
 		e    unit.Millijoules
-	}{{others, rest.IT()}, {"unexplained", ledger.Lines[meter.UnexplainedLine].IT()}, {"held by nobody", ledger.Lines[meter.IdleLine].IT()}} {
+	}{{drawing.Others, rest.IT()}, {"unexplained", ledger.Lines[meter.UnexplainedLine].IT()}, {"held by nobody", ledger.Lines[meter.IdleLine].IT()}} {
 		if v.e > 0 {
 			link(it, box(v.name, 2, v.e), v.e)
 		}
 	}
-	return &Figure{Wide: true, Sankey: s, Title: fmt.Sprintf("From the utility to jobs: %s %% of the energy at the nodes was held by tasks", digits(100*float64(ledger.Lines[meter.TaskLine].IT())/max(float64(all.IT()), 1), 1)),
+	return &drawing.Figure{Wide: true, Sankey: s, Title: fmt.Sprintf("From the utility to jobs: %s %% of the energy at the nodes was held by tasks", drawing.Digits(100*float64(ledger.Lines[meter.TaskLine].IT())/max(float64(all.IT()), 1), 1)),
 		Note: "Whole run; energy at the nodes right of IT, with the idle draw that reservations cause."}
 }
 
 // flowJobs adds the largest jobs of a tenant, and the rest of them as one.
-func (b *timedBook) flowJobs(l *timedLeaf, t job.Tenant, from int, s *Sankey) {
+func (b *timedBook) flowJobs(l *timedLeaf, t job.Tenant, from int, s *drawing.Sankey) {
 	ledger := l.Timed.Ledger
 	type sum struct {
 		id job.ID
@@ -226,12 +227,12 @@ func (b *timedBook) flowJobs(l *timedLeaf, t job.Tenant, from int, s *Sankey) {
 		if i == 2 && len(jobs) > 3 || i >= sankeyJobs {
 			break
 		}
-		s.Boxes = append(s.Boxes, SankeyBox{j.id.String(), 3, float64(j.e.KWh())})
-		s.Links = append(s.Links, SankeyLink{from, len(s.Boxes) - 1, float64(j.e.KWh())})
+		s.Boxes = append(s.Boxes, drawing.SankeyBox{Name: j.id.String(), Column: 3, Value: float64(j.e.KWh())})
+		s.Links = append(s.Links, drawing.SankeyLink{From: from, To: len(s.Boxes) - 1, Value: float64(j.e.KWh())})
 		left -= j.e
 	}
 	if left > 0 {
-		s.Boxes = append(s.Boxes, SankeyBox{fmt.Sprintf("%s more", commas(float64(max(len(jobs)-2, 0)))), 3, float64(left.KWh())})
-		s.Links = append(s.Links, SankeyLink{from, len(s.Boxes) - 1, float64(left.KWh())})
+		s.Boxes = append(s.Boxes, drawing.SankeyBox{Name: fmt.Sprintf("%s more", drawing.Commas(float64(max(len(jobs)-2, 0)))), Column: 3, Value: float64(left.KWh())})
+		s.Links = append(s.Links, drawing.SankeyLink{From: from, To: len(s.Boxes) - 1, Value: float64(left.KWh())})
 	}
 }

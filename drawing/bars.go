@@ -1,4 +1,4 @@
-package sim
+package drawing
 
 import (
 	"math"
@@ -20,7 +20,7 @@ func (c BarChart) draw(title string, colours *palette) (string, ReportTable) {
 	m := &markup{}
 	whole := c.Max
 	for i := range c.Rows {
-		whole = max(whole, sumOf(c.Rows[i].Values))
+		whole = max(whole, Sum(c.Rows[i].Values))
 	}
 	single := len(c.Labels) == 1
 	t := ReportTable{Header: append([]string{""}, c.Labels...)}
@@ -52,12 +52,12 @@ func (c BarChart) draw(title string, colours *palette) (string, ReportTable) {
 			}
 			colour, _ := colours.of(c.Kind, key)
 			m.printf(`<i class="%s" style="width:%s%%"`, colour, percentOf(v, whole))
-			m.attr("data-tip", r.Name+" · "+c.Labels[k]+": "+number(v)+" "+c.Unit)
+			m.attr("data-tip", r.Name+" · "+c.Labels[k]+": "+Number(v)+" "+c.Unit)
 			m.WriteString(`></i>`)
-			row = append(row, number(v)+" "+c.Unit)
+			row = append(row, Number(v)+" "+c.Unit)
 		}
 		m.WriteString(`</span><em>`)
-		m.text(number(sumOf(r.Values)) + " " + c.Unit)
+		m.text(Number(Sum(r.Values)) + " " + c.Unit)
 		m.WriteString(`</em></div>`)
 		t.Rows = append(t.Rows, row)
 	}
@@ -65,7 +65,8 @@ func (c BarChart) draw(title string, colours *palette) (string, ReportTable) {
 	return m.String(), t
 }
 
-func sumOf(values []float64) float64 {
+// Sum adds the values that are known; NaN is none.
+func Sum(values []float64) float64 {
 	sum := 0.0
 	for _, v := range values {
 		if !math.IsNaN(v) {
@@ -118,9 +119,9 @@ func (c DotChart) draw(title string, colours *palette) (string, ReportTable) {
 		if len(ticks) > 4 && i%2 == 1 {
 			class = "xt minor"
 		}
-		text := number(v)
+		text := Number(v)
 		if c.Log && v > 0 {
-			text = span(v)
+			text = Span(v)
 		}
 		m.printf(`<span class="%s" style="left:%s%%">%s</span>`, class, percentOf(x.at(v), 1), text)
 	}
@@ -164,9 +165,9 @@ func (c *DotChart) row(m *markup, i int, x axis, colours *palette) {
 
 func (c *DotChart) say(v float64) string {
 	if c.Log {
-		return span(v)
+		return Span(v)
 	}
-	return digits(v, 2) + " " + c.Unit
+	return Digits(v, 2) + " " + c.Unit
 }
 
 // axis leaves a margin beside the outermost dots.

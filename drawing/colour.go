@@ -1,11 +1,9 @@
-package sim
+package drawing
 
 import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"tianfu/sched"
 )
 
 // colours is how many hues the style sheet has: the palette of Okabe and Ito
@@ -26,18 +24,19 @@ var policySlots = [...]string{
 // palette gives a colour to everything that a report names. A name keeps its
 // colour through the page; policies keep it through all pages.
 type palette struct {
+	fixed map[string][]string // Report.Colours
 	names map[string][]string // by kind, in slots
 	taken map[string]bool     // policies that have a colour
 }
 
 // of returns the class of a colour and the class of a dash.
 func (p *palette) of(kind, name string) (colour, dash string) {
-	if name == others {
+	if name == Others {
 		return otherColour, "d0"
 	}
 	slots, ok := p.names[kind]
 	if !ok {
-		slots = fixedSlots(kind)
+		slots = p.slots(kind)
 	}
 	k := slices.Index(slots, name)
 	if k < 0 && kind == "policy" {
@@ -72,30 +71,10 @@ func (p *palette) of(kind, name string) (colour, dash string) {
 	return "k" + strconv.Itoa(k%colours), "d" + strconv.Itoa(k/colours%3)
 }
 
-// fixedSlots are the names of a kind that have the same colour on every page.
-func fixedSlots(kind string) []string {
-	switch kind {
-	case "policy":
+// slots are the names of a kind that have the same colour on every page.
+func (p *palette) slots(kind string) []string {
+	if kind == "policy" {
 		return slices.Clone(policySlots[:])
-	case "class":
-		return slices.Clone(classNames[:])
-	case "idle":
-		return slices.Clone(idleLabels[:])
-	case "reason":
-		var out []string
-		for _, c := range reasonSlots {
-			out = append(out, c.String())
-		}
-		return out
 	}
-	return nil
+	return slices.Clone(p.fixed[kind])
 }
-
-// reasonSlots fixes the colours of the reasons, the common ones first.
-var reasonSlots = [...]sched.Cause{
-	sched.NoDevices, sched.GangPartial, sched.Reserved, sched.BehindHead, sched.NoCPU, sched.NoMemory, sched.Topology,
-	sched.WrongModel, sched.Maintenance, sched.Cordoned, sched.Unhealthy, sched.Dependency, sched.Backoff,
-}
-
-// others names what is too small to be named.
-const others = "all others"

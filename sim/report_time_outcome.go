@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"tianfu/drawing"
 	"tianfu/job"
 )
 
 // idle stacks what kept accelerators idle.
-func (b *timedBook) idle(l *timedLeaf) *Figure {
+func (b *timedBook) idle(l *timedLeaf) *drawing.Figure {
 	if b.cpu || len(l.History.Idle) == 0 {
 		return nil
 	}
@@ -27,46 +28,46 @@ func (b *timedBook) idle(l *timedLeaf) *Figure {
 	}
 	mean := l.meanIdle()
 	k := most(mean)
-	return &Figure{Title: fmt.Sprintf("%s %% of the accelerators idle on average; %s %%: %s", digits(sumOf(mean), 1), digits(mean[k], 1), idleLabels[k]),
+	return &drawing.Figure{Title: fmt.Sprintf("%s %% of the accelerators idle on average; %s %%: %s", drawing.Digits(drawing.Sum(mean), 1), drawing.Digits(mean[k], 1), idleLabels[k]),
 		Note: "What kept accelerators idle; means from the first to the last arrival.", Chart: c}
 }
 
-func (b *timedBook) idleBars() *Figure {
+func (b *timedBook) idleBars() *drawing.Figure {
 	if b.cpu || len(b.runs) < 2 {
 		return nil
 	}
-	c := &BarChart{Kind: "idle", Labels: idleLabels[:], Unit: "%"}
+	c := &drawing.BarChart{Kind: "idle", Labels: idleLabels[:], Unit: "%"}
 	for i := range b.runs {
-		c.Rows = append(c.Rows, Bars{Name: b.runs[i].Policy, Values: b.runs[i].meanIdle()})
+		c.Rows = append(c.Rows, drawing.Bars{Name: b.runs[i].Policy, Values: b.runs[i].meanIdle()})
 	}
-	return &Figure{Title: "Idle on average: " + b.says(func(l *timedLeaf) string { return digits(sumOf(l.meanIdle()), 1) + " %" }),
+	return &drawing.Figure{Title: "Idle on average: " + b.says(func(l *timedLeaf) string { return drawing.Digits(drawing.Sum(l.meanIdle()), 1) + " %" }),
 		Note: "What kept accelerators idle, in % of the fleet's; means from the first to the last arrival.", Bars: c}
 }
 
-func (b *timedBook) lost() *Figure {
+func (b *timedBook) lost() *drawing.Figure {
 	if b.cpu {
 		return nil
 	}
-	c := &BarChart{Kind: "work", Labels: []string{"by attempts that finished", "lost to failures and preemption"}, Unit: "accelerator-hours"}
+	c := &drawing.BarChart{Kind: "work", Labels: []string{"by attempts that finished", "lost to failures and preemption"}, Unit: "accelerator-hours"}
 	some := false
 	for i := range b.runs {
 		t := &b.runs[i].Timed.Totals
-		c.Rows = append(c.Rows, Bars{Name: b.runs[i].Policy, Values: []float64{t.GoodMilliHours / 1000, t.LostMilliHours / 1000}})
+		c.Rows = append(c.Rows, drawing.Bars{Name: b.runs[i].Policy, Values: []float64{t.GoodMilliHours / 1000, t.LostMilliHours / 1000}})
 		some = some || t.LostMilliHours > 0
 	}
 	title := "Lost to failures and preemption: " + b.says(func(l *timedLeaf) string {
-		return number(l.sum.LostGPUHours) + " accelerator-hours"
+		return drawing.Number(l.sum.LostGPUHours) + " accelerator-hours"
 	})
 	note := "Held " + b.says(func(l *timedLeaf) string {
-		return fmt.Sprintf("with %s and %s", count(l.sum.NodeFailures, "node failure", "node failures"), count(l.sum.Preemptions, "preemption", "preemptions"))
+		return fmt.Sprintf("with %s and %s", drawing.Count(l.sum.NodeFailures, "node failure", "node failures"), drawing.Count(l.sum.Preemptions, "preemption", "preemptions"))
 	}) + "."
 	if !some {
 		title = "No accelerator-hour was lost: goodput is 100 %"
 	}
-	return &Figure{Title: title, Note: note, Bars: c}
+	return &drawing.Figure{Title: title, Note: note, Bars: c}
 }
 
-func (b *timedBook) makers() *Figure {
+func (b *timedBook) makers() *drawing.Figure {
 	sums := map[string]float64{}
 	for i := range b.runs {
 		for m, v := range b.runs[i].sum.PFLOPSHours {
@@ -81,9 +82,9 @@ func (b *timedBook) makers() *Figure {
 	if len(makers) == 0 {
 		return nil
 	}
-	c := &BarChart{Kind: "maker", Labels: makers, Unit: "PFLOPS-h"}
+	c := &drawing.BarChart{Kind: "maker", Labels: makers, Unit: "PFLOPS-h"}
 	for i := range b.runs {
-		row := Bars{Name: b.runs[i].Policy}
+		row := drawing.Bars{Name: b.runs[i].Policy}
 		for _, m := range makers {
 			row.Values = append(row.Values, b.runs[i].sum.PFLOPSHours[m])
 		}
@@ -91,12 +92,12 @@ func (b *timedBook) makers() *Figure {
 	}
 	first := c.Rows[0].Values
 	k := most(first)
-	return &Figure{Title: fmt.Sprintf("%s devices did %s %% of the work, counted at their peak", makers[k], digits(100*first[k]/max(sumOf(first), 1e-9), 0)),
+	return &drawing.Figure{Title: fmt.Sprintf("%s devices did %s %% of the work, counted at their peak", makers[k], drawing.Digits(100*first[k]/max(drawing.Sum(first), 1e-9), 0)),
 		Note: "Dense FP16 peak times the time that finished attempts held; makes without a published peak are left out.", Bars: c}
 }
 
 // tenants shows how each of the largest tenants was served.
-func (b *timedBook) tenants() *Figure {
+func (b *timedBook) tenants() *drawing.Figure {
 	l := &b.runs[0]
 	served := l.Timed.served()
 	if len(served) < 2 {
@@ -105,7 +106,7 @@ func (b *timedBook) tenants() *Figure {
 	slices.SortFunc(served, func(x, y tenantService) int {
 		return cmp.Or(cmp.Compare(y.all, x.all), strings.Compare(string(x.name), string(y.name)))
 	})
-	c := &BarChart{Kind: "policy", Labels: []string{"run time of wait and run time"}, Unit: "%", Max: 100}
+	c := &drawing.BarChart{Kind: "policy", Labels: []string{"run time of wait and run time"}, Unit: "%", Max: 100}
 	least, worst := math.Inf(1), ""
 	for _, s := range drawn(served, 12) {
 		share := 100.0
@@ -115,11 +116,11 @@ func (b *timedBook) tenants() *Figure {
 		if share < least {
 			least, worst = share, string(s.name)
 		}
-		c.Rows = append(c.Rows, Bars{Name: string(s.name), Key: l.Policy, Values: []float64{share}})
+		c.Rows = append(c.Rows, drawing.Bars{Name: string(s.name), Key: l.Policy, Values: []float64{share}})
 	}
-	return &Figure{Title: fmt.Sprintf("Least served of the large tenants is %s: its jobs ran %s %% of their time", worst, digits(least, 1)),
+	return &drawing.Figure{Title: fmt.Sprintf("Least served of the large tenants is %s: its jobs ran %s %% of their time", worst, drawing.Digits(least, 1)),
 		Note: fmt.Sprintf("Run time over wait and run time, weighed by devices, with %s; the %d largest of %s. Jain's index over all of them is %s.",
-			l.Policy, len(c.Rows), count(len(served), "tenant", "tenants"), digits(l.sum.Jain, 4)), Bars: c}
+			l.Policy, len(c.Rows), drawing.Count(len(served), "tenant", "tenants"), drawing.Digits(l.sum.Jain, 4)), Bars: c}
 }
 
 // tenantService is what a tenant's jobs got: run time, and run time with the
@@ -129,24 +130,24 @@ type tenantService struct {
 	run, all float64
 }
 
-func (b *timedBook) gangs() *Figure {
+func (b *timedBook) gangs() *drawing.Figure {
 	if b.cpu {
 		return nil
 	}
-	c := &Chart{Kind: "policy", XName: "accelerators a gang asks for, all of one model in one segment", YName: "gangs that still fit", XUnit: "accelerators", YUnit: "gangs", XLog: true, YLog: true}
+	c := &drawing.Chart{Kind: "policy", XName: "accelerators a gang asks for, all of one model in one segment", YName: "gangs that still fit", XUnit: "accelerators", YUnit: "gangs", XLog: true, YLog: true}
 	for i := range drawn(b.runs, detailedRuns) {
 		c.Curves = append(c.Curves, gangCurves(b.runs[i].Policy, b.runs[i].History.GangFit, b.runs[i].History.Packed)...)
 	}
 	return gangFigure(c, "A quarter into the run")
 }
 
-func (b *timedBook) compare() *Figure {
-	c := &Comparison{}
+func (b *timedBook) compare() *drawing.Figure {
+	c := &drawing.Comparison{}
 	for i := range b.all {
 		c.Policies = append(c.Policies, b.all[i].Policy)
 	}
 	row := func(name, unitName string, n, better int, of func(*timedLeaf) float64) {
-		r := CompareRow{Name: name, Unit: unitName, Digits: n, Better: better}
+		r := drawing.CompareRow{Name: name, Unit: unitName, Digits: n, Better: better}
 		for i := range b.all {
 			r.Values = append(r.Values, of(&b.all[i]))
 		}
@@ -186,5 +187,5 @@ func (b *timedBook) compare() *Figure {
 	if len(b.all) > 1 {
 		note = "The best of a row is marked."
 	}
-	return &Figure{Title: "The run in figures", Note: note, Wide: len(b.all) > 4, Compare: c}
+	return &drawing.Figure{Title: "The run in figures", Note: note, Wide: len(b.all) > 4, Compare: c}
 }

@@ -1,4 +1,4 @@
-package sim
+package drawing
 
 import "slices"
 
@@ -80,13 +80,13 @@ func (s Sankey) draw(title string, colours *palette) (string, ReportTable) {
 		colour, _ := colours.of(s.Kind, b.Name)
 		m.printf(`<rect class="%s" style="fill:var(--k)" x="%s" y="%s" width="%g" height="%s"/>`, colour, fix(x(b.Column)), fix(at[i]), sankeyBox, fix(h))
 		m.printf(`<text style="fill:currentColor" x="%s" y="%s" dominant-baseline="middle">`, fix(x(b.Column)+sankeyBox+5), fix(at[i]+h/2))
-		m.text(b.Name + " " + number(b.Value) + " " + s.Unit)
+		m.text(b.Name + " " + Number(b.Value) + " " + s.Unit)
 		m.WriteString(`</text>`)
 	}
 	m.WriteString(`</svg></div>`)
 	t := ReportTable{Header: []string{"from", "to", s.Unit}}
 	for _, l := range s.Links {
-		t.Rows = append(t.Rows, []string{s.Boxes[l.From].Name, s.Boxes[l.To].Name, number(l.Value)})
+		t.Rows = append(t.Rows, []string{s.Boxes[l.From].Name, s.Boxes[l.To].Name, Number(l.Value)})
 	}
 	return m.String(), t
 }

@@ -5,42 +5,44 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"tianfu/drawing"
 )
 
 const loadName = "accelerators asked for so far, % of the fleet"
 
-func (b *inflateBook) curves(of func(*InflateResult, int) float64) []Curve {
-	var out []Curve
+func (b *inflateBook) curves(of func(*InflateResult, int) float64) []drawing.Curve {
+	var out []drawing.Curve
 	for i := range b.runs {
 		out = append(out, b.runs[i].curve(of))
 	}
 	return out
 }
 
-func (b *inflateBook) allocation() *Figure {
+func (b *inflateBook) allocation() *drawing.Figure {
 	title := "At full load: " + b.says(func(r *InflateRun) float64 { return r.allocated(100) }, 2, " %")
-	return &Figure{
+	return &drawing.Figure{
 		Title: title, Note: "From 80 % on: below, nearly everything fits. Up to the bend, a policy places all that is asked for.",
-		Chart: &Chart{Kind: "policy", Curves: b.curves(func(s *InflateResult, c int) float64 { return s.Allocation[c] }),
+		Chart: &drawing.Chart{Kind: "policy", Curves: b.curves(func(s *InflateResult, c int) float64 { return s.Allocation[c] }),
 			XName: loadName, YName: "accelerators allocated, % of the fleet", XUnit: "% asked for", YUnit: "%", XFrom: 80, YFrom: 80, YTo: 100},
 	}
 }
 
 // seeds shows every seed as a dot.
-func (b *inflateBook) seeds() *Figure {
+func (b *inflateBook) seeds() *drawing.Figure {
 	if len(b.runs[0].Results) < 2 {
 		return nil
 	}
-	d := &DotChart{Name: "allocated at 100 % load, % of the fleet; a dot is a seed", Unit: "%"}
+	d := &drawing.DotChart{Name: "allocated at 100 % load, % of the fleet; a dot is a seed", Unit: "%"}
 	for i := range b.runs {
 		r := &b.runs[i]
-		row := DotRow{Name: r.Policy, Key: r.Policy}
+		row := drawing.DotRow{Name: r.Policy, Key: r.Policy}
 		for k, s := range r.Results {
 			row.Values, row.Labels = append(row.Values, s.Allocation[100]), append(row.Labels, fmt.Sprintf("seed %d", r.Seeds[k]))
 		}
 		d.Rows = append(d.Rows, row)
 	}
-	title := "Seeds differ by " + digits(b.spread(), 2) + " points"
+	title := "Seeds differ by " + drawing.Digits(b.spread(), 2) + " points"
 	if o := b.rival(); o != nil {
 		wins := 0
 		for k, s := range b.runs[0].Results {
@@ -50,7 +52,7 @@ func (b *inflateBook) seeds() *Figure {
 		}
 		title = fmt.Sprintf("%s allocates more than %s on %d of %d seeds", b.runs[0].Policy, o.Policy, wins, len(b.runs[0].Results))
 	}
-	return &Figure{Title: title, Note: "All policies meet the same sequence of tasks on a seed.", Dots: d}
+	return &drawing.Figure{Title: title, Note: "All policies meet the same sequence of tasks on a seed.", Dots: d}
 }
 
 func (b *inflateBook) spread() float64 {
@@ -61,43 +63,43 @@ func (b *inflateBook) spread() float64 {
 	return slices.Max(all) - slices.Min(all)
 }
 
-func (b *inflateBook) fragmentation() *Figure {
+func (b *inflateBook) fragmentation() *drawing.Figure {
 	at := func(r *InflateRun) float64 {
 		return r.mean(func(s *InflateResult) float64 { return s.Fragmentation[100] })
 	}
-	return &Figure{
+	return &drawing.Figure{
 		Title: "Free, but of no use to the typical task, at full load: " + b.says(at, 2, " %"),
 		Note:  "Fragmentation as in FGD (USENIX ATC 2023), as an amount: the less, the better.",
-		Chart: &Chart{Kind: "policy", Curves: b.curves(func(s *InflateResult, c int) float64 { return s.Fragmentation[c] }),
+		Chart: &drawing.Chart{Kind: "policy", Curves: b.curves(func(s *InflateResult, c int) float64 { return s.Fragmentation[c] }),
 			XName: loadName, YName: "fragments, % of the fleet's accelerators", XUnit: "% asked for", YUnit: "%"},
 	}
 }
 
-func (b *inflateBook) power() *Figure {
+func (b *inflateBook) power() *drawing.Figure {
 	if !b.powered() {
 		return nil
 	}
 	half := func(r *InflateRun) float64 {
 		return r.mean(func(s *InflateResult) float64 { return s.Kilowatts[50] })
 	}
-	return &Figure{
+	return &drawing.Figure{
 		Title: "IT power at half load: " + b.says(half, 0, " kW"), Note: "Modelled draw of all nodes, idle ones too.",
-		Chart: &Chart{Kind: "policy", Curves: b.curves(func(s *InflateResult, c int) float64 { return s.Kilowatts[c] }),
+		Chart: &drawing.Chart{Kind: "policy", Curves: b.curves(func(s *InflateResult, c int) float64 { return s.Kilowatts[c] }),
 			XName: loadName, YName: "IT power, kW", XUnit: "% asked for", YUnit: "kW"},
 	}
 }
 
-func (b *inflateBook) saving() *Figure {
+func (b *inflateBook) saving() *drawing.Figure {
 	if b.base == nil || !b.powered() || len(b.runs) < 2 {
 		return nil
 	}
-	c := &Chart{Kind: "policy", XName: loadName, YName: "IT power saved against fgd on the same seed, %", XUnit: "% asked for", YUnit: "%"}
+	c := &drawing.Chart{Kind: "policy", XName: loadName, YName: "IT power saved against fgd on the same seed, %", XUnit: "% asked for", YUnit: "%"}
 	for i := range b.runs {
 		if r := &b.runs[i]; r.Policy != baselinePolicy {
 			c.Curves = append(c.Curves, b.savingCurve(r))
 		}
 	}
-	f := &Figure{Note: "Bands: least and greatest seed. Below 0, a policy draws more than fgd.", Chart: c}
+	f := &drawing.Figure{Note: "Bands: least and greatest seed. Below 0, a policy draws more than fgd.", Chart: c}
 	first := c.Curves[0]
 	best := 5
 	for col := 5; col <= 90; col++ {
@@ -105,7 +107,7 @@ func (b *inflateBook) saving() *Figure {
 			best = col
 		}
 	}
-	f.Title = fmt.Sprintf("%s saves most at %d %% load, %s %%; %s %% over 5–90 %% load", first.Name, best, digits(first.Y[best], 1), digits(b.meanSavingOf(first.Name), 1))
+	f.Title = fmt.Sprintf("%s saves most at %d %% load, %s %%; %s %% over 5–90 %% load", first.Name, best, drawing.Digits(first.Y[best], 1), drawing.Digits(b.meanSavingOf(first.Name), 1))
 	return f
 }
 
@@ -118,8 +120,8 @@ func (b *inflateBook) meanSavingOf(policy string) float64 {
 	return math.NaN()
 }
 
-func (b *inflateBook) savingCurve(r *InflateRun) Curve {
-	c := Curve{Name: r.Policy}
+func (b *inflateBook) savingCurve(r *InflateRun) drawing.Curve {
+	c := drawing.Curve{Name: r.Policy}
 	for col := range InflateColumns {
 		sum, low, high := 0.0, math.Inf(1), math.Inf(-1)
 		for s := range r.Results {
@@ -136,13 +138,13 @@ func (b *inflateBook) savingCurve(r *InflateRun) Curve {
 	return c
 }
 
-func (b *inflateBook) unallocated() *Figure {
-	c := &BarChart{Kind: "idle", Labels: causeLabels[:], Unit: "%"}
+func (b *inflateBook) unallocated() *drawing.Figure {
+	c := &drawing.BarChart{Kind: "idle", Labels: causeLabels[:], Unit: "%"}
 	for i := range b.runs {
-		c.Rows = append(c.Rows, Bars{Name: b.runs[i].Policy, Values: b.runs[i].Results[0].Unallocated.values()})
+		c.Rows = append(c.Rows, drawing.Bars{Name: b.runs[i].Policy, Values: b.runs[i].Results[0].Unallocated.values()})
 	}
 	first := c.Rows[0].Values
-	if len(b.runs[0].Results[0].Heat) == 0 || sumOf(first) == 0 {
+	if len(b.runs[0].Results[0].Heat) == 0 || drawing.Sum(first) == 0 {
 		return nil
 	}
 	most := 0
@@ -151,14 +153,14 @@ func (b *inflateBook) unallocated() *Figure {
 			most = k
 		}
 	}
-	return &Figure{
+	return &drawing.Figure{
 		Title: fmt.Sprintf("Why accelerators are not allocated at full load: with %s, most are %s", b.runs[0].Policy, causeLabels[most]),
 		Note:  "In % of the fleet's accelerators; the first seed.", Bars: c,
 	}
 }
 
-func (b *inflateBook) gangs() *Figure {
-	c := &Chart{Kind: "policy", XName: "accelerators a gang asks for, all of one model in one segment", YName: "gangs that still fit", XUnit: "accelerators", YUnit: "gangs", XLog: true, YLog: true}
+func (b *inflateBook) gangs() *drawing.Figure {
+	c := &drawing.Chart{Kind: "policy", XName: "accelerators a gang asks for, all of one model in one segment", YName: "gangs that still fit", XUnit: "accelerators", YUnit: "gangs", XLog: true, YLog: true}
 	for i := range drawn(b.runs, detailedPolicies) {
 		res := b.runs[i].Results[0]
 		c.Curves = append(c.Curves, gangCurves(b.runs[i].Policy, res.GangFit, res.GangPacked)...)
@@ -167,18 +169,18 @@ func (b *inflateBook) gangs() *Figure {
 }
 
 // gangCurves are the gangs that fit, and that would with perfect packing.
-func gangCurves(policy string, fit, packed Curve) []Curve {
+func gangCurves(policy string, fit, packed drawing.Curve) []drawing.Curve {
 	if len(fit.X) == 0 {
 		return nil
 	}
 	fit.Name, fit.Key = policy, policy
 	packed.Name, packed.Key, packed.Dashed = policy+", packed", policy, true
-	return []Curve{fit, packed}
+	return []drawing.Curve{fit, packed}
 }
 
 // reachesZero returns the first x at which nothing is left; the last one when
 // something always is.
-func (v *Curve) reachesZero() float64 {
+func reachesZero(v *drawing.Curve) float64 {
 	for k := range v.X {
 		if v.Y[k] == 0 {
 			return v.X[k]
@@ -187,13 +189,13 @@ func (v *Curve) reachesZero() float64 {
 	return v.X[len(v.X)-1]
 }
 
-func gangFigure(c *Chart, when string) *Figure {
+func gangFigure(c *drawing.Chart, when string) *drawing.Figure {
 	if len(c.Curves) == 0 {
 		return nil
 	}
 	end := 0.0
 	for i := range c.Curves {
-		end = max(end, c.Curves[i].reachesZero())
+		end = max(end, reachesZero(&c.Curves[i]))
 	}
 	for i := range c.Curves {
 		v := &c.Curves[i]
@@ -202,15 +204,15 @@ func gangFigure(c *Chart, when string) *Figure {
 	}
 	title := when
 	for i, sep := 0, ": gangs of 2 that still fit: "; i < len(c.Curves) && i < 6; i += 2 {
-		n, _ := c.Curves[i].value(2)
-		title += sep + c.Curves[i].Name + " " + number(n)
+		n, _ := c.Curves[i].Value(2)
+		title += sep + c.Curves[i].Name + " " + drawing.Number(n)
 		sep = ", "
 	}
-	return &Figure{Title: title, Note: "Fragmentation by gang size. Dashed: if every free device of the fleet could be used together.", Chart: c}
+	return &drawing.Figure{Title: title, Note: "Fragmentation by gang size. Dashed: if every free device of the fleet could be used together.", Chart: c}
 }
 
-func (b *inflateBook) maps() []Figure {
-	var out []Figure
+func (b *inflateBook) maps() []drawing.Figure {
+	var out []drawing.Figure
 	for i := range drawn(b.runs, detailedPolicies) {
 		heat := b.runs[i].Results[0].Heat
 		if len(heat) == 0 {
@@ -218,25 +220,20 @@ func (b *inflateBook) maps() []Figure {
 		}
 		idle, nodes := 0, 0
 		for _, g := range heat[0].Groups {
-			for _, u := range g.Used {
-				nodes++
-				if levelOf(u) == 0 {
-					idle++
-				}
-			}
+			nodes, idle = nodes+len(g.Used), idle+g.Idle()
 		}
-		out = append(out, Figure{
-			Title: fmt.Sprintf("%s leaves %s of %s nodes idle at half load", b.runs[i].Policy, commas(float64(idle)), commas(float64(nodes))),
-			Wide:  true, Map: &FleetMap{Panels: heat},
+		out = append(out, drawing.Figure{
+			Title: fmt.Sprintf("%s leaves %s of %s nodes idle at half load", b.runs[i].Policy, drawing.Commas(float64(idle)), drawing.Commas(float64(nodes))),
+			Wide:  true, Map: &drawing.FleetMap{Panels: heat},
 		})
 	}
 	return out
 }
 
-func (b *inflateBook) compare() *Figure {
-	c := &Comparison{}
+func (b *inflateBook) compare() *drawing.Figure {
+	c := &drawing.Comparison{}
 	row := func(name, unitName string, n, better int, of func(*InflateRun) float64) {
-		r := CompareRow{Name: name, Unit: unitName, Digits: n, Better: better}
+		r := drawing.CompareRow{Name: name, Unit: unitName, Digits: n, Better: better}
 		some := false
 		for i := range b.all {
 			v := of(&b.all[i])
@@ -274,7 +271,7 @@ func (b *inflateBook) compare() *Figure {
 	row("tasks dropped by 130 %", "", 0, -1, func(r *InflateRun) float64 {
 		return r.mean(func(s *InflateResult) float64 { return float64(s.Dropped) })
 	})
-	return &Figure{Title: "All figures, mean over the seeds", Note: "The best of a row is marked.", Wide: len(b.all) > 4, Compare: c}
+	return &drawing.Figure{Title: "All figures, mean over the seeds", Note: "The best of a row is marked.", Wide: len(b.all) > 4, Compare: c}
 }
 
 // edge picks the least or the greatest allocation of the seeds at 100 % load.

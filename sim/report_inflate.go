@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"tianfu/drawing"
 )
 
 // About says what a report was run on.
 type About struct {
-	Ran    []Fact // workload, fleet, seeds ...
-	Repeat string // the command
+	Ran    []drawing.Fact // workload, fleet, seeds ...
+	Repeat string         // the command
 }
 
 // InflateRun is a policy with its results, one for each seed. Only the first
@@ -35,7 +37,7 @@ const baselinePolicy = "fgd"
 
 // InflateReport makes the page of runs of the inflation protocol. The first run
 // is the one the page speaks of.
-func InflateReport(about About, runs []InflateRun) *Report {
+func InflateReport(about About, runs []InflateRun) *drawing.Report {
 	b := &inflateBook{runs: runs, all: runs}
 	for i := range runs {
 		if runs[i].Policy == baselinePolicy {
@@ -43,33 +45,20 @@ func InflateReport(about About, runs []InflateRun) *Report {
 		}
 	}
 	b.runs = drawn(runs, drawnPolicies)
-	r := &Report{
+	r := &drawing.Report{
 		Kind: "placement by load (inflation protocol)", Title: b.headline(), Ran: about.Ran, Repeat: about.Repeat,
 		Lead: "Tasks arrive one by one until 130 % of the accelerators are asked for, and never leave. Lines are means over the seeds; bands reach from the least seed to the greatest.",
 	}
-	r.Tiles = b.tiles()
-	r.Sections = []Section{
-		{Name: "How much of the fleet gets allocated", Figures: keep(b.allocation(), b.seeds(), b.compare())},
-		{Name: "Power and fragments", Figures: keep(b.power(), b.saving(), b.fragmentation(), b.unallocated(), b.gangs())},
-		{Name: "The fleet, node by node", Note: "How full every node was as the load grew; the first seed.", Figures: b.maps()},
-	}
+	r.Tiles, r.Colours = b.tiles(), fixedColours()
+	r.Add("How much of the fleet gets allocated", b.allocation(), b.seeds(), b.compare())
+	r.Add("Power and fragments", b.power(), b.saving(), b.fragmentation(), b.unallocated(), b.gangs())
+	r.Sections = append(r.Sections, drawing.Section{Name: "The fleet, node by node", Note: "How full every node was as the load grew; the first seed.", Figures: b.maps()})
 	for i := range runs {
 		for k, res := range drawn(runs[i].Results, 20) {
-			r.Records = append(r.Records, Fact{fmt.Sprintf("%s, seed %d", runs[i].Policy, runs[i].Seeds[k]), hex.EncodeToString(res.Hash[:])})
+			r.Records = append(r.Records, drawing.Fact{Label: fmt.Sprintf("%s, seed %d", runs[i].Policy, runs[i].Seeds[k]), Value: hex.EncodeToString(res.Hash[:])})
 		}
 	}
 	return r
-}
-
-// keep drops figures that say nothing.
-func keep(figures ...*Figure) []Figure {
-	var out []Figure
-	for _, f := range figures {
-		if f != nil {
-			out = append(out, *f)
-		}
-	}
-	return out
 }
 
 // inflateBook holds the runs that a page is made from.
@@ -98,8 +87,8 @@ func (r *InflateRun) allocated(column int) float64 {
 }
 
 // curve is a figure by load column, with the band of the seeds.
-func (r *InflateRun) curve(of func(*InflateResult, int) float64) Curve {
-	c := Curve{Name: r.Policy}
+func (r *InflateRun) curve(of func(*InflateResult, int) float64) drawing.Curve {
+	c := drawing.Curve{Name: r.Policy}
 	for col := range InflateColumns {
 		low, high := math.Inf(1), math.Inf(-1)
 		for _, s := range r.Results {
@@ -160,7 +149,7 @@ func (b *inflateBook) rival() *InflateRun {
 
 func (b *inflateBook) headline() string {
 	first := &b.runs[0]
-	text := fmt.Sprintf("%s allocates %s %% of the accelerators when all have been asked for", first.Policy, digits(first.allocated(100), 2))
+	text := fmt.Sprintf("%s allocates %s %% of the accelerators when all have been asked for", first.Policy, drawing.Digits(first.allocated(100), 2))
 	if o := b.rival(); o != nil {
 		text += ", " + against(first.allocated(100)-o.allocated(100), "points") + " than " + o.Policy
 	}
@@ -169,7 +158,7 @@ func (b *inflateBook) headline() string {
 		if s < 0 {
 			more = "more"
 		}
-		text += fmt.Sprintf(", and draws %s %% %s power than %s", digits(math.Abs(s), 1), more, baselinePolicy)
+		text += fmt.Sprintf(", and draws %s %% %s power than %s", drawing.Digits(math.Abs(s), 1), more, baselinePolicy)
 	}
 	return text
 }
@@ -177,35 +166,35 @@ func (b *inflateBook) headline() string {
 // against words a difference: "0.89 points more".
 func against(d float64, what string) string {
 	if d < 0 {
-		return digits(-d, 2) + " " + what + " less"
+		return drawing.Digits(-d, 2) + " " + what + " less"
 	}
-	return digits(d, 2) + " " + what + " more"
+	return drawing.Digits(d, 2) + " " + what + " more"
 }
 
-func (b *inflateBook) tiles() []Tile {
+func (b *inflateBook) tiles() []drawing.Tile {
 	first := &b.runs[0]
 	frag := func(s *InflateResult) float64 { return s.Fragmentation[100] }
-	tiles := []Tile{
-		{Label: "Allocated at 100 % load", Value: digits(first.allocated(100), 2), Unit: "%", Note: b.others(func(r *InflateRun) float64 { return r.allocated(100) }, 2)},
-		{Label: "Allocated at 90 % load", Value: digits(first.allocated(90), 2), Unit: "%", Note: b.others(func(r *InflateRun) float64 { return r.allocated(90) }, 2)},
-		{Label: "Fragments at 100 % load", Value: digits(first.mean(frag), 2), Unit: "%", Note: b.others(func(r *InflateRun) float64 { return r.mean(frag) }, 2)},
+	tiles := []drawing.Tile{
+		{Label: "Allocated at 100 % load", Value: drawing.Digits(first.allocated(100), 2), Unit: "%", Note: b.others(func(r *InflateRun) float64 { return r.allocated(100) }, 2)},
+		{Label: "Allocated at 90 % load", Value: drawing.Digits(first.allocated(90), 2), Unit: "%", Note: b.others(func(r *InflateRun) float64 { return r.allocated(90) }, 2)},
+		{Label: "Fragments at 100 % load", Value: drawing.Digits(first.mean(frag), 2), Unit: "%", Note: b.others(func(r *InflateRun) float64 { return r.mean(frag) }, 2)},
 	}
 	if b.powered() {
 		if s := b.meanSaving(first); !math.IsNaN(s) && first.Policy != baselinePolicy {
-			tiles = append(tiles, Tile{Label: "Power saved against fgd", Value: digits(s, 1), Unit: "%", Note: "mean of 5–90 % load"})
+			tiles = append(tiles, drawing.Tile{Label: "Power saved against fgd", Value: drawing.Digits(s, 1), Unit: "%", Note: "mean of 5–90 % load"})
 		}
 		half := func(s *InflateResult) float64 { return s.Kilowatts[50] }
-		tiles = append(tiles, Tile{Label: "IT power at half load", Value: digits(first.mean(half), 0), Unit: "kW", Note: b.others(func(r *InflateRun) float64 { return r.mean(half) }, 0)})
+		tiles = append(tiles, drawing.Tile{Label: "IT power at half load", Value: drawing.Digits(first.mean(half), 0), Unit: "kW", Note: b.others(func(r *InflateRun) float64 { return r.mean(half) }, 0)})
 	}
-	return append(tiles, Tile{Label: "Tasks a seed", Value: digits(first.mean(func(s *InflateResult) float64 { return float64(s.Arrivals) }), 0),
-		Note: digits(first.mean(func(s *InflateResult) float64 { return float64(s.Dropped) }), 0) + " dropped by 130 % load"})
+	return append(tiles, drawing.Tile{Label: "Tasks a seed", Value: drawing.Digits(first.mean(func(s *InflateResult) float64 { return float64(s.Arrivals) }), 0),
+		Note: drawing.Digits(first.mean(func(s *InflateResult) float64 { return float64(s.Dropped) }), 0) + " dropped by 130 % load"})
 }
 
 // others says a figure of the next two runs.
 func (b *inflateBook) others(of func(*InflateRun) float64, n int) string {
 	var said []string
 	for i := 1; i < len(b.runs) && len(said) < 2; i++ {
-		said = append(said, b.runs[i].Policy+" "+digits(of(&b.runs[i]), n))
+		said = append(said, b.runs[i].Policy+" "+drawing.Digits(of(&b.runs[i]), n))
 	}
 	return strings.Join(said, ", ")
 }
@@ -214,7 +203,7 @@ func (b *inflateBook) others(of func(*InflateRun) float64, n int) string {
 func (b *inflateBook) says(of func(*InflateRun) float64, n int, unitName string) string {
 	var said []string
 	for i := range drawn(b.runs, 3) {
-		said = append(said, b.runs[i].Policy+" "+digits(of(&b.runs[i]), n)+unitName)
+		said = append(said, b.runs[i].Policy+" "+drawing.Digits(of(&b.runs[i]), n)+unitName)
 	}
 	return strings.Join(said, ", ")
 }

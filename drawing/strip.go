@@ -1,4 +1,4 @@
-package sim
+package drawing
 
 import (
 	"math"
@@ -52,11 +52,11 @@ func (s *Strip) legend(m *markup) {
 	m.text("strip: " + s.Name + ", " + s.Unit)
 	m.WriteString(`</li>`)
 	if most <= least {
-		m.printf(`<li><i class="%s"></i>%s</li>`, stripLevels[s.level(least)], number(least))
+		m.printf(`<li><i class="%s"></i>%s</li>`, stripLevels[s.level(least)], Number(least))
 	} else {
 		for i, class := range stripLevels {
 			step := (most - least) / float64(len(stripLevels))
-			m.printf(`<li><i class="%s"></i>%s</li>`, class, number(math.Round(least+float64(i)*step))+" to "+number(math.Round(least+float64(i+1)*step)))
+			m.printf(`<li><i class="%s"></i>%s</li>`, class, Number(math.Round(least+float64(i)*step))+" to "+Number(math.Round(least+float64(i+1)*step)))
 		}
 	}
 	m.WriteString(`</ul>`)
@@ -77,7 +77,7 @@ func (s *Strip) at(x float64) (float64, bool) {
 // cell is the value at x in words; nothing in a gap.
 func (s *Strip) cell(x float64) string {
 	if v, ok := s.at(x); ok {
-		return number(v)
+		return Number(v)
 	}
 	return ""
 }

@@ -1,4 +1,4 @@
-package sim
+package drawing
 
 import (
 	"encoding/json"
@@ -39,6 +39,16 @@ func levelOf(used float32) int {
 		}
 	}
 	return len(heatRamp) - 2
+}
+
+// Idle counts the nodes of a group that do nothing.
+func (g *HeatGroup) Idle() (n int) {
+	for _, u := range g.Used {
+		if levelOf(u) == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // rampLegend is the key of the ramp.
@@ -153,7 +163,7 @@ func (g *HeatGrid) ticks(m *markup) {
 		if len(ticks) > 5 && i%2 == 1 {
 			class = "xt minor"
 		}
-		m.printf(`<span class="%s" style="left:%s%%">%s</span>`, class, percentOf(x.at(v), 1), number(v))
+		m.printf(`<span class="%s" style="left:%s%%">%s</span>`, class, percentOf(x.at(v), 1), Number(v))
 	}
 }
 
@@ -165,7 +175,7 @@ func (g *HeatGrid) data() string {
 		Shares string   `json:"v"`
 	}{Rows: g.Rows, Unit: g.XUnit}
 	for _, t := range g.Times {
-		d.Times = append(d.Times, number(t))
+		d.Times = append(d.Times, Number(t))
 	}
 	var b strings.Builder
 	for _, row := range g.Share {
@@ -189,7 +199,7 @@ func (g *HeatGrid) table() ReportTable {
 	t := ReportTable{Header: []string{"group", "nodes"}}
 	step := max((len(g.Times)+11)/12, 1)
 	for c := step - 1; c < len(g.Times); c += step {
-		t.Header = append(t.Header, number(g.Times[c])+" "+g.XUnit)
+		t.Header = append(t.Header, Number(g.Times[c])+" "+g.XUnit)
 	}
 	at := 0
 	for _, group := range g.Groups {
@@ -219,7 +229,7 @@ func meanShare(used []float32) string {
 	if n == 0 {
 		return "–"
 	}
-	return digits(100*sum/float64(n), 1) + " %"
+	return Digits(100*sum/float64(n), 1) + " %"
 }
 
 // draw returns the panels as markup and their sums as a table.
@@ -252,7 +262,7 @@ func (h *HeatMap) merged() HeatMap {
 	out := HeatMap{Name: h.Name, Groups: slices.Clone(h.Groups)}
 	if len(out.Groups) > mapGroups {
 		slices.SortStableFunc(out.Groups, func(a, b HeatGroup) int { return len(b.Used) - len(a.Used) })
-		rest := HeatGroup{Name: others}
+		rest := HeatGroup{Name: Others}
 		for _, g := range out.Groups[mapGroups-1:] {
 			rest.Nodes, rest.Used = append(rest.Nodes, g.Nodes...), append(rest.Used, g.Used...)
 		}

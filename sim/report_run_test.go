@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/drawing"
 	"tianfu/job"
 	"tianfu/sched"
 	"tianfu/sim"
@@ -83,9 +84,18 @@ func TestHistoryAddsUp(t *testing.T) {
 	}
 }
 
+func page(t *testing.T, r *drawing.Report) string {
+	t.Helper()
+	var b strings.Builder
+	if err := drawing.WriteHTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 // TestRunsMakeEqualPages replays twice and compares every byte.
 func TestRunsMakeEqualPages(t *testing.T) {
-	about := sim.About{Ran: []sim.Fact{{Label: "Workload", Value: "w"}}, Repeat: "tianfu replay"}
+	about := sim.About{Ran: []drawing.Fact{{Label: "Workload", Value: "w"}}, Repeat: "tianfu replay"}
 	one := page(t, sim.TimedReport(about, []sim.TimedRun{watched(t, "tianfu"), watched(t, "fgd")}))
 	two := page(t, sim.TimedReport(about, []sim.TimedRun{watched(t, "tianfu"), watched(t, "fgd")}))
 	if one != two {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"tianfu/drawing"
 	"tianfu/sched"
 )
 
@@ -33,7 +34,7 @@ type timedLeaf struct {
 	TimedRun
 	sum    *Summary
 	waits  []float64 // sorted, seconds
-	byWait Curve
+	byWait drawing.Curve
 }
 
 // detailedRuns bounds the runs that get figures of their own.
@@ -41,43 +42,36 @@ const detailedRuns = 3
 
 // TimedReport makes the page of replays in time. The first run is the one the
 // page speaks of. Every run must hold a history.
-func TimedReport(about About, runs []TimedRun) *Report {
+func TimedReport(about About, runs []TimedRun) *drawing.Report {
 	b := openBook(runs)
-	r := &Report{Kind: "replay in time", Title: b.headline(), Ran: about.Ran, Repeat: about.Repeat, Tiles: b.tiles(),
+	r := &drawing.Report{Kind: "replay in time", Title: b.headline(), Ran: about.Ran, Repeat: about.Repeat, Tiles: b.tiles(), Colours: fixedColours(),
 		Lead: "Jobs arrive, wait, run and leave in virtual time; every decision is the production scheduler's."}
-	over := []*Figure{b.use(), b.queue(), b.compare(), b.power()}
-	waits := []*Figure{b.waitShares(), b.waitsBySize(), b.waitTenants(), b.reasonBars()}
-	got := []*Figure{b.lost(), b.idleBars(), b.makers(), b.tenants(), b.gangs()}
+	over := []*drawing.Figure{b.use(), b.queue(), b.compare(), b.power()}
+	waits := []*drawing.Figure{b.waitShares(), b.waitsBySize(), b.waitTenants(), b.reasonBars()}
+	got := []*drawing.Figure{b.lost(), b.idleBars(), b.makers(), b.tenants(), b.gangs()}
 	if len(runs) > 1 {
-		r.add("Side by side", over...)
-		r.add("Waits", waits...)
+		r.Add("Side by side", over...)
+		r.Add("Waits", waits...)
 		for i := range drawn(b.runs, detailedRuns) {
 			leaf := &b.runs[i]
-			r.add("Inside the run of "+leaf.Policy, b.byClass(leaf), b.byTenant(leaf), b.reasons(leaf), b.idle(leaf), b.groups(leaf), b.grid(leaf), b.fleet(leaf))
-			r.add("Power and carbon of "+leaf.Policy, b.ledgerFigures(leaf)...)
+			r.Add("Inside the run of "+leaf.Policy, b.byClass(leaf), b.byTenant(leaf), b.reasons(leaf), b.idle(leaf), b.groups(leaf), b.grid(leaf), b.fleet(leaf))
+			r.Add("Power and carbon of "+leaf.Policy, b.ledgerFigures(leaf)...)
 		}
-		r.add("What came of it", got...)
+		r.Add("What came of it", got...)
 	} else {
 		leaf := &b.runs[0]
-		r.add("Over time", b.byClass(leaf), b.byTenant(leaf), b.use(), b.reasons(leaf), b.power(), b.idle(leaf), b.groups(leaf), b.grid(leaf))
-		r.add("Power, carbon and where the energy went", b.ledgerFigures(leaf)...)
-		r.add("Waits", waits...)
-		r.add("What came of it", append(got, b.compare())...)
-		r.add("The fleet, node by node", b.fleet(leaf))
+		r.Add("Over time", b.byClass(leaf), b.byTenant(leaf), b.use(), b.reasons(leaf), b.power(), b.idle(leaf), b.groups(leaf), b.grid(leaf))
+		r.Add("Power, carbon and where the energy went", b.ledgerFigures(leaf)...)
+		r.Add("Waits", waits...)
+		r.Add("What came of it", append(got, b.compare())...)
+		r.Add("The fleet, node by node", b.fleet(leaf))
 	}
 	for i := range b.all {
 		if b.all[i].Records != "" {
-			r.Records = append(r.Records, Fact{b.all[i].Policy, b.all[i].Records})
+			r.Records = append(r.Records, drawing.Fact{Label: b.all[i].Policy, Value: b.all[i].Records})
 		}
 	}
 	return r
-}
-
-// add makes a section of the figures that say something.
-func (r *Report) add(name string, figures ...*Figure) {
-	if kept := keep(figures...); len(kept) > 0 {
-		r.Sections = append(r.Sections, Section{Name: name, Figures: kept})
-	}
 }
 
 func openBook(runs []TimedRun) *timedBook {
@@ -129,19 +123,19 @@ func (l *timedLeaf) starts() string {
 	case !l.waited():
 		return "every one of them at once"
 	case l.quantile(90) == 0:
-		return "nine in ten at once, 99 % within " + span(l.quantile(99))
+		return "nine in ten at once, 99 % within " + drawing.Span(l.quantile(99))
 	case l.quantile(50) == 0:
-		return "half of them at once, 90 % within " + span(l.quantile(90))
+		return "half of them at once, 90 % within " + drawing.Span(l.quantile(90))
 	}
-	return "half of them within " + span(l.quantile(50)) + ", 90 % within " + span(l.quantile(90))
+	return "half of them within " + drawing.Span(l.quantile(50)) + ", 90 % within " + drawing.Span(l.quantile(90))
 }
 
 func (b *timedBook) headline() string {
 	l := &b.runs[0]
-	text := fmt.Sprintf("%s started %s, %s, with %s %% of the %s in use", l.Policy, count(len(l.waits), "job", "jobs"), l.starts(), digits(l.utilisation(b.cpu), 1), b.thing)
+	text := fmt.Sprintf("%s started %s, %s, with %s %% of the %s in use", l.Policy, drawing.Count(len(l.waits), "job", "jobs"), l.starts(), drawing.Digits(l.utilisation(b.cpu), 1), b.thing)
 	if len(b.runs) > 1 {
 		o := &b.runs[1]
-		text += fmt.Sprintf("; mean wait %s, %s with %s", span(l.sum.MeanWait.Seconds()), span(o.sum.MeanWait.Seconds()), o.Policy)
+		text += fmt.Sprintf("; mean wait %s, %s with %s", drawing.Span(l.sum.MeanWait.Seconds()), drawing.Span(o.sum.MeanWait.Seconds()), o.Policy)
 	}
 	return text
 }
@@ -155,39 +149,39 @@ func (b *timedBook) next(of func(*timedLeaf) string) string {
 	return strings.Join(said, ", ")
 }
 
-func (b *timedBook) tiles() []Tile {
+func (b *timedBook) tiles() []drawing.Tile {
 	l := &b.runs[0]
-	tile := func(label, note string, of func(*timedLeaf) string) Tile {
+	tile := func(label, note string, of func(*timedLeaf) string) drawing.Tile {
 		value, unitName, _ := strings.Cut(of(l), " ")
 		if other := b.next(of); other != "" {
 			note = other
 		}
-		return Tile{Label: label, Value: value, Unit: unitName, Note: note}
+		return drawing.Tile{Label: label, Value: value, Unit: unitName, Note: note}
 	}
-	tiles := []Tile{
-		tile("Jobs finished", "of "+commas(float64(l.sum.Jobs)), func(l *timedLeaf) string { return commas(float64(l.sum.Finished)) }),
-		tile("Mean wait", "", func(l *timedLeaf) string { return span(l.sum.MeanWait.Seconds()) }),
-		tile("90 % waited at most", "", func(l *timedLeaf) string { return span(l.quantile(90)) }),
-		tile(strings.ToUpper(b.thing[:1])+b.thing[1:]+" in use", "mean, first to last arrival", func(l *timedLeaf) string { return digits(l.utilisation(b.cpu), 1) + " %" }),
-		tile("Mean bounded slowdown", "1 = nothing waited", func(l *timedLeaf) string { return digits(l.sum.MeanBoundedSlowdown, 2) }),
+	tiles := []drawing.Tile{
+		tile("Jobs finished", "of "+drawing.Commas(float64(l.sum.Jobs)), func(l *timedLeaf) string { return drawing.Commas(float64(l.sum.Finished)) }),
+		tile("Mean wait", "", func(l *timedLeaf) string { return drawing.Span(l.sum.MeanWait.Seconds()) }),
+		tile("90 % waited at most", "", func(l *timedLeaf) string { return drawing.Span(l.quantile(90)) }),
+		tile(strings.ToUpper(b.thing[:1])+b.thing[1:]+" in use", "mean, first to last arrival", func(l *timedLeaf) string { return drawing.Digits(l.utilisation(b.cpu), 1) + " %" }),
+		tile("Mean bounded slowdown", "1 = nothing waited", func(l *timedLeaf) string { return drawing.Digits(l.sum.MeanBoundedSlowdown, 2) }),
 	}
 	if !b.cpu {
-		tiles = append(tiles, tile("Goodput", "of accelerator-hours held", func(l *timedLeaf) string { return digits(l.sum.Goodput, 1) + " %" }))
+		tiles = append(tiles, tile("Goodput", "of accelerator-hours held", func(l *timedLeaf) string { return drawing.Digits(l.sum.Goodput, 1) + " %" }))
 	}
 	if l.Power != "none" {
 		tiles = append(tiles, tile("IT energy", "first to last arrival", func(l *timedLeaf) string { return energyText(l.sum.KWh) }))
 	}
 	if _, tenants := l.Timed.WaitCurves(); len(tenants) > 1 {
-		tiles = append(tiles, tile("Jain's index over tenants", "1 = all served alike", func(l *timedLeaf) string { return digits(l.sum.Jain, 4) }))
+		tiles = append(tiles, tile("Jain's index over tenants", "1 = all served alike", func(l *timedLeaf) string { return drawing.Digits(l.sum.Jain, 4) }))
 	}
 	return tiles
 }
 
 func energyText(kWh float64) string {
 	if kWh >= 10_000 {
-		return digits(kWh/1000, 1) + " MWh"
+		return drawing.Digits(kWh/1000, 1) + " MWh"
 	}
-	return digits(kWh, 0) + " kWh"
+	return drawing.Digits(kWh, 0) + " kWh"
 }
 
 // says lists a figure of the first three runs for a title.
@@ -203,20 +197,20 @@ func (b *timedBook) says(of func(*timedLeaf) string) string {
 }
 
 // over is a curve of the history.
-func (b *timedBook) over(name string, h *History, of func(k int) float64) Curve {
-	c := Curve{Name: name}
+func (b *timedBook) over(name string, h *History, of func(k int) float64) drawing.Curve {
+	c := drawing.Curve{Name: name}
 	for k := range h.Rows {
 		c.X, c.Y = append(c.X, h.Rows[k].Hours/b.scale), append(c.Y, of(k))
 	}
 	return c
 }
 
-func (b *timedBook) chart(kind, yName, yUnit string) *Chart {
-	return &Chart{Kind: kind, Mark: b.window, MarkName: "last arrival", XName: b.unitName + " since the first arrival", YName: yName, XUnit: b.unitName, YUnit: yUnit}
+func (b *timedBook) chart(kind, yName, yUnit string) *drawing.Chart {
+	return &drawing.Chart{Kind: kind, Mark: b.window, MarkName: "last arrival", XName: b.unitName + " since the first arrival", YName: yName, XUnit: b.unitName, YUnit: yUnit}
 }
 
 // moment words a time of the history.
-func moment(h float64) string { return "after " + hours(h) }
+func moment(h float64) string { return "after " + drawing.Hours(h) }
 
 // longestQueue is the most jobs that waited at a sample, and when.
 func (h *History) longestQueue() (jobs int64, at float64) {

@@ -1,4 +1,4 @@
-package sim
+package drawing
 
 import (
 	"encoding/json"
@@ -47,7 +47,7 @@ func (c Chart) draw(title string, colours *palette) (string, ReportTable) {
 	m.WriteString(`<div class="yname">`)
 	m.text(p.YName)
 	if p.Limit > 0 {
-		m.text("; dashed: " + p.LimitName + ", " + number(p.Limit))
+		m.text("; dashed: " + p.LimitName + ", " + Number(p.Limit))
 	}
 	m.WriteString(`</div><div class="plot" role="img" tabindex="0"`)
 	m.attr("aria-label", title+". "+p.YName+" over "+p.XName+". Arrow keys read values; the table below has all of them.")
@@ -258,19 +258,19 @@ func (p *plotter) outline(xs, high, low []float64) string {
 // style sheet leaves it out where there is no room.
 func (p *plotter) labels() {
 	for _, v := range p.y.ticks(5) {
-		p.m.printf(`<span class="yt" style="top:%spx">%s</span>`, fix(p.py(v)), number(v))
+		p.m.printf(`<span class="yt" style="top:%spx">%s</span>`, fix(p.py(v)), Number(v))
 	}
 	ticks := p.x.ticks(7)
 	if p.XTime && p.XLog {
 		ticks = p.x.waits()
 	}
 	for i, v := range ticks {
-		class, text := "xt", number(v)
+		class, text := "xt", Number(v)
 		if len(ticks) > 5 && i%2 == 1 {
 			class = "xt minor"
 		}
 		if p.XTime {
-			text = span(v)
+			text = Span(v)
 			if v == 0 {
 				text = "0"
 			}
@@ -360,8 +360,8 @@ func (p *plotter) data() string {
 		c := probeCurve{Name: v.Name, Class: colour + " " + dash}
 		for _, x := range xs {
 			text := ""
-			if y, ok := v.value(x); ok {
-				text = number(y)
+			if y, ok := v.Value(x); ok {
+				text = Number(y)
 			}
 			c.Y = append(c.Y, text)
 		}
@@ -386,9 +386,9 @@ func (p *plotter) data() string {
 
 func (p *plotter) xText(x float64) string {
 	if p.XTime {
-		return span(x)
+		return Span(x)
 	}
-	return number(x)
+	return Number(x)
 }
 
 // commonX is every x of any curve, thinned to about n.
@@ -410,9 +410,9 @@ func (p *plotter) commonX(n int) []float64 {
 	return out
 }
 
-// value is the curve's last y at or before x; nothing before its first point
+// Value is the curve's last y at or before x; nothing before its first point
 // and beyond its last.
-func (v *Curve) value(x float64) (float64, bool) {
+func (v *Curve) Value(x float64) (float64, bool) {
 	k, found := slices.BinarySearch(v.X, x)
 	if !found {
 		k--
@@ -453,8 +453,8 @@ func (p *plotter) table() ReportTable {
 
 func (v *Curve) cell(ys []float64, x float64) string {
 	at := Curve{X: v.X, Y: ys}
-	if y, ok := at.value(x); ok {
-		return number(y)
+	if y, ok := at.Value(x); ok {
+		return Number(y)
 	}
 	return ""
 }

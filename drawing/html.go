@@ -1,4 +1,4 @@
-package sim
+package drawing
 
 import (
 	"crypto/sha256"
@@ -64,15 +64,14 @@ func WriteHTML(w io.Writer, r *Report) error {
 		Report: r, Headline: tie(r.Title), CSS: template.CSS(reportStyle), Script: template.HTML("<script>" + reportScript + "</script>"),
 		Policy: "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
 	}
-	p.Sections = drawSections(r.Sections)
+	p.Sections = drawSections(r.Sections, &palette{fixed: r.Colours})
 	if p.Columns = len(r.Tiles); p.Columns > 6 {
 		p.Columns = (p.Columns + 1) / 2
 	}
 	return t.Execute(w, &p)
 }
 
-func drawSections(sections []Section) []drawnSection {
-	colours := &palette{}
+func drawSections(sections []Section, colours *palette) []drawnSection {
 	var out []drawnSection
 	for i := range sections {
 		s := &sections[i]
@@ -87,35 +86,35 @@ func drawSections(sections []Section) []drawnSection {
 	return out
 }
 
-// drawing is what every kind of picture can do: draw itself and tell its
+// picture is what every kind of picture can do: draw itself and tell its
 // numbers.
-type drawing interface {
+type picture interface {
 	draw(title string, colours *palette) (string, ReportTable)
 }
 
 func (f *Figure) draw(colours *palette) drawnFigure {
 	d := drawnFigure{Title: tie(f.Title), Note: tie(f.Note), Empty: f.Empty, Wide: f.Wide}
-	var picture drawing
+	var shown picture
 	switch {
 	case f.Chart != nil:
-		picture = f.Chart
+		shown = f.Chart
 	case f.Bars != nil:
-		picture = f.Bars
+		shown = f.Bars
 	case f.Dots != nil:
-		picture = f.Dots
+		shown = f.Dots
 	case f.Grid != nil:
-		picture = f.Grid
+		shown = f.Grid
 	case f.Map != nil:
-		picture = f.Map
+		shown = f.Map
 	case f.Sankey != nil:
-		picture = f.Sankey
+		shown = f.Sankey
 	case f.Compare != nil:
 		d.Header, d.Compare = f.Compare.cells()
 		return d
 	default:
 		return d
 	}
-	drawn, table := picture.draw(f.Title, colours)
+	drawn, table := shown.draw(f.Title, colours)
 	d.Drawing, d.Table = template.HTML(drawn), table // every text in it went through markup.text or attr
 	return d
 }
@@ -134,11 +133,11 @@ func (c *Comparison) cells() (header []string, rows [][]comparedCell) {
 }
 
 func (r *CompareRow) text(v float64) string {
-	switch text := digits(v, r.Digits); {
+	switch text := Digits(v, r.Digits); {
 	case text == "–" || r.Unit == "":
 		return text
 	case r.Unit == "s":
-		return span(v)
+		return Span(v)
 	default:
 		return text + " " + r.Unit
 	}

@@ -7,12 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"tianfu/drawing"
 	"tianfu/job"
 	"tianfu/sched"
 )
 
 // use compares the runs; of one run, its parts say it better.
-func (b *timedBook) use() *Figure {
+func (b *timedBook) use() *drawing.Figure {
 	if len(b.runs) < 2 && len(b.runs[0].History.tenants) > 1 || len(b.runs) < 2 && b.classes(&b.runs[0]) > 1 {
 		return nil
 	}
@@ -22,10 +23,10 @@ func (b *timedBook) use() *Figure {
 		h := b.runs[i].History
 		c.Curves = append(c.Curves, b.over(b.runs[i].Policy, h, func(k int) float64 { return h.Use[k] }))
 	}
-	return &Figure{Title: "Mean use from the first to the last arrival: " + b.says(func(l *timedLeaf) string { return digits(l.utilisation(b.cpu), 1) + " %" }), Chart: c}
+	return &drawing.Figure{Title: "Mean use from the first to the last arrival: " + b.says(func(l *timedLeaf) string { return drawing.Digits(l.utilisation(b.cpu), 1) + " %" }), Chart: c}
 }
 
-func (b *timedBook) queue() *Figure {
+func (b *timedBook) queue() *drawing.Figure {
 	c := b.chart("policy", "jobs waiting", "jobs")
 	some := false
 	for i := range b.runs {
@@ -33,14 +34,14 @@ func (b *timedBook) queue() *Figure {
 		c.Curves = append(c.Curves, b.over(b.runs[i].Policy, h, func(k int) float64 { return float64(h.Rows[k].Pending) }))
 		some = some || b.runs[i].sum.PeakPending > 0
 	}
-	f := &Figure{Title: "Longest queue: " + b.says(func(l *timedLeaf) string { return count(l.sum.PeakPending, "job", "jobs") }), Chart: c}
+	f := &drawing.Figure{Title: "Longest queue: " + b.says(func(l *timedLeaf) string { return drawing.Count(l.sum.PeakPending, "job", "jobs") }), Chart: c}
 	if !some {
 		f.Chart, f.Empty = nil, "No job waited."
 	}
 	return f
 }
 
-func (b *timedBook) power() *Figure {
+func (b *timedBook) power() *drawing.Figure {
 	if b.runs[0].Power == "none" {
 		return nil
 	}
@@ -50,7 +51,7 @@ func (b *timedBook) power() *Figure {
 		c.Curves = append(c.Curves, b.over(b.runs[i].Policy, h, func(k int) float64 { return h.Rows[k].Kilowatts }))
 	}
 	title := "IT energy from the first to the last arrival: " + b.says(func(l *timedLeaf) string { return energyText(l.sum.KWh) })
-	return &Figure{Title: title, Note: "Modelled draw of all nodes, idle ones too; power model " + b.runs[0].Power + ".", Chart: c}
+	return &drawing.Figure{Title: title, Note: "Modelled draw of all nodes, idle ones too; power model " + b.runs[0].Power + ".", Chart: c}
 }
 
 // classes is how many classes held anything.
@@ -65,7 +66,7 @@ func (b *timedBook) classes(l *timedLeaf) int {
 }
 
 // stacked draws parts of what is held.
-func (b *timedBook) stacked(l *timedLeaf, kind string, names []string, from int) (*Chart, []float64) {
+func (b *timedBook) stacked(l *timedLeaf, kind string, names []string, from int) (*drawing.Chart, []float64) {
 	h := l.History
 	c := b.chart(kind, b.thing+" held, % of the fleet", "%")
 	c.Stacked, c.YTo = true, 100
@@ -80,17 +81,17 @@ func (b *timedBook) stacked(l *timedLeaf, kind string, names []string, from int)
 	return c, means
 }
 
-func (b *timedBook) byClass(l *timedLeaf) *Figure {
+func (b *timedBook) byClass(l *timedLeaf) *drawing.Figure {
 	if b.classes(l) < 2 {
 		return nil
 	}
 	c, means := b.stacked(l, "class", classNames[:], 0)
 	k := most(means)
-	return &Figure{Title: fmt.Sprintf("%s %% of the %s are in use; %s jobs hold %s %%", digits(l.utilisation(b.cpu), 1), b.thing, classNames[k], digits(means[k], 1)),
+	return &drawing.Figure{Title: fmt.Sprintf("%s %% of the %s are in use; %s jobs hold %s %%", drawing.Digits(l.utilisation(b.cpu), 1), b.thing, classNames[k], drawing.Digits(means[k], 1)),
 		Note: "By class; means from the first to the last arrival.", Chart: c}
 }
 
-func (b *timedBook) byTenant(l *timedLeaf) *Figure {
+func (b *timedBook) byTenant(l *timedLeaf) *drawing.Figure {
 	if len(l.History.tenants) < 2 {
 		return nil
 	}
@@ -100,23 +101,23 @@ func (b *timedBook) byTenant(l *timedLeaf) *Figure {
 	}
 	c, means := b.stacked(l, "tenant", names, len(classNames))
 	k := most(means[:min(len(means), historyTenants)])
-	return &Figure{Title: fmt.Sprintf("%s %% of the %s are in use; %s holds most, %s %%", digits(l.utilisation(b.cpu), 1), b.thing, names[k], digits(means[k], 1)),
+	return &drawing.Figure{Title: fmt.Sprintf("%s %% of the %s are in use; %s holds most, %s %%", drawing.Digits(l.utilisation(b.cpu), 1), b.thing, names[k], drawing.Digits(means[k], 1)),
 		Note: "By tenant, those that ask for most; means from the first to the last arrival.", Chart: c}
 }
 
 // reasons stacks the queue by what was in the way.
-func (b *timedBook) reasons(l *timedLeaf) *Figure {
+func (b *timedBook) reasons(l *timedLeaf) *drawing.Figure {
 	by, all := l.History.waitedFor()
 	jobs, at := l.History.longestQueue()
 	if all == 0 {
-		return &Figure{Title: "Nothing queued", Empty: "At no sample did a job wait: each started within the step in which it came."}
+		return &drawing.Figure{Title: "Nothing queued", Empty: "At no sample did a job wait: each started within the step in which it came."}
 	}
 	c := b.chart("reason", "jobs waiting", "jobs")
 	c.Stacked = true
 	for _, cause := range byShare(by[:]) {
 		c.Curves = append(c.Curves, b.over(sched.Cause(cause).String(), l.History, func(k int) float64 { return float64(l.History.Waiting[k][cause]) }))
 	}
-	return &Figure{Title: fmt.Sprintf("The queue was longest %s: %s", moment(at), count(int(jobs), "job", "jobs")),
+	return &drawing.Figure{Title: fmt.Sprintf("The queue was longest %s: %s", moment(at), drawing.Count(int(jobs), "job", "jobs")),
 		Note: "By what was in the way when the scheduler last looked at a job.", Chart: c}
 }
 
@@ -140,8 +141,8 @@ func byShare(values []float64) []int {
 	return out
 }
 
-func (b *timedBook) reasonBars() *Figure {
-	c := &BarChart{Kind: "reason", Unit: "job-hours"}
+func (b *timedBook) reasonBars() *drawing.Figure {
+	c := &drawing.BarChart{Kind: "reason", Unit: "job-hours"}
 	var sums [sched.NumCauses]float64
 	for i := range b.runs {
 		by, _ := b.runs[i].History.waitedFor()
@@ -158,7 +159,7 @@ func (b *timedBook) reasonBars() *Figure {
 	}
 	for i := range b.runs {
 		by, _ := b.runs[i].History.waitedFor()
-		row := Bars{Name: b.runs[i].Policy}
+		row := drawing.Bars{Name: b.runs[i].Policy}
 		for _, cause := range causes {
 			row.Values = append(row.Values, by[cause])
 		}
@@ -169,12 +170,12 @@ func (b *timedBook) reasonBars() *Figure {
 	if all == 0 {
 		return nil
 	}
-	return &Figure{Title: fmt.Sprintf("%s %% of the waiting with %s: %s", digits(100*by[first]/all, 0), b.runs[0].Policy, sched.Cause(first)),
+	return &drawing.Figure{Title: fmt.Sprintf("%s %% of the waiting with %s: %s", drawing.Digits(100*by[first]/all, 0), b.runs[0].Policy, sched.Cause(first)),
 		Note: "Hours that jobs waited, by what was in the way.", Bars: c}
 }
 
-func (b *timedBook) waitShares() *Figure {
-	c := &Chart{Kind: "policy", XName: "waited at most", YName: "jobs, %", YUnit: "% of jobs", XLog: true, XTime: true, YTo: 100}
+func (b *timedBook) waitShares() *drawing.Figure {
+	c := &drawing.Chart{Kind: "policy", XName: "waited at most", YName: "jobs, %", YUnit: "% of jobs", XLog: true, XTime: true, YTo: 100}
 	some := false
 	for i := range b.runs {
 		v := b.runs[i].byWait
@@ -183,9 +184,9 @@ func (b *timedBook) waitShares() *Figure {
 		some = some || b.runs[i].waited()
 	}
 	c.YFrom = lowestStart(c.Curves)
-	f := &Figure{Title: "Started within a minute: " + b.says(func(l *timedLeaf) string {
+	f := &drawing.Figure{Title: "Started within a minute: " + b.says(func(l *timedLeaf) string {
 		y, _ := reach(&l.byWait, 60)
-		return digits(y, 1) + " % of jobs"
+		return drawing.Digits(y, 1) + " % of jobs"
 	}), Note: "Wait until the first start; the axis is logarithmic above a second.", Chart: c}
 	if !some {
 		f.Title, f.Note, f.Chart, f.Empty = "Every job started at once", "", nil, "No job waited, so there is no distribution to draw."
@@ -194,7 +195,7 @@ func (b *timedBook) waitShares() *Figure {
 }
 
 // reaches returns the least x at which the curve is at least y.
-func (v *Curve) reaches(y float64) float64 {
+func reaches(v *drawing.Curve, y float64) float64 {
 	for k := range v.X {
 		if v.Y[k] >= y {
 			return v.X[k]
@@ -205,7 +206,7 @@ func (v *Curve) reaches(y float64) float64 {
 
 // lowestStart is where the axis of a distribution begins: at 0, or where most
 // jobs wait for nothing, at the ten below the least share of them.
-func lowestStart(curves []Curve) float64 {
+func lowestStart(curves []drawing.Curve) float64 {
 	low := 100.0
 	for i := range curves {
 		if len(curves[i].Y) > 0 {
@@ -219,28 +220,28 @@ func lowestStart(curves []Curve) float64 {
 }
 
 // reach is a distribution's value at x; all of it beyond its last point.
-func reach(v *Curve, x float64) (float64, bool) {
+func reach(v *drawing.Curve, x float64) (float64, bool) {
 	if n := len(v.X); n > 0 && x >= v.X[n-1] {
 		return v.Y[n-1], true
 	}
-	return v.value(x)
+	return v.Value(x)
 }
 
-func (b *timedBook) waitTenants() *Figure {
+func (b *timedBook) waitTenants() *drawing.Figure {
 	l := &b.runs[0]
 	_, tenants := l.Timed.WaitCurves()
 	if len(tenants) < 2 || !l.waited() {
 		return nil
 	}
-	c := &Chart{Kind: "tenant", Curves: tenants, XName: "waited at most", YName: "jobs of the tenant, %", YUnit: "% of jobs", XLog: true, XTime: true, YTo: 100}
+	c := &drawing.Chart{Kind: "tenant", Curves: tenants, XName: "waited at most", YName: "jobs of the tenant, %", YUnit: "% of jobs", XLog: true, XTime: true, YTo: 100}
 	c.YFrom = lowestStart(c.Curves)
 	k, worst := 0, -1.0
 	for i := range c.Curves {
-		if w := c.Curves[i].reaches(90); w > worst {
+		if w := reaches(&c.Curves[i], 90); w > worst {
 			k, worst = i, w
 		}
 	}
-	return &Figure{Title: fmt.Sprintf("%s waits longest: 90 %% of its jobs start within %s", c.Curves[k].Name, span(worst)),
+	return &drawing.Figure{Title: fmt.Sprintf("%s waits longest: 90 %% of its jobs start within %s", c.Curves[k].Name, drawing.Span(worst)),
 		Note: "The tenants with most jobs, with " + l.Policy + ".", Chart: c}
 }
 
@@ -256,12 +257,12 @@ var (
 )
 
 // waitsBySize shows median and ninth decile of the waits by size of job.
-func (b *timedBook) waitsBySize() *Figure {
+func (b *timedBook) waitsBySize() *drawing.Figure {
 	bins := deviceBins
 	if b.cpu {
 		bins = cpuBins
 	}
-	d := &DotChart{Name: "wait until the first start; from the median to the ninth decile", Log: true, Joined: true}
+	d := &drawing.DotChart{Name: "wait until the first start; from the median to the ninth decile", Log: true, Joined: true}
 	worst, name, some := 0.0, "", false
 	shown := drawn(b.runs, detailedRuns)
 	for i := range shown {
@@ -283,7 +284,7 @@ func (b *timedBook) waitsBySize() *Figure {
 			}
 			slices.Sort(w)
 			n := len(w)
-			row := DotRow{Name: bins[k].name, Key: shown[i].Policy, Values: []float64{w[(n-1)*50/100], w[(n-1)*90/100]},
+			row := drawing.DotRow{Name: bins[k].name, Key: shown[i].Policy, Values: []float64{w[(n-1)*50/100], w[(n-1)*90/100]},
 				Labels: []string{"median", "ninth decile"}}
 			if i == 0 && row.Values[1] > worst {
 				worst, name = row.Values[1], bins[k].name
@@ -293,9 +294,9 @@ func (b *timedBook) waitsBySize() *Figure {
 	}
 	title := "By size: nine in ten jobs of every size started at once"
 	if worst > 0 {
-		title = fmt.Sprintf("By size, the ninth decile of waits is longest for %s: %s", name, span(worst))
+		title = fmt.Sprintf("By size, the ninth decile of waits is longest for %s: %s", name, drawing.Span(worst))
 	}
-	return &Figure{Title: title, Note: "Jobs by " + b.thing + " asked for, over all tasks.", Dots: d}
+	return &drawing.Figure{Title: title, Note: "Jobs by " + b.thing + " asked for, over all tasks.", Dots: d}
 }
 
 func (l *timedLeaf) bySize(bins []sizeBin, cpu bool) [][]float64 {
@@ -322,7 +323,7 @@ func asked(q *job.Request, cpu bool) int64 {
 	return int64(q.Accelerators) * int64(q.Share)
 }
 
-func (b *timedBook) grid(l *timedLeaf) *Figure {
+func (b *timedBook) grid(l *timedLeaf) *drawing.Figure {
 	if len(l.History.shares) == 0 || len(l.History.rows) < 2 {
 		return nil
 	}
@@ -339,12 +340,12 @@ func (b *timedBook) grid(l *timedLeaf) *Figure {
 			}
 		}
 	}
-	return &Figure{Wide: true, Grid: g, Title: fmt.Sprintf("Nodes by time: %s %% of the map is at least nine tenths full", digits(100*float64(full)/float64(max(cells, 1)), 0)),
-		Note: fmt.Sprintf("A row is one node or the mean of neighbours (%s nodes in %s rows); nodes without accelerators show their CPU.", commas(float64(len(l.History.rowOf))), commas(float64(len(g.Rows))))}
+	return &drawing.Figure{Wide: true, Grid: g, Title: fmt.Sprintf("Nodes by time: %s %% of the map is at least nine tenths full", drawing.Digits(100*float64(full)/float64(max(cells, 1)), 0)),
+		Note: fmt.Sprintf("A row is one node or the mean of neighbours (%s nodes in %s rows); nodes without accelerators show their CPU.", drawing.Commas(float64(len(l.History.rowOf))), drawing.Commas(float64(len(g.Rows))))}
 }
 
 // groups shows how full the nodes of each group were.
-func (b *timedBook) groups(l *timedLeaf) *Figure {
+func (b *timedBook) groups(l *timedLeaf) *drawing.Figure {
 	h := l.History
 	if b.cpu || len(h.groups) < 2 {
 		return nil
@@ -377,21 +378,21 @@ func (b *timedBook) groups(l *timedLeaf) *Figure {
 		return nil
 	}
 	slices.SortStableFunc(all, func(a, b use) int { return cmp.Compare(b.mean, a.mean) })
-	c := &BarChart{Kind: "policy", Labels: []string{"mean use"}, Unit: "%", Max: 100}
+	c := &drawing.BarChart{Kind: "policy", Labels: []string{"mean use"}, Unit: "%", Max: 100}
 	for _, u := range drawn(all, 14) {
-		c.Rows = append(c.Rows, Bars{Name: u.name, Key: l.Policy, Values: []float64{u.mean}})
+		c.Rows = append(c.Rows, drawing.Bars{Name: u.name, Key: l.Policy, Values: []float64{u.mean}})
 	}
 	last := all[len(all)-1]
 	note := "Mean use of accelerators by site and model, from the first to the last arrival."
 	if len(all) > len(c.Rows) {
 		note += fmt.Sprintf(" The %d fullest of %d groups.", len(c.Rows), len(all))
 	}
-	return &Figure{Title: fmt.Sprintf("Fullest: %s, %s %%; emptiest: %s, %s %%", all[0].name, digits(all[0].mean, 0), last.name, digits(last.mean, 0)), Note: note, Bars: c}
+	return &drawing.Figure{Title: fmt.Sprintf("Fullest: %s, %s %%; emptiest: %s, %s %%", all[0].name, drawing.Digits(all[0].mean, 0), last.name, drawing.Digits(last.mean, 0)), Note: note, Bars: c}
 }
 
-func (b *timedBook) fleet(l *timedLeaf) *Figure {
+func (b *timedBook) fleet(l *timedLeaf) *drawing.Figure {
 	if len(l.History.Maps) == 0 || len(l.History.rows) < 2 {
 		return nil
 	}
-	return &Figure{Wide: true, Title: "Every node at " + strings.ReplaceAll(count(len(l.History.Maps), "time", "times"), "3 ", "three "), Note: "A cell is a node.", Map: &FleetMap{Panels: l.History.Maps}}
+	return &drawing.Figure{Wide: true, Title: "Every node at " + strings.ReplaceAll(drawing.Count(len(l.History.Maps), "time", "times"), "3 ", "three "), Note: "A cell is a node.", Map: &drawing.FleetMap{Panels: l.History.Maps}}
 }

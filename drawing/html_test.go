@@ -1,4 +1,4 @@
-package sim_test
+package drawing_test
 
 import (
 	"bytes"
@@ -12,48 +12,48 @@ import (
 	"strings"
 	"testing"
 
-	"tianfu/sim"
+	"tianfu/drawing"
 )
 
 const evil = `<script>alert("x")</script>'"&</style>`
 
 // evilReport has markup wherever a text can come from a file, and every kind of
 // picture.
-func evilReport() *sim.Report {
-	lines := func() []sim.Curve {
-		c := sim.Curve{Name: evil}
+func evilReport() *drawing.Report {
+	lines := func() []drawing.Curve {
+		c := drawing.Curve{Name: evil}
 		for x := range 131 {
 			c.X, c.Y = append(c.X, float64(x)), append(c.Y, 50+float64(x)/3)
 			c.Low, c.High = append(c.Low, 49+float64(x)/3), append(c.High, 51+float64(x)/3)
 		}
 		c.Y[3] = math.NaN()
-		return []sim.Curve{c, {Name: evil + "2", X: []float64{0, 1, 100}, Y: []float64{0, 1e6, 2e6}}}
+		return []drawing.Curve{c, {Name: evil + "2", X: []float64{0, 1, 100}, Y: []float64{0, 1e6, 2e6}}}
 	}
-	stack := []sim.Curve{{Name: evil, X: []float64{0, 1}, Y: []float64{1, 2}}, {Name: "b", X: []float64{0, 1}, Y: []float64{3, 4}}}
-	heat := sim.HeatMap{Name: evil, Groups: []sim.HeatGroup{{Name: evil, Nodes: []string{evil, "n2", "n3"}, Used: []float32{0.4, -1, 1}}}}
-	grid := &sim.HeatGrid{Rows: []string{evil, "r2"}, Groups: []sim.GridGroup{{Name: evil, Rows: 1, Nodes: 1}, {Name: "s / m", Rows: 1, Nodes: 2}},
+	stack := []drawing.Curve{{Name: evil, X: []float64{0, 1}, Y: []float64{1, 2}}, {Name: "b", X: []float64{0, 1}, Y: []float64{3, 4}}}
+	heat := drawing.HeatMap{Name: evil, Groups: []drawing.HeatGroup{{Name: evil, Nodes: []string{evil, "n2", "n3"}, Used: []float32{0.4, -1, 1}}}}
+	grid := &drawing.HeatGrid{Rows: []string{evil, "r2"}, Groups: []drawing.GridGroup{{Name: evil, Rows: 1, Nodes: 1}, {Name: "s / m", Rows: 1, Nodes: 2}},
 		Times: []float64{1, 2}, Share: [][]float32{{0, 0.5}, {1, -1}}, XName: evil, XUnit: evil, Mark: 1.5, MarkName: evil}
-	fig := func(f sim.Figure) sim.Figure { f.Title, f.Note = evil, evil; return f }
-	return &sim.Report{
-		Kind: evil, Title: evil, Lead: evil, Repeat: evil, Ran: []sim.Fact{{Label: evil, Value: evil}}, Records: []sim.Fact{{Label: evil, Value: evil}},
-		Tiles: []sim.Tile{{Label: evil, Value: evil, Unit: evil, Note: evil}},
-		Sections: []sim.Section{{Name: evil, Note: evil, Figures: []sim.Figure{
-			fig(sim.Figure{Chart: &sim.Chart{Kind: evil, Curves: lines(), XName: evil, YName: evil, XUnit: evil, YUnit: evil, Mark: 5, MarkName: evil}}),
-			fig(sim.Figure{Chart: &sim.Chart{Kind: "tenant", Curves: stack, Stacked: true}}),
-			fig(sim.Figure{Bars: &sim.BarChart{Kind: evil, Labels: []string{evil, "b"}, Unit: evil, Rows: []sim.Bars{{Name: evil, Values: []float64{1, 2}}}}}),
-			fig(sim.Figure{Dots: &sim.DotChart{Name: evil, Unit: evil, Policies: []string{evil, "b"}, Rows: []sim.DotRow{{Name: evil, Key: evil, Values: []float64{1, 2}, Labels: []string{evil, evil}}}}}),
-			fig(sim.Figure{Grid: grid}),
-			fig(sim.Figure{Map: &sim.FleetMap{Panels: []sim.HeatMap{heat}}}),
-			fig(sim.Figure{Empty: evil}),
-			fig(sim.Figure{Compare: &sim.Comparison{Policies: []string{evil}, Rows: []sim.CompareRow{{Name: evil, Unit: evil, Values: []float64{1}}}}}),
+	fig := func(f drawing.Figure) drawing.Figure { f.Title, f.Note = evil, evil; return f }
+	return &drawing.Report{
+		Kind: evil, Title: evil, Lead: evil, Repeat: evil, Ran: []drawing.Fact{{Label: evil, Value: evil}}, Records: []drawing.Fact{{Label: evil, Value: evil}},
+		Tiles: []drawing.Tile{{Label: evil, Value: evil, Unit: evil, Note: evil}},
+		Sections: []drawing.Section{{Name: evil, Note: evil, Figures: []drawing.Figure{
+			fig(drawing.Figure{Chart: &drawing.Chart{Kind: evil, Curves: lines(), XName: evil, YName: evil, XUnit: evil, YUnit: evil, Mark: 5, MarkName: evil}}),
+			fig(drawing.Figure{Chart: &drawing.Chart{Kind: "tenant", Curves: stack, Stacked: true}}),
+			fig(drawing.Figure{Bars: &drawing.BarChart{Kind: evil, Labels: []string{evil, "b"}, Unit: evil, Rows: []drawing.Bars{{Name: evil, Values: []float64{1, 2}}}}}),
+			fig(drawing.Figure{Dots: &drawing.DotChart{Name: evil, Unit: evil, Policies: []string{evil, "b"}, Rows: []drawing.DotRow{{Name: evil, Key: evil, Values: []float64{1, 2}, Labels: []string{evil, evil}}}}}),
+			fig(drawing.Figure{Grid: grid}),
+			fig(drawing.Figure{Map: &drawing.FleetMap{Panels: []drawing.HeatMap{heat}}}),
+			fig(drawing.Figure{Empty: evil}),
+			fig(drawing.Figure{Compare: &drawing.Comparison{Policies: []string{evil}, Rows: []drawing.CompareRow{{Name: evil, Unit: evil, Values: []float64{1}}}}}),
 		}}},
 	}
 }
 
-func page(t *testing.T, r *sim.Report) string {
+func page(t *testing.T, r *drawing.Report) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := sim.WriteHTML(&b, r); err != nil {
+	if err := drawing.WriteHTML(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -159,16 +159,16 @@ func TestEveryDrawingIsWellFormedAndHasItsNumbers(t *testing.T) {
 
 // TestReportOfNothing draws curves in which nothing happens.
 func TestReportOfNothing(t *testing.T) {
-	flat := []sim.Curve{{Name: "p", X: []float64{0}, Y: []float64{0}}, {Name: "q"}}
-	var figures []sim.Figure
-	for _, c := range []sim.Chart{{Curves: flat}, {Curves: flat, Stacked: true}, {Curves: flat, XLog: true, XTime: true}, {Curves: flat, YLog: true}, {}} {
-		figures = append(figures, sim.Figure{Chart: &c})
+	flat := []drawing.Curve{{Name: "p", X: []float64{0}, Y: []float64{0}}, {Name: "q"}}
+	var figures []drawing.Figure
+	for _, c := range []drawing.Chart{{Curves: flat}, {Curves: flat, Stacked: true}, {Curves: flat, XLog: true, XTime: true}, {Curves: flat, YLog: true}, {}} {
+		figures = append(figures, drawing.Figure{Chart: &c})
 	}
-	figures = append(figures, sim.Figure{Bars: &sim.BarChart{Labels: []string{"a"}, Rows: []sim.Bars{{Name: "p", Values: []float64{0}}}}},
-		sim.Figure{Dots: &sim.DotChart{}}, sim.Figure{Dots: &sim.DotChart{Rows: []sim.DotRow{{Values: []float64{math.NaN()}, Labels: []string{"a"}}}}},
-		sim.Figure{Grid: &sim.HeatGrid{}}, sim.Figure{Map: &sim.FleetMap{}}, sim.Figure{Map: &sim.FleetMap{Panels: []sim.HeatMap{{Groups: []sim.HeatGroup{{}}}}}},
-		sim.Figure{Compare: &sim.Comparison{}})
-	p := page(t, &sim.Report{Title: "empty", Sections: []sim.Section{{Name: "s", Figures: figures}}})
+	figures = append(figures, drawing.Figure{Bars: &drawing.BarChart{Labels: []string{"a"}, Rows: []drawing.Bars{{Name: "p", Values: []float64{0}}}}},
+		drawing.Figure{Dots: &drawing.DotChart{}}, drawing.Figure{Dots: &drawing.DotChart{Rows: []drawing.DotRow{{Values: []float64{math.NaN()}, Labels: []string{"a"}}}}},
+		drawing.Figure{Grid: &drawing.HeatGrid{}}, drawing.Figure{Map: &drawing.FleetMap{}}, drawing.Figure{Map: &drawing.FleetMap{Panels: []drawing.HeatMap{{Groups: []drawing.HeatGroup{{}}}}}},
+		drawing.Figure{Compare: &drawing.Comparison{}})
+	p := page(t, &drawing.Report{Title: "empty", Sections: []drawing.Section{{Name: "s", Figures: figures}}})
 	body := p[strings.Index(p, "<body>"):strings.Index(p, "<script>")]
 	if strings.Contains(body, "NaN") || strings.Contains(body, "Inf") {
 		t.Error("the page has a position that is not a number")
@@ -177,26 +177,26 @@ func TestReportOfNothing(t *testing.T) {
 
 // TestLargeReportsStaySmallPages draws more of everything than a page can hold.
 func TestLargeReportsStaySmallPages(t *testing.T) {
-	var heat sim.HeatMap
+	var heat drawing.HeatMap
 	for g := range 100 {
-		group := sim.HeatGroup{Name: fmt.Sprint("group", g)}
+		group := drawing.HeatGroup{Name: fmt.Sprint("group", g)}
 		for i := range 1000 {
 			group.Nodes, group.Used = append(group.Nodes, fmt.Sprintf("node-%d-%d", g, i)), append(group.Used, float32(i%11)/10)
 		}
 		heat.Groups = append(heat.Groups, group)
 	}
-	p := page(t, &sim.Report{Sections: []sim.Section{{Figures: []sim.Figure{{Map: &sim.FleetMap{Panels: []sim.HeatMap{heat}}}}}}})
+	p := page(t, &drawing.Report{Sections: []drawing.Section{{Figures: []drawing.Figure{{Map: &drawing.FleetMap{Panels: []drawing.HeatMap{heat}}}}}}})
 	if len(p) > 400_000 {
 		t.Errorf("%d bytes for one map of 100,000 nodes", len(p))
 	}
 	if !strings.Contains(p, "a cell is 34 nodes") {
 		t.Error("the page does not say that nodes were joined")
 	}
-	c := sim.Curve{Name: "long"}
+	c := drawing.Curve{Name: "long"}
 	for x := range 100_000 {
 		c.X, c.Y = append(c.X, float64(x)), append(c.Y, float64(x%977))
 	}
-	p = page(t, &sim.Report{Sections: []sim.Section{{Figures: []sim.Figure{{Chart: &sim.Chart{Curves: []sim.Curve{c}}}}}}})
+	p = page(t, &drawing.Report{Sections: []drawing.Section{{Figures: []drawing.Figure{{Chart: &drawing.Chart{Curves: []drawing.Curve{c}}}}}}})
 	if len(p) > 60_000 {
 		t.Errorf("%d bytes for one curve of 100,000 points", len(p))
 	}
@@ -208,11 +208,11 @@ func TestLargeReportsStaySmallPages(t *testing.T) {
 // TestPoliciesKeepTheirColours holds colours to names, whatever the order.
 func TestPoliciesKeepTheirColours(t *testing.T) {
 	colour := func(policies ...string) map[string]string {
-		var curves []sim.Curve
+		var curves []drawing.Curve
 		for _, name := range policies {
-			curves = append(curves, sim.Curve{Name: name, X: []float64{0, 1}, Y: []float64{1, 2}})
+			curves = append(curves, drawing.Curve{Name: name, X: []float64{0, 1}, Y: []float64{1, 2}})
 		}
-		p := page(t, &sim.Report{Sections: []sim.Section{{Figures: []sim.Figure{{Chart: &sim.Chart{Kind: "policy", Curves: curves}}}}}})
+		p := page(t, &drawing.Report{Sections: []drawing.Section{{Figures: []drawing.Figure{{Chart: &drawing.Chart{Kind: "policy", Curves: curves}}}}}})
 		out := map[string]string{}
 		for _, m := range regexp.MustCompile(`<li class="(k. d.)"><i></i>([^<]*)</li>`).FindAllStringSubmatch(p, -1) {
 			out[m[2]] = m[1]
