@@ -48,6 +48,10 @@ type PowerRules struct {
 	CapLatency time.Duration // from an order to cap until less is drawn; 0 = 5 s
 	Grace      time.Duration // from an order to leave until a task is gone; 0 = 30 s
 	Sleep      Sleep
+	// LimitBy names hardware of the machine that the server runs on, accelerators or
+	// processors, that may be given limits of power of its own when its node is
+	// capped; none = its tasks get less CPU time.
+	LimitBy []string
 }
 
 // Sleep puts idle nodes to sleep.
@@ -175,6 +179,11 @@ func (b *builder) rules() {
 	}
 	if z := &p.Sleep; z.After < 0 || z.After > 0 && z.After < time.Second || z.Wake < 0 || z.Wake > 24*time.Hour || z.Draw < 0 {
 		b.fail(z.line, "after at least 1s, wake at most 24h", "power: sleep: a figure is out of range")
+	}
+	for i, kind := range p.LimitBy {
+		if kind != "accelerators" && kind != "processors" || slices.Contains(p.LimitBy[:i], kind) {
+			b.fail(p.line, "write limit_by: [accelerators, processors], or one of both", "power: limit_by: %q", kind)
+		}
 	}
 	if len(w.Caps) > maxCaps {
 		b.fail(w.Caps[maxCaps].line, "", "more than %d caps", maxCaps)

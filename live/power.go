@@ -46,7 +46,7 @@ func (c *Centre) givePower(ctx context.Context, o act, k engine.Key) error {
 		if t, can := c.o.Engine.(engine.Throttler); can && o.own {
 			err := t.Throttle(ctx, int(o.Level))
 			if fault.KindOf(err) == fault.Denied {
-				c.o.Logger.Warn("the node is not held to its cap", "node", c.o.Node, "level_permille", o.Level, "error", err)
+				c.o.Logger.Warn("the node is not held to its cap by all means that it has", "node", c.o.Node, "level_permille", o.Level, "error", err)
 				return nil
 			}
 			return err

@@ -24,8 +24,8 @@ func (p *program) doctor() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine before a centre runs on it, with a fix beside each failing line",
-		Long: `Check what a centre needs of this machine: clock, disk, record log, certificate, world file, meters, control
-groups and sandbox, with the level of isolation that tasks would have and what it does not cover. A line that
+		Long: `Check what a centre needs of this machine: clock, disk, record log, certificate, world file, meters, hardware
+that keeps limits of power, control groups and sandbox, with the level of isolation that tasks would have and what it does not cover. A line that
 fails has its fix beside it; a note is worth knowing and stops nothing. The exit code is 1 when a line fails.`,
 		Example: `  tianfu doctor --data /var/lib/tianfu
   tianfu doctor --data /var/lib/tianfu --tls-cert cert.pem --tls-key key.pem -o json
@@ -39,6 +39,7 @@ fails has its fix beside it; a note is worth knowing and stops nothing. The exit
 			found = append(found, checkCertificate(cert, key)...)
 			found = append(found, checkWorldFile(data, world)...)
 			found = append(found, checkMeters(c.Context(), data, world)...)
+			found = append(found, checkKnobs(data, world)...)
 			probe, isolation := checkEngine(c.Context())
 			found = append(found, isolation...)
 			t := &table{header: []string{"CHECK", "STATE", "SEEN", "FIX"}}

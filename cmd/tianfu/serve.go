@@ -113,6 +113,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	p.allowKnobs(eng, world)
 	logger, err := p.logger(f.logFormat)
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	defer delivered()
 	o.Store, o.Engine, o.Tracer = d.log, eng, tracer
-	keeper := &worldKeeper{flags: f, now: world, trail: d.trail, logger: logger, provider: provider}
+	keeper := &worldKeeper{flags: f, now: world, trail: d.trail, logger: logger, provider: provider, engine: eng}
 	o.Refused = func(err error) { fmt.Fprintln(p.err, keeper.refuse(err)) }
 	c, records, err := live.Open(ctx, o)
 	if err != nil {

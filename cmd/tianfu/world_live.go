@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 	"tianfu/audit"
 	"tianfu/control"
 	"tianfu/engine"
+	"tianfu/engine/local"
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/httpapi"
@@ -132,6 +134,7 @@ type worldKeeper struct {
 	trail    *audit.Log
 	logger   *slog.Logger
 	provider *httpapi.Provider // nil = none
+	engine   *local.Engine
 
 	mu      sync.Mutex // one reload at a time
 	now     *readyWorld
@@ -204,6 +207,9 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 			if !reflect.DeepEqual(bare(k.now.declared.Datasets), bare(next.declared.Datasets)) {
 				out.Changes = append(out.Changes, "data sets are changed")
 			}
+			if !slices.Equal(k.now.limitBy(), next.limitBy()) {
+				out.Changes = append(out.Changes, "hardware that caps may limit is changed, from the next change of a cap on")
+			}
 			for _, id := range change.Stranded {
 				out.Stranded = append(out.Stranded, id.String())
 			}
@@ -215,7 +221,11 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 			next.wiring.drop(&k.now.wiring)
 		}
 	} else {
-		err = k.rewire(ctx, &next.wiring)
+		if err = k.rewire(ctx, &next.wiring); err == nil {
+			if failed := k.engine.LimitBy(next.limitBy()); failed != nil {
+				out.Warnings = append(out.Warnings, "power.limit_by: "+failed.Error())
+			}
+		}
 	}
 	if dry {
 		return out, err

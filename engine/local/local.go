@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,6 +52,8 @@ type Options struct {
 	// Interval is the time between Used reports of a running task; 0 is 10 s,
 	// negative none.
 	Interval time.Duration
+	// Sysfs is where the kernel shows hardware; empty is /sys.
+	Sysfs string
 	// Quota holds tasks to their CPU request even when the machine is idle.
 	Quota bool
 }
@@ -70,8 +73,9 @@ type Engine struct {
 	mu     sync.Mutex
 	closed bool
 	tasks  map[engine.Key]*task
-	idle   []*hand // shims that wait for a task
-	part   int     // of the CPU that they ask for, tasks are held to it, in thousandths; 0 = all
+	idle   []*hand      // shims that wait for a task
+	limits *powerLimits // of power, that hardware keeps
+	part   int          // of the CPU that they ask for, tasks are held to it, in thousandths; 0 = all
 }
 
 // task is what the server knows of a key. Its fields are under the engine's mu.
@@ -143,6 +147,11 @@ func Open(o Options) (*Engine, error) {
 		lock.Close()
 		return nil, disk(err, o.Dir)
 	}
+	if e.limits, err = openLimits(o.Dir, knobsHere(o.Sysfs)); err != nil {
+		e.shims.Close()
+		lock.Close()
+		return nil, err
+	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if err := e.recover(); err != nil {
 		e.Close()
@@ -162,7 +171,8 @@ func openShims(dir string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 }
 
-// Close stops the engine; tasks go on under their shims.
+// Close stops the engine; tasks go on under their shims. Limits that hardware was
+// given are put back: nobody would lift them when their time is over.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -182,11 +192,12 @@ func (e *Engine) Close() error {
 		}
 	}
 	close(e.reports)
+	restored := e.limits.close()
 	e.shims.Close()
 	if e.site.cgroups.Parent == ownSlice(e.opts.Dir) {
 		e.site.cgroups.leave()
 	}
-	return e.lock.Close()
+	return errors.Join(restored, e.lock.Close())
 }
 
 // Reports is where all reports arrive.

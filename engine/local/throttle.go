@@ -11,15 +11,32 @@ import (
 	"tianfu/fault"
 )
 
-// Throttle holds every task to a part of the CPU time that it asked for: what a
-// machine draws beyond idle goes with the time its CPUs are busy. Clocks would
-// save more, but who may set them differs from machine to machine; accelerators
-// keep their own limits.
+// Throttle holds the machine to a part of its power: by limits of the hardware where
+// the world allows them (LimitBy), and every task to a part of the CPU time that it
+// asked for where processors keep no limit: what a machine draws beyond idle goes
+// with the time its CPUs are busy.
 func (e *Engine) Throttle(_ context.Context, part int) error {
 	if part < 1 || part > whole {
 		return fault.Invalidf("throttle", "must be from 1 to 1000 thousandths")
 	}
+	held, failed := e.limits.hold(part)
+	if failed != nil {
+		// Not for trying again: the next order says anew what holds.
+		failed = &fault.Error{Kind: fault.Denied, Where: "throttle", What: "limit the power of hardware", Err: failed}
+	}
+	if held[Processors] {
+		part = whole // the processors slow down by themselves
+	}
+	return errors.Join(failed, e.holdTasks(part, held[Processors]))
+}
+
+// holdTasks holds tasks that run and those that start later to a part of their CPU
+// time. spared says that nothing more than the processors' own limit is needed.
+func (e *Engine) holdTasks(part int, spared bool) error {
 	if !e.site.cgroups.has("cpu") {
+		if spared {
+			return nil
+		}
 		return fault.New(fault.Denied, "throttle", "tasks have no cgroups with a cpu controller here", "run the server where it may make cgroups: tianfu doctor")
 	}
 	e.mu.Lock()
