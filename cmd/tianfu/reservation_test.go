@@ -97,7 +97,8 @@ func TestReservationsAreMadeAndEnded(t *testing.T) {
 		if err := c.Cancel(ctx, id); err != nil {
 			t.Error(err)
 		}
-		for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		// A task that is told to leave before its shell listens has its grace of 30 s.
+		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 			if j, err := c.Job(ctx, id); err == nil && j.Phase == "cancelled" && j.TasksActive == 0 {
 				break
 			}
