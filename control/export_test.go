@@ -60,3 +60,15 @@ func (s *State) Describe() string {
 	fmt.Fprintf(&b, "held %+v others %+v due %v waiting %d\n", s.held, s.others, due, s.waiting.Len())
 	return b.String()
 }
+
+// Recover returns the state that a log of records describes. The first record
+// must be the one that opened the centre.
+func Recover(records []Record) (*State, error) {
+	var v Recovery
+	for i := range records {
+		if err := v.Add(&records[i]); err != nil {
+			return nil, err
+		}
+	}
+	return v.State()
+}

@@ -53,15 +53,3 @@ func (v *Recovery) State() (*State, error) {
 	s.tidyDeferrals()
 	return s, nil
 }
-
-// Recover returns the state that a log of records describes. The first record
-// must be the one that opened the centre.
-func Recover(records []Record) (*State, error) {
-	var v Recovery
-	for i := range records {
-		if err := v.Add(&records[i]); err != nil {
-			return nil, err
-		}
-	}
-	return v.State()
-}

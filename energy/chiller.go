@@ -27,14 +27,10 @@ const (
 // Chiller is a table of COP (heat removed over electricity, no unit) by
 // temperature and part-load ratio: linear between its nodes, clamped outside.
 type Chiller struct {
-	kind  ChillerKind
 	temps []float64 // C, ascending
 	loads []float64 // part-load ratio 0..1, ascending; one node where it does not matter
 	cop   [][]float64
 }
-
-// Kind returns what the chiller gives its heat to.
-func (c *Chiller) Kind() ChillerKind { return c.kind }
 
 // COP returns the coefficient of performance at a temperature in C and a
 // part-load ratio.
@@ -79,7 +75,7 @@ func ParseChiller(name string, in io.Reader, kind ChillerKind) (*Chiller, error)
 	if len(rows) == 0 {
 		return nil, fault.New(fault.Invalid, name, fmt.Sprintf("no row is of the kind %s", kind), "add rows of that kind or choose another plant")
 	}
-	c := &Chiller{kind: kind}
+	c := &Chiller{}
 	for at := range rows {
 		c.temps = append(c.temps, at[0])
 		c.loads = append(c.loads, at[1])

@@ -68,6 +68,3 @@ type Entry struct {
 	Cost     unit.NanoYuan
 	IdleCost unit.NanoYuan
 }
-
-// Energy returns all energy of the entry, at the site's meter.
-func (e *Entry) Energy() unit.Millijoules { return e.Idle + e.Dynamic + e.Facility }

@@ -3,7 +3,6 @@ package meter
 import (
 	"tianfu/energy"
 	"tianfu/fault"
-	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -98,15 +97,6 @@ type Machine struct {
 	Memory  int32 // MiB
 	Devices int32
 	Power   Power
-}
-
-// MachineOf returns the machine of a node.
-func MachineOf(n *fleet.Node, m *energy.NodeModel) Machine {
-	out := Machine{CPU: int32(n.CPU), Memory: int32(n.Memory), Devices: int32(len(n.Devices))}
-	if m != nil {
-		out.Power = PowerOf(m)
-	}
-	return out
 }
 
 // Power is a node's power model in milliwatts. The zero value is no model.

@@ -75,9 +75,6 @@ func NewTry(s *control.State, now unit.Instant) *Forward {
 	return &Forward{State: s, Run: forever, now: max(now, s.Now())}
 }
 
-// Now returns how far the run has come.
-func (f *Forward) Now() unit.Instant { return f.now }
-
 // Step hands inputs to the core at the present instant and carries out what it
 // orders, until it orders nothing more at this instant. It returns the first
 // refusal.
