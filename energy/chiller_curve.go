@@ -42,7 +42,7 @@ func BuiltInChiller(kind ChillerKind) *Chiller {
 
 // table reads the curve at its nodes.
 func (c curve) table(kind ChillerKind) *Chiller {
-	out := &Chiller{kind: kind, temps: nodes(c.temps, c.step), loads: nodes(c.loads, loadStep)}
+	out := &Chiller{temps: nodes(c.temps, c.step), loads: nodes(c.loads, loadStep)}
 	for _, t := range out.temps {
 		line := make([]float64, len(out.loads))
 		for j, l := range out.loads {
