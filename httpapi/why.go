@@ -97,7 +97,7 @@ type whyOutput struct {
 func (s *Server) routeWhy() {
 	huma.Register(s.api, huma.Operation{OperationID: "why-job", Method: http.MethodGet, Path: "/v1/jobs/{id}/why", Summary: "Say why a job waits, when it may start and what would help",
 		Description: "The reason is that of a cycle made now on a copy of the state; alternatives were tried the same way. The start comes from running the centre forward in virtual time several times; while that is being worked out, start_state is computing.",
-		Errors:      []int{400, 401, 403, 404, 422, 503}}, s.why)
+		Errors:      []int{400, 401, 403, 404, 422, 429, 503}}, s.why)
 }
 
 func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {

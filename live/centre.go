@@ -69,6 +69,7 @@ type Centre struct {
 	estimates estimates
 	whatIfs   whatIfs
 	asks      chan ask
+	tries     chan struct{} // one of a question that is answered on a fork
 	orders    [workers]orderQueue
 	acks      chan engine.Key
 	events    *feed
@@ -113,7 +114,7 @@ func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) 
 		o.SnapshotEvery = DefaultSnapshotEvery
 	}
 	c = &Centre{o: o, asks: make(chan ask, queueDepth), acks: make(chan engine.Key, queueDepth), done: make(chan struct{})}
-	c.shifts.asked = make(chan struct{}, 1)
+	c.shifts.asked, c.tries = make(chan struct{}, 1), make(chan struct{}, maxTries)
 	c.snapshots.busy = make(chan struct{}, 1)
 	first, last := o.Store.Bounds()
 	c.last = last

@@ -35,6 +35,11 @@ const dryRunTime = 3 * time.Second
 // comes from the very cycle that would place it, on a fork of the state, and the
 // start from runs forward with the job in the line.
 func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error) {
+	over, err := c.try(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer over()
 	f, _, err := c.freeze(ctx, 0)
 	if err != nil {
 		return nil, err

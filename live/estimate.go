@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/fault"
 	"tianfu/job"
 	"tianfu/sim"
 	"tianfu/unit"
@@ -64,6 +65,34 @@ func (c *Centre) freeze(ctx context.Context, id job.ID) (*control.Frozen, uint64
 		e.copied = time.Now()
 	}
 	return e.frozen.Split(), e.at, nil
+}
+
+// maxTries is how many questions are answered on forks of the state at one time:
+// each takes a core for a part of a second, a dry run for seconds, and the loop
+// needs one, too.
+const maxTries = 4
+
+// try waits for its turn to work on a fork; over ends it.
+func (c *Centre) try(ctx context.Context) (over func(), err error) {
+	select {
+	case c.tries <- struct{}{}:
+		return func() { <-c.tries }, nil
+	case <-c.done:
+		return nil, c.closed()
+	case <-ctx.Done():
+		return nil, fault.New(fault.Exhausted, "centre", "others are being told why their jobs wait", "try again")
+	}
+}
+
+// isEnding tells whether the centre is at its end: work beside the loop that nobody
+// waits for stops then.
+func (c *Centre) isEnding() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // close lets nothing new begin.
@@ -153,10 +182,8 @@ func (c *Centre) drawn(f *control.Frozen, seed uint64, until job.ID, atMost time
 		if spent > atMost || by.Draws >= sim.LeastDraws && spent > atMost/10 {
 			break
 		}
-		select {
-		case <-c.ended:
+		if c.isEnding() {
 			return nil
-		default:
 		}
 		e.working.Lock()
 		by.Draw()

@@ -184,3 +184,39 @@ func TestEventsComeInPages(t *testing.T) {
 		t.Errorf("%d events up to %d", len(p.Events), p.Last)
 	}
 }
+
+// TestFewQuestionsAtOneTime asks why and for a dry run while as many questions are
+// answered as may be: one waits, and gives up with its caller.
+func TestFewQuestionsAtOneTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := small(t, memory.New(), &stuck{started: make(chan engine.Key, 100), reports: make(chan engine.Report)})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		id := one(t, c)
+		for range maxTries {
+			if _, err := c.try(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		short, stop := context.WithTimeout(ctx, time.Second)
+		defer stop()
+		if _, err := c.Why(short, id); fault.KindOf(err) != fault.Exhausted || err == nil {
+			t.Errorf("why: %v", err)
+		}
+		if _, err := c.DryRun(short, &job.Spec{}); fault.KindOf(err) != fault.Exhausted || err == nil {
+			t.Errorf("a dry run: %v", err)
+		}
+		answered := make(chan error, 1)
+		go func() { _, err := c.Why(ctx, id); answered <- err }()
+		synctest.Wait()
+		<-c.tries
+		if err := <-answered; err != nil {
+			t.Errorf("after its turn has come: %v", err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -146,6 +146,9 @@ func (c *Centre) whatIf(f *control.Frozen, q *Question) (*sim.WhatIf, error) {
 	h := sim.RetraceFrom(begin, func(n int32) fleet.NodeID { return s.Capacity().Node(n).ID })
 	first, _ := c.o.Store.Bounds()
 	err = c.o.Store.Read(context.Background(), first, func(_ uint64, b []byte) error {
+		if c.isEnding() { // nobody waits for the answer, and the store is about to close
+			return c.closed()
+		}
 		r, err := control.DecodeRecord(b)
 		if err == nil {
 			h.See(&r, s.Summary)

@@ -35,6 +35,11 @@ type Why struct {
 // alternatives were tried on forks, and the start is read off runs forward. Only
 // the copy of the state is made by the loop.
 func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
+	over, err := c.try(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer over()
 	f, at, err := c.freeze(ctx, id)
 	if err != nil {
 		return nil, err
