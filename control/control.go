@@ -34,6 +34,8 @@ type Config struct {
 	Metering Metering
 	// Tree is the power tree; nil = power is not limited. It needs models.
 	Tree *sched.Power
+	// DayBudgets are of energy and carbon, of tenants and sites. They need models.
+	DayBudgets []sched.DayBudget
 	// Deferring says how long jobs without a deadline may wait for a better hour.
 	Deferring Deferring
 }
@@ -67,6 +69,7 @@ type State struct {
 	hours   []siteTable   // by name of the site
 	ledger  *ledger       // nil = none is kept
 	power   powerState
+	budgets *budgetState // nil = none is declared
 
 	decider  sched.Decider
 	verifier sched.Verifier
@@ -158,6 +161,9 @@ type Accepted struct {
 func Open(cfg Config) (*State, error) {
 	s := &State{cfg: cfg, numbers: map[job.Tenant]int16{}, nodes: map[fleet.NodeID]int32{}, waiting: sched.NewWaiting(),
 		waiters: map[job.ID][]job.ID{}, keys: map[submitKey]job.ID{}}
+	if err := cfg.checkBudgets(); err != nil {
+		return nil, err
+	}
 	s.cap = sched.NewCapacity(cfg.Fleet, cfg.Rank, cfg.Power)
 	p, err := sched.New(cfg.Policy, s.cap, cfg.Params)
 	if err != nil {
@@ -182,6 +188,7 @@ func Open(cfg Config) (*State, error) {
 	s.rebook(allWindows)
 	s.ledger = newLedger(s)
 	s.openPower()
+	s.openBudgets()
 	return s, nil
 }
 
@@ -193,6 +200,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	if now < s.now {
 		panic("control: time went backwards")
 	}
+	s.dirty = s.dirty || s.budgetEdge() <= now // a new day of a budget
 	s.now = now
 	o := &s.out
 	o.Records, o.Orders, o.Refusals, o.Plan = o.Records[:0], o.Orders[:0], o.Refusals[:0], nil
@@ -207,6 +215,7 @@ func (s *State) Step(now unit.Instant, batch []Input) *Outcome {
 	}
 	if s.ledger != nil && s.ledger.next <= now {
 		s.closeIntervals()
+		s.dirty = s.dirty || s.budgets != nil // what was spent may be less than the model said
 	}
 	for i := range batch {
 		if err := s.accept(&batch[i]); err != nil {
@@ -256,6 +265,9 @@ func (s *State) NextWake() unit.Instant {
 		if len(h) > 0 {
 			at = min(at, h[0].at)
 		}
+	}
+	if s.budgets != nil && s.waiting.Len() > 0 {
+		at = min(at, s.budgetEdge())
 	}
 	if s.cfg.Tree != nil {
 		at = min(at, s.nextPower())

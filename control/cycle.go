@@ -32,6 +32,7 @@ func (s *State) snapshot() sched.Snapshot {
 	return sched.Snapshot{
 		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants, Quotas: s.quotas,
 		Rules: s.cfg.Rules, HalfLife: s.cfg.halfLife(), Held: s.held, Others: s.others, Moved: s.moves,
+		Budgets: s.dayBudgets(),
 	}
 }
 

@@ -216,6 +216,12 @@ func (d *reader) reason() sched.Reason {
 		d.flags(&p.Behind)
 		p.Area = int32(area)
 	}
+	if o := &r.Over; r.Excluded[sched.OverBudget] > 0 {
+		var budget, renews int64
+		d.ints(&budget, &o.Need, &o.Spent, &o.Committed, &o.Limit, &renews)
+		d.flags(&o.Carbon, &o.NextDay)
+		o.Budget, o.Renews = int32(budget), unit.Instant(renews)
+	}
 	r.Quota = sched.QuotaUse{Resource: d.string(), Asked: d.varint(), Used: d.varint(), Guaranteed: d.varint(), Borrowable: d.varint()}
 	return r
 }

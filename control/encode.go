@@ -152,6 +152,9 @@ func appendReason(b []byte, r *sched.Reason) []byte {
 	if p := &r.Short; r.Excluded[sched.PowerCap] > 0 {
 		b = append(appendInts(b, int64(p.Area), p.Need, p.Draw, p.Budget), flags(p.Behind))
 	}
+	if o := &r.Over; r.Excluded[sched.OverBudget] > 0 {
+		b = append(appendInts(b, int64(o.Budget), o.Need, o.Spent, o.Committed, o.Limit, int64(o.Renews)), flags(o.Carbon, o.NextDay))
+	}
 	b = appendString(b, q.Resource)
 	for _, v := range []int64{q.Asked, q.Used, q.Guaranteed, q.Borrowable} {
 		b = binary.AppendVarint(b, v)

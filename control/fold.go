@@ -20,6 +20,11 @@ func (s *State) fold(r *Record) {
 		if s.ledger != nil {
 			s.openIntervals(r.At)
 		}
+		if s.budgets != nil {
+			for i := range s.budgets.until {
+				s.budgets.until[i] = r.At
+			}
+		}
 		if s.cfg.Tree != nil {
 			s.cap.AllIdle(r.At)
 		}
@@ -198,6 +203,9 @@ func (s *State) foldEnded(r *Record) {
 		s.leave(t.alloc, r.At, used)
 	}
 	s.charge(t.alloc, -1)
+	if s.budgets != nil {
+		s.budgetEnded(t.alloc, r.At)
+	}
 	node := s.cap.Alloc(t.alloc).Node
 	s.cap.Release(t.alloc, r.At)
 	s.noteStage(node, r.At)

@@ -23,7 +23,7 @@ func (s *State) copy() *State {
 		numbers: maps.Clone(s.numbers), names: slices.Clone(s.names), nodes: s.nodes, jobs: s.jobs.clone(), held: s.held, others: s.others,
 		due: slices.Clone(s.due), later: slices.Clone(s.later), pauses: slices.Clone(s.pauses), judged: slices.Clone(s.judged), waiters: maps.Clone(s.waiters), settle: slices.Clone(s.settle),
 		keys: map[submitKey]job.ID{}, windows: slices.Clone(s.windows), booked: s.booked, dirty: s.dirty, opened: s.opened, moves: s.moves,
-		hours: slices.Clone(s.hours), power: s.power.clone(), misses: s.misses,
+		hours: slices.Clone(s.hours), power: s.power.clone(), budgets: s.budgets.clone(), misses: s.misses,
 	}
 	for id, list := range f.waiters {
 		f.waiters[id] = slices.Clone(list)

@@ -208,7 +208,7 @@ func (s *State) closeIntervals() {
 }
 
 // intervalEnd returns where the open interval of a site ends: the next multiple
-// of the length, or where the site's hour ends. After a long pause intervals are
+// of the length, or where the site's hour or the day of a budget ends. After a long pause intervals are
 // hours, so that a centre that comes back is not kept busy by its past.
 func (s *State) intervalEnd(site *siteLedger) unit.Instant {
 	every := unit.Instant(s.cfg.Metering.Every)
@@ -221,7 +221,7 @@ func (s *State) intervalEnd(site *siteLedger) unit.Instant {
 	mod := (site.from%every + every) % every
 	end := site.from - mod + every
 	_, until := s.meterHour(site.name, site.from)
-	return min(end, until, site.from+meter.MaxInterval)
+	return min(end, until, site.from+meter.MaxInterval, s.budgetMidnight(site.from))
 }
 
 // closeAll closes all open intervals now: a bill is made, or a replay ends.

@@ -61,6 +61,9 @@ func (s *State) foldMetered(r *Record) {
 		nl.carry = np.Carry
 		s.passHolders(nl, np, page)
 	}
+	if s.budgets != nil {
+		s.budgetPage(page)
+	}
 	site.gauge.pass(page, nil, 0)
 	site.from = page.To
 	s.meterNext()

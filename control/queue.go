@@ -84,10 +84,11 @@ const (
 	partDeferring = 30
 	partMetering  = 35
 	partTasks     = 40
+	partBudgets   = 45
 )
 
 func (c *Config) hasParts() bool {
-	return c.Queueing != nil || len(c.Bookings) > 0 || c.Tree != nil || c.Deferring != Deferring{} || c.Metering.Every > 0 || c.boundsTasks()
+	return c.Queueing != nil || len(c.Bookings) > 0 || c.Tree != nil || c.Deferring != Deferring{} || c.Metering.Every > 0 || c.boundsTasks() || len(c.DayBudgets) > 0
 }
 
 func appendParts(b []byte, c *Config) []byte {
@@ -111,6 +112,9 @@ func appendParts(b []byte, c *Config) []byte {
 	}
 	if c.boundsTasks() {
 		b = appendNodeTasks(append(b, partTasks), c.Fleet)
+	}
+	if len(c.DayBudgets) > 0 {
+		b = appendDayBudgets(append(b, partBudgets), c.DayBudgets)
 	}
 	return append(b, partsEnd)
 }
@@ -141,6 +145,8 @@ func (d *reader) parts(c *Config) {
 			c.Tree = d.tree()
 		case partTasks:
 			d.nodeTasks(c.Fleet)
+		case partBudgets:
+			c.DayBudgets = d.dayBudgets()
 		default:
 			d.fail("part %d of the configuration is not known: it was written by a newer version", part)
 		}

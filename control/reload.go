@@ -205,6 +205,7 @@ func (s *State) foldConfigured(r *Record) {
 	s.ledger = newLedger(s)
 	s.carryLedger(&old, r.At)
 	s.carryPower(&old)
+	s.carryBudgets(&old, r.At)
 	s.takeAllocations(&old, r.At)
 	s.noteStages(r.At)
 }
@@ -270,7 +271,7 @@ func (s *State) carryNodes(old *State) {
 func (s *State) Stranded(most int) []job.ID {
 	var out []job.ID
 	for i := range s.jobs.len() {
-		if j := s.jobs.at(i); j.queued && len(out) < most && s.cap.Possible(j.spec, s.quotas, s.quotas.Number(j.spec.Queue)) != nil {
+		if j := s.jobs.at(i); j.queued && len(out) < most && (s.cap.Possible(j.spec, s.quotas, s.quotas.Number(j.spec.Queue)) != nil || s.cap.PossibleBudget(j.spec, s.cfg.DayBudgets) != nil) {
 			out = append(out, job.ID(i+1))
 		}
 	}
@@ -304,6 +305,9 @@ func (c *Config) Changes(next *Config) []string {
 		}
 	}
 	out = append(out, queueChanges(c.Queueing, next.Queueing)...)
+	if !bytes.Equal(appendDayBudgets(nil, c.DayBudgets), appendDayBudgets(nil, next.DayBudgets)) {
+		out = append(out, "budgets of energy or carbon are changed")
+	}
 	if !bytes.Equal(appendBookings(nil, c.Bookings), appendBookings(nil, next.Bookings)) {
 		out = append(out, "reservations are changed")
 	}

@@ -27,10 +27,12 @@ import (
 //	queue NAME tenants=a,b cohort=c weight=2 priority=0..9 default guaranteed=gpu:4,T4:2 borrow=gpu:2 lend=gpu:1
 //	power protect=5 latency=2 grace=30 sleep=AFTER,RESERVE,LATENCY,WATTS      (seconds)
 //	area PATH limit=2kW reserve=200W overhead=1.2 warn=0.95 resume=0.9 battery=WH,WATTS,CHARGED   (the outer areas first)
+//	budget tenant=t|site=s energy=5kWh/day carbon=1kg/day zone=Europe/London
 //	reserve QUEUE FROM-TO NODE...
 //	NODE cpu=8 memory=64GiB gpu=4 model=A100 rack=r1 segment=s1 pod=p1 window=100-200
 //	reload at=SECONDS, then as centre
 //	step at=SECONDS
+//	budgets                                             (how they stand)
 //	submit NAME tenant=t cpu=1 memory=1GiB gpu=1 share=0.5 partition=1g model=A|B count=2
 //	       retries=2 backoff=10 after=j-1 after-any=j-2 key=k
 //	       array parallel=2 (of count tasks)
@@ -57,6 +59,8 @@ func TestScripts(t *testing.T) {
 					return "error: " + err.Error() + "\n"
 				}
 				return fmt.Sprintf("%d nodes, %d devices\n", len(c.fleet.Nodes), c.fleet.Devices())
+			case "budgets":
+				return c.budgets()
 			case "reload":
 				return c.reload(t, d)
 			case "step":
@@ -144,6 +148,12 @@ func scriptConfig(d *datadriven.TestData) (control.Config, error) {
 		w := strings.Fields(line)
 		if w[0] == "power" || w[0] == "area" {
 			if err := setPower(&cfg, w); err != nil {
+				return cfg, err
+			}
+			continue
+		}
+		if w[0] == "budget" {
+			if err := setBudget(&cfg, w[1:]); err != nil {
 				return cfg, err
 			}
 			continue

@@ -15,7 +15,7 @@ import (
 // came with a later version only for x.Version >= that version, and count this
 // up once the version before has been given out. A snapshot only saves time:
 // the records are the truth as long as they are kept.
-const SnapshotVersion = 3 // 2: reservations made while the centre runs; 3: nodes full of tasks
+const SnapshotVersion = 4 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day
 
 // Frozen is a state as it was between two steps. It shares with the state only
 // what never changes, so it can be written while the centre goes on.
@@ -138,6 +138,9 @@ func (s *State) code(x *sched.Coder) {
 	sched.List(x, &s.hours, func(t *siteTable) { t.code(x) })
 	if s.cfg.Tree != nil {
 		s.power.code(x)
+	}
+	if s.budgets != nil { // a configuration with budgets is of version 4
+		s.budgets.code(x)
 	}
 	held := s.held != nil
 	x.Bool(&held)

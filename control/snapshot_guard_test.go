@@ -16,7 +16,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{State{}, map[string]string{
 			"cfg": coded, "now": coded, "cap": coded, "index": coded, "waiting": coded, "tenants": coded, "quotas": coded, "numbers": derived, "names": coded, "nodes": derived,
 			"jobs": coded, "held": coded, "others": coded, "due": coded, "later": coded, "waiters": coded, "settle": coded, "keys": derived, "windows": coded, "booked": coded, "hours": coded, "pauses": coded, "judged": coded, "misses": coded,
-			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded}},
+			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded, "budgets": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
 			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded, "shift": coded}},
@@ -41,6 +41,10 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{battery{}, map[string]string{"at": coded, "charge": coded, "rate": coded, "charged": coded}},
 		{Shed{}, map[string]string{"Area": coded, "At": coded, "Over": coded, "ByCap": coded, "Capped": coded, "Suspended": coded, "Evicted": coded, "Short": coded, "By": coded}},
 		{Miss{}, map[string]string{"Job": coded, "At": coded, "Reason": coded}},
+		{budgetState{}, map[string]string{
+			"spent": coded, "until": coded, "gone": coded, "sites": derived, "site": derived, "zones": derived, "now": scratch, "from": derived, "to": derived, "seen": scratch}},
+		{budgetSpent{}, map[string]string{"day": coded, "Drawn": coded}},
+		{goneTask{}, map[string]string{"site": coded, "tenant": coded, "draw": coded, "from": coded, "to": coded}},
 		{submitKey{}, map[string]string{"tenant": derived, "key": derived}},
 	} {
 		typ := reflect.TypeOf(c.of)

@@ -127,6 +127,7 @@ const (
 	CauseWindow      = sched.Maintenance // the node's, not that a task was told to leave for it
 	CauseOthersHours = sched.Booked
 	CauseNodeFull    = sched.NodeFull
+	CauseOverBudget  = sched.OverBudget
 )
 
 // Job is a job as it stands. It shares the spec with the state, which is never

@@ -59,6 +59,7 @@ func (b *builder) site(s *Site) {
 	}
 	own := b.banded(b.addArea(-1, "site", s.Name, s.line, s.Power, 0), &s.PowerBands)
 	b.powered(s)
+	b.budget(&s.Budget, where, s.TimeZone)
 	for i := range s.Buildings {
 		building := &s.Buildings[i]
 		for _, p := range b.banded(b.addArea(at0(own), "building", building.Name, building.line, building.Power, 0), &building.PowerBands) {

@@ -218,6 +218,10 @@ func (d *decoder) decodeScalar(n *yaml.Node, v reflect.Value) {
 		*p, err = unit.ParseYuanPerKWh(n.Value)
 	case *unit.KgPerKWh:
 		*p, err = unit.ParseKgPerKWh(n.Value)
+	case *unit.KWhPerDay:
+		*p, err = unit.ParseKWhPerDay(n.Value)
+	case *unit.KgPerDay:
+		*p, err = unit.ParseKgPerDay(n.Value)
 	case *unit.Instant:
 		*p, err = unit.ParseInstant(n.Value)
 	case *time.Duration:

@@ -52,7 +52,7 @@ func TestDocsExamples(t *testing.T) {
 // TestDocsNameEveryKey: no key of a world file is left out of the pages.
 func TestDocsNameEveryKey(t *testing.T) {
 	pages := map[string][]any{
-		"world.md":     {document{}, Site{}, Signal{}, Building{}, Hall{}, Row{}, Rack{}, Location{}, Network{}, Pod{}, Segment{}, Distances{}, Group{}, Condition{}, Span{}, PowerBands{}, Battery{}, Cap{}, PowerRules{}, Sleep{}},
+		"world.md":     {document{}, Site{}, Signal{}, Building{}, Hall{}, Row{}, Rack{}, Location{}, Network{}, Pod{}, Segment{}, Distances{}, Group{}, Condition{}, Span{}, PowerBands{}, Battery{}, Cap{}, PowerRules{}, Sleep{}, Budget{}},
 		"meters.md":    {Meter{}, MeterChannel{}},
 		"catalogue.md": {rawCatalogue{}, Accelerator{}, CPU{}, Chassis{}, Part{}, SKU{}, Profile{}, Figure[struct{}]{}},
 	}

@@ -30,6 +30,7 @@ type Tenant struct {
 	at
 	Name   string
 	Weight int // of its fair share; 0 = 1
+	Budget Budget
 }
 
 // Queue is a waiting line with an owner and a quota. Queues with the same
@@ -134,6 +135,7 @@ func (b *builder) queueing() {
 		}
 		used[t.Name] = false
 		t.Weight = b.weight(t.line, "tenant "+t.Name, t.Weight)
+		b.budget(&t.Budget, "tenant "+t.Name, "")
 	}
 	q := &quotas{seen: map[string]int{}, models: map[Model]int64{}, defaults: map[string]string{}, pools: map[string]*pool{}, sum: map[string]int64{}}
 	for i := range w.nodes {

@@ -63,6 +63,7 @@ type Site struct {
 	PUE          float64 // facility power over IT power while the hour's is not known; 0 = 1
 	PowerBands   PowerBands
 	Battery      Battery
+	Budget       Budget
 	// Levels between site and rack may be left out.
 	Buildings []Building
 	Halls     []Hall

@@ -109,7 +109,8 @@ func (d *Decider) needOfTasks() need {
 	return n
 }
 
-// stopped reports whether a job waits for its queue's quota and not for room.
+// stopped reports whether a job waits for its queue's quota or for a budget, and
+// not for room.
 func (r *Reason) stopped() bool {
-	return r.Dominant == QuotaKept || r.Dominant == OverQuota || r.Dominant == BorrowLimit || r.Dominant == Reclaiming
+	return r.Dominant == QuotaKept || r.Dominant == OverQuota || r.Dominant == BorrowLimit || r.Dominant == Reclaiming || r.Dominant == OverBudget
 }

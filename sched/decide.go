@@ -104,6 +104,7 @@ type Decider struct {
 	closed   closed
 	lacks    PowerShort // of the head
 	power    powerHold
+	budget   budgetCycle
 }
 
 // step is one change to the capacity that the cycle will take back.
@@ -126,6 +127,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	d.within = restriction{}
 	d.closed.nodes, d.closed.all = nil, false
 	d.power.areas, d.power.log = d.power.areas[:0], d.power.log[:0]
+	d.beginBudgets()
 	if len(d.isHeld) < len(s.Capacity.nodes) {
 		d.isHeld = make([]int32, len(s.Capacity.nodes))
 	}
@@ -157,8 +159,8 @@ func (d *Decider) visit(o *groupCursor) bool {
 		d.order.advance(d, o, next)
 		return true
 	}
-	if why.Excluded[Reserved]+why.Excluded[NoMemory]+why.Excluded[Maintenance]+why.Excluded[Booked] == 0 && why.Dominant != QuotaKept {
-		// What does not fit stops its whole group; memory, windows and
+	if why.Excluded[Reserved]+why.Excluded[NoMemory]+why.Excluded[Maintenance]+why.Excluded[Booked]+why.Excluded[OverBudget] == 0 && why.Dominant != QuotaKept {
+		// What does not fit stops its whole group; memory, windows, budgets and
 		// reservations may let the next job through.
 		g.tried = d.Capacity.freed + 1
 		g.reason = why
@@ -173,21 +175,24 @@ func (d *Decider) visit(o *groupCursor) bool {
 }
 
 // maxBehind bounds how many jobs a cycle looks at behind one of their group that
-// did not fit, where queues are declared and lines are long: each of them may
+// did not fit, where queues or budgets are declared and lines are long: each of them may
 // fit beside a reservation, but looking at all of them would make the cycle cost
 // what waits.
 const maxBehind = 2000
 
 func (d *Decider) lookBehind() bool {
 	d.behind++
-	return d.Quotas == nil || d.behind <= maxBehind
+	return d.Quotas == nil && d.Budgets == nil || d.behind <= maxBehind
 }
 
 // block notes why a job waits; the first one becomes the head and holds a
 // reservation. It returns false when nothing may pass the head. A job that its
-// queue's quota stops is no head: others may use what it may not.
+// queue's quota or a budget stops is no head: others may use what it may not.
 func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 	ahead, may := d.mayHead(e)
+	if why.Dominant == OverBudget {
+		d.keepNextDay(e)
+	}
 	switch {
 	case why.stopped():
 		if why.Dominant == Reclaiming {
@@ -281,6 +286,9 @@ func (d *Decider) queue(e *entry) int16 { return d.Waiting.groups[e.group].key.q
 // place proposes a node and devices for one task.
 func (d *Decider) place(t *task, i int32, why *Reason) bool {
 	d.apply()
+	if d.Budgets != nil && !d.budgeted(t, d.Waiting.entries[i].spec, why) {
+		return false
+	}
 	if d.Quotas != nil {
 		if !t.gang { // first, for what the quota is kept from must not reclaim either
 			if kept, must := d.keptFrom(t.queue, d.needOf(t), &d.Waiting.entries[i]); must {
@@ -326,6 +334,9 @@ func (d *Decider) propose(t *task, i int32, n int32, devices uint16) {
 		Start: d.now, End: d.expectedEnd(spec, n),
 	}
 	d.takeHold(&a)
+	if d.Budgets != nil {
+		d.takeBudget(&a)
+	}
 	d.next, d.pending = a, true
 	d.plan.Placements = append(d.plan.Placements, Placement{
 		Job: t.job, Task: t.index, Node: n, Devices: devices, Handle: Handle(i), Alloc: a,

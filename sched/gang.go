@@ -27,6 +27,9 @@ func (d *Decider) startMany(i int32, why *Reason) bool {
 	if d.Quotas != nil && !d.affordsGang(e, why) {
 		return false
 	}
+	if d.Budgets != nil && !d.gangBudgeted(e, why) {
+		return false
+	}
 	mark, kept := len(d.journal), len(d.plan.Placements)
 	if d.startInDomain(i, why) {
 		return true
@@ -42,7 +45,7 @@ func (d *Decider) startMany(i int32, why *Reason) bool {
 		return true
 	}
 	d.rollback(mark, kept)
-	if why.Dominant == None || fit > 0 && why.Dominant != Reserved {
+	if why.Dominant == None || fit > 0 && why.Dominant != Reserved && why.Dominant != OverBudget {
 		why.Dominant = GangPartial // otherwise not even one fits, and why is said
 	}
 	return false
@@ -96,6 +99,7 @@ func (d *Decider) rollback(mark, placements int) {
 		d.giveHold(&p.Alloc)
 	}
 	d.givePower(placements)
+	d.giveBudget(placements)
 	d.plan.Placements = d.plan.Placements[:placements]
 	moves := len(d.plan.Moves)
 	for i := range d.journal[mark:] {

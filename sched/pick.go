@@ -35,6 +35,9 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 	if d.Capacity.power != nil {
 		d.shortOf(si, why)
 	}
+	if why.Excluded[OverBudget] > 0 {
+		why.Over = d.budget.short
+	}
 	why.Considered = int32(len(si.bucket))
 	why.dominate()
 	return -1, 0, false
@@ -111,6 +114,9 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 	}
 	if d.barred>>c.nodes[n].model&1 != 0 {
 		return 0, OverQuota
+	}
+	if d.shuts(n) {
+		return 0, OverBudget
 	}
 	if adds := d.closed.adds; adds != nil && d.isHeld[n] == 0 {
 		if cause := d.bears(n, t, spec, adds.of[n]); cause != None {

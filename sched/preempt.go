@@ -36,7 +36,7 @@ type futile struct {
 func (d *Decider) searching(e *entry) (futile, bool) {
 	c := d.Capacity
 	return futile{c, e.ask, e.spec.Priority, e.spec.Site, c.changes.end(), c.freed},
-		d.Quotas == nil && c.windows == 0 && len(e.spec.Groups) == 1 && e.spec.Groups[0].Count == 1
+		d.Quotas == nil && d.Budgets == nil && c.windows == 0 && len(e.spec.Groups) == 1 && e.spec.Groups[0].Count == 1
 }
 
 // evicting reports whether work is already leaving for a job.
@@ -206,7 +206,7 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 	s := &c.shapes[t.ask.Shape]
 	if nd.blocked != None || s.Count > 0 && s.Accept>>nd.model&1 == 0 || s.Profile != 0 ||
 		c.windows > 0 && d.entersWindow(n, e.spec) || c.elsewhere(n, e.spec) ||
-		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 {
+		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 || d.shuts(n) {
 		return v, false
 	}
 	if c.power != nil && d.neverPowered(n, s, t.priority) {

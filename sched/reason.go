@@ -40,6 +40,7 @@ const (
 	Booked            // the task would run into a window reserved for another queue
 	NodeFull          // the node runs as many tasks as it may
 	Interrupted       // it was told to leave, or lost its node, after it had started
+	OverBudget        // too little is left of a day's budget of energy or carbon
 	NumCauses
 )
 
@@ -55,6 +56,7 @@ var causeWords = [NumCauses]string{
 	"quota kept for the job ahead", "reserved for another queue",
 	"node full of tasks",
 	"interrupted after it had started",
+	"day's budget",
 }
 
 // String names the cause in words.
@@ -74,6 +76,7 @@ type Reason struct {
 	Ahead      job.ID           // the job whose reservation or turn blocks; 0 = none
 	Short      PowerShort       // where power is what lacks
 	Quota      QuotaUse         // how its queue stands, when quota is in the way
+	Over       BudgetShort      // where a budget of a day is what lacks
 }
 
 // PowerShort says which area of the power tree has too little left for a task,
@@ -95,9 +98,12 @@ func (r *Reason) dominate() {
 		return
 	}
 	for c := NoDevices; c < NumCauses; c++ {
-		if r.Excluded[c] > n {
+		if r.Excluded[c] > n && c != OverBudget { // other nodes are within the budget: that they are full is the reason
 			best, n = c, r.Excluded[c]
 		}
+	}
+	if best == None && r.Excluded[OverBudget] > 0 {
+		best = OverBudget
 	}
 	if best == None {
 		for c := Cordoned; c <= WrongModel; c++ {
@@ -115,7 +121,7 @@ func (r *Reason) String() string {
 	b.WriteString(r.Dominant.String())
 	sep := ": "
 	for c := Cordoned; c < NumCauses; c++ {
-		if r.Excluded[c] > 0 {
+		if r.Excluded[c] > 0 && (c != OverBudget || r.Dominant != OverBudget) {
 			fmt.Fprintf(&b, "%s%d %s", sep, r.Excluded[c], c)
 			sep = ", "
 		}
@@ -127,6 +133,10 @@ func (r *Reason) String() string {
 		fmt.Fprintf(&b, ", suspended work goes first")
 	} else if r.Excluded[PowerCap] > 0 {
 		fmt.Fprintf(&b, ", %s W more where %s of %s W are drawn", watts(p.Need), watts(p.Draw), watts(p.Budget))
+	}
+	if r.Excluded[OverBudget] > 0 {
+		b.WriteString(", " + r.Over.String())
+		sep = ", "
 	}
 	if r.Quota.Resource != "" {
 		fmt.Fprintf(&b, "%s%s", sep, r.Quota.String())

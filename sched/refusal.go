@@ -40,7 +40,7 @@ func (d *Decider) moment() moment {
 // its reason. There is none where more than what it holds decides.
 func (d *Decider) like(t *task, i int32) (r refusal, ok bool) {
 	e := &d.Waiting.entries[i]
-	if d.within.on || d.Capacity.windows > 0 || t.job == d.head || e.spec.ExpectedRunOn != nil {
+	if d.within.on || d.budget.any || d.Capacity.windows > 0 || t.job == d.head || e.spec.ExpectedRunOn != nil {
 		return r, false
 	}
 	r = refusal{ask: t.ask, barred: d.barred}

@@ -48,6 +48,7 @@ type Snapshot struct {
 	Held     *Reservation  // made in an earlier cycle; nil = none
 	Others   []Reservation // of the heads of other cohorts
 	Moved    int64         // tasks moved so far, for a policy with a budget
+	Budgets  *DayBudgets   // of energy and carbon; nil = none
 }
 
 // Usage is what a tenant holds now and the weight of its fair share.

@@ -226,6 +226,8 @@ func (r *Reason) Code(x *Coder) {
 	causes := len(r.Excluded)
 	if x.Version < 3 {
 		causes = int(NodeFull) // as many as there were
+	} else if x.Version < 4 {
+		causes = int(OverBudget)
 	}
 	for i := range causes {
 		Int(x, &r.Excluded[i])
@@ -237,6 +239,9 @@ func (r *Reason) Code(x *Coder) {
 		Int(x, &p.Draw)
 		Int(x, &p.Budget)
 		x.Bool(&p.Behind)
+	}
+	if r.Excluded[OverBudget] > 0 {
+		r.Over.code(x)
 	}
 	Text(x, &r.Quota.Resource)
 	for _, v := range []*int64{&r.Quota.Asked, &r.Quota.Used, &r.Quota.Guaranteed, &r.Quota.Borrowable} {

@@ -60,6 +60,9 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 	if err := v.quotas(s, p); err != nil {
 		return err
 	}
+	if err := v.checkBudgets(s, p, now); err != nil {
+		return err
+	}
 	return v.checkPower(s, p)
 }
 

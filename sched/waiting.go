@@ -252,3 +252,15 @@ func (e *entry) request(index int32) *job.Request {
 	}
 	return e.spec.Request(index)
 }
+
+// OverBudget counts the jobs that wait for a budget of a day, by its number: those
+// of the groups that the last looks at them left waiting for it.
+func (w *Waiting) OverBudget() map[int32]int {
+	out := map[int32]int{}
+	for _, gi := range w.live {
+		if g := &w.groups[gi]; g.reason.Dominant == OverBudget {
+			out[g.reason.Over.Budget] += len(w.members(g))
+		}
+	}
+	return out
+}

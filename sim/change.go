@@ -41,6 +41,7 @@ type verb struct {
 // The clauses.
 var verbs = []verb{
 	{"cap", "cap site=NAME 70% | 300kW [from 2d] [for 6d]", (*Change).cap},
+	{"budget", "budget tenant=NAME | site=NAME energy=100kWh/day carbon=10kg/day | none", (*Change).budget},
 	{"add", "add N nodes like NODE", (*Change).addNodes},
 	{"remove", "remove N nodes [model=MODEL] | remove node=NAME", (*Change).removeNodes},
 	{"quota", "quota queue=NAME RESOURCE=AMOUNT ...", (*Change).quota},

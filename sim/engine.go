@@ -40,6 +40,10 @@ type TimedParams struct {
 	Queueing *job.Queueing   // declared tenants and queues; nil = none
 	Tree     *sched.Power    // limits of power; nil = none
 	Bookings []fleet.Booking // nodes kept for queues, in windows; nil = none
+	// DayBudgets are of energy and carbon; Zone is whose days one is of that a
+	// what-if adds.
+	DayBudgets []sched.DayBudget
+	Zone       fleet.Zone
 	// Deferring says how long jobs without a deadline may wait for a better hour.
 	Deferring control.Deferring
 	Estimate  Estimate
@@ -168,7 +172,7 @@ func NewTimed(p TimedParams) (*Timed, error) {
 	}
 	state, err := control.Open(control.Config{
 		Fleet: p.Fleet, Rank: p.Rank, Power: p.Power, Policy: p.Policy, Params: p.Params, Rules: p.Rules, Metering: p.Metering, Queueing: p.Queueing, Tree: p.Tree,
-		Bookings: p.Bookings, Deferring: p.Deferring,
+		Bookings: p.Bookings, Deferring: p.Deferring, DayBudgets: p.DayBudgets,
 	})
 	if err != nil {
 		return nil, err

@@ -1,5 +1,7 @@
 package unit
 
+import "math"
+
 // The ledger counts in integers, so that parts sum to the whole. An int64 holds
 // the month of a site of a gigawatt in each of them.
 
@@ -29,3 +31,9 @@ func (v Microlitres) Litres() float64 { return float64(v) / 1e6 }
 
 // Yuan returns the money in yuan.
 func (y NanoYuan) Yuan() Yuan { return Yuan(float64(y) / 1e9) }
+
+// String renders energy as people read it, to the watt-hour: "120kWh".
+func (e KWh) String() string { return decimal(math.Round(float64(e)*1000)/1000) + "kWh" }
+
+// String renders mass as people read it, to the gram: "15.2kg".
+func (g Micrograms) String() string { return decimal(math.Round(g.Kilograms()*1000)/1000) + "kg" }

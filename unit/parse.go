@@ -26,6 +26,8 @@ var (
 	yuanScales   = []scale{{"yuan", 1}, {"CNY", 1}}
 	tariffScales = []scale{{"yuan/kWh", 1}, {"CNY/kWh", 1}, {"yuan/MWh", 1e-3}}
 	carbonScales = []scale{{"kg/kWh", 1}, {"g/kWh", 1e-3}}
+	dayScales    = []scale{{"kWh/day", 1}, {"MWh/day", 1e3}, {"GWh/day", 1e6}, {"Wh/day", 1e-3}}
+	weightScales = []scale{{"kg/day", 1}, {"t/day", 1e3}, {"g/day", 1e-3}}
 )
 
 // ParseWatts reads "350W", "1.5kW" or "2MW". It accepts no negative power.
@@ -93,6 +95,34 @@ func ParseKgPerKWh(s string) (KgPerKWh, error) {
 	v, err := quantity(s, "carbon intensity", "0.14kg/kWh", carbonScales)
 	return KgPerKWh(v), err
 }
+
+// ParseKWhPerDay reads the energy of a day, "120kWh/day", above nothing.
+func ParseKWhPerDay(s string) (KWhPerDay, error) {
+	v, err := ofDay(s, "energy of a day", "120kWh/day", dayScales)
+	return KWhPerDay(v), err
+}
+
+// ParseKgPerDay reads the carbon of a day, "15kg/day", above nothing.
+func ParseKgPerDay(s string) (KgPerDay, error) {
+	v, err := ofDay(s, "carbon of a day", "15kg/day", weightScales)
+	return KgPerDay(v), err
+}
+
+func ofDay(s, what, example string, scales []scale) (float64, error) {
+	v, err := quantity(s, what, example, scales)
+	switch {
+	case err != nil:
+		return 0, err
+	case v > maxOfDay:
+		return 0, tooLarge(s, what)
+	case v < 1e-6:
+		return 0, fault.Invalidf("", "%s is nothing; leave it out where it is not limited, or write %s like %s", strconv.Quote(s), what, example)
+	}
+	return v, nil
+}
+
+// maxOfDay bounds kWh and kg of a day: a site of 10 GW.
+const maxOfDay = 2.5e8
 
 // ParseDuration reads "30s", "2h", "1h30m" or whole days and weeks, "7d" and
 // "2w". It accepts no negative span.

@@ -1,5 +1,7 @@
 package unit
 
+import "math"
+
 // TFLOPS is arithmetic throughput in 10^12 operations per second; for integer
 // formats the same number counts integer operations (TOPS). Always dense: no
 // structured sparsity.
@@ -13,6 +15,26 @@ type YuanPerKWh float64
 
 // KgPerKWh is the carbon intensity of electricity in kgCO2e per kWh.
 type KgPerKWh float64
+
+// KWhPerDay is the energy of a day.
+type KWhPerDay float64
+
+// KgPerDay is the carbon of a day in kgCO2e.
+type KgPerDay float64
+
+// Energy returns the energy of a day as the ledger counts it.
+func (e KWhPerDay) Energy() Millijoules {
+	return Millijoules(math.Round(float64(e) * MillijoulesPerKWh))
+}
+
+// Carbon returns the carbon of a day as the ledger counts it.
+func (g KgPerDay) Carbon() Micrograms { return Micrograms(math.Round(float64(g) * 1e9)) }
+
+// String renders "120kWh/day".
+func (e KWhPerDay) String() string { return decimal(float64(e)) + "kWh/day" }
+
+// String renders "15kg/day".
+func (g KgPerDay) String() string { return decimal(float64(g)) + "kg/day" }
 
 // String renders "312TFLOPS".
 func (t TFLOPS) String() string { return decimal(float64(t)) + "TFLOPS" }

@@ -34,7 +34,7 @@ func (f *powerFlags) register(c *cobra.Command) {
 	fl.BoolVar(&f.tiers, "tiers", false, "take priorities from the QoS column of the tasks: LS and Guaranteed 100, Burstable 50, BE 0; the last two may be suspended (time)")
 }
 
-// limitPower gives a replay the power tree of its world, or of one site around
+// limitPower gives a replay the budgets and the power tree of its world, or of one site around
 // a fleet without places, with the caps of the command.
 func (f *replayFlags) limitPower(p *sim.TimedParams) error {
 	x := &f.limits
@@ -44,6 +44,17 @@ func (f *replayFlags) limitPower(p *sim.TimedParams) error {
 			return err
 		}
 		p.Tree = sched.PowerOf(w)
+		if p.DayBudgets, err = sched.BudgetsOf(w, time.LoadLocation); err != nil {
+			return err
+		}
+		if len(p.DayBudgets) > 0 && p.Power == nil {
+			return fault.New(fault.Invalid, f.world, "declares a budget of energy or carbon, and no power model of the nodes is known", "use --power catalogue, and a fleet whose devices it knows")
+		}
+		if len(w.Sites) > 0 {
+			if l, err := time.LoadLocation(w.Sites[0].TimeZone); err == nil {
+				p.Zone = fleet.ZoneOf(w.Sites[0].TimeZone, l)
+			}
+		}
 	}
 	if p.Tree == nil && len(x.caps) == 0 && x.limit == "" {
 		return nil

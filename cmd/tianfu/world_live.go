@@ -95,6 +95,15 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	} else if tree != nil {
 		out.warnings = append(out.warnings, fleet.Warning{Where: f.worldFile(), What: "power is declared and not limited: not every accelerator's draw is known", Fix: "give idle: and full: under catalogue:"})
 	}
+	budgets, err := sched.BudgetsOf(w, time.LoadLocation)
+	switch {
+	case err != nil:
+		return nil, err
+	case out.config.Power != nil:
+		out.config.DayBudgets = budgets
+	case len(budgets) > 0:
+		out.warnings = append(out.warnings, fleet.Warning{Where: f.worldFile(), What: "a budget is declared and not held: not every accelerator's draw is known", Fix: "give idle: and full: under catalogue:"})
+	}
 	if f.meterEvery > 0 {
 		out.config.Metering = control.Metering{Every: f.meterEvery, Lag: min(meterLag, f.meterEvery/2)}
 	}
