@@ -21,7 +21,7 @@ import (
 type budgetState struct {
 	spent []budgetSpent  // by budget
 	until []unit.Instant // by number of site: up to when pages are booked
-	gone  []goneTask     // left since then
+	gone  []sched.Charge // of tasks that have left since then
 
 	// What follows from the configuration and the instant.
 	sites []string
@@ -37,14 +37,6 @@ type budgetState struct {
 type budgetSpent struct {
 	day unit.Instant
 	sched.Drawn
-}
-
-// goneTask is a task that has left within the open interval of its site.
-type goneTask struct {
-	site     int32
-	tenant   int16
-	draw     sched.TaskDraw
-	from, to unit.Instant
 }
 
 type seenHours struct {
@@ -149,8 +141,8 @@ func (s *State) carryBudgets(old *State, at unit.Instant) {
 		}
 	}
 	for _, g := range old.budgets.gone {
-		if k, there := slices.BinarySearch(b.sites, old.budgets.sites[g.site]); there {
-			g.site = int32(k)
+		if k, there := slices.BinarySearch(b.sites, old.budgets.sites[g.Site]); there {
+			g.Site = int32(k)
 			b.gone = append(b.gone, g)
 		}
 	}
@@ -240,15 +232,15 @@ func (s *State) budgetPage(page *meter.Page) {
 		}
 	}
 	b.until[at] = page.To
-	b.gone = slices.DeleteFunc(b.gone, func(g goneTask) bool { return g.site == int32(at) && g.to <= page.To })
+	b.gone = slices.DeleteFunc(b.gone, func(g sched.Charge) bool { return g.Site == int32(at) && g.To <= page.To })
 }
 
 // budgetEnded notes, as part of the fold, what a task drew that leaves now, until
 // the ledger has it. Where there is no ledger it is spent at once.
 func (s *State) budgetEnded(id sched.AllocID, at unit.Instant) {
 	b, a := s.budgets, s.cap.Alloc(id)
-	g := goneTask{site: b.site[a.Node], tenant: a.Tenant, draw: s.cap.DrawOfTask(a), from: a.Start, to: at}
-	if g.from = max(g.from, b.until[g.site]); g.from >= g.to {
+	g := sched.Charge{Site: b.site[a.Node], Tenant: a.Tenant, Draw: s.cap.DrawOfTask(a), From: a.Start, To: at}
+	if g.From = max(g.From, b.until[g.Site]); g.From >= g.To {
 		return
 	}
 	if s.ledger != nil {
@@ -258,7 +250,7 @@ func (s *State) budgetEnded(id sched.AllocID, at unit.Instant) {
 	now := s.budgetsStanding()
 	for i := range now.List {
 		x := &now.List[i]
-		if one := x.Charged(now.Rates[g.site], &g.draw, g.tenant, g.site, g.from, at); one != (sched.Drawn{}) {
+		if one := x.Charged(now.Rates[g.Site], &g); one != (sched.Drawn{}) {
 			b.spent[i].spend(x.Days[0].From, one)
 		}
 	}
@@ -320,8 +312,7 @@ func (s *State) dayBudgets() *sched.DayBudgets {
 	}
 	now := s.budgetsStanding()
 	for i := range s.budgets.gone {
-		g := &s.budgets.gone[i]
-		now.Gone(g.draw, g.tenant, g.site, g.from, g.to, s.now)
+		now.Gone(s.budgets.gone[i], s.now)
 	}
 	now.Tally(s.cap, s.now)
 	return now

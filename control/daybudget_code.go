@@ -75,15 +75,15 @@ func (b *budgetState) code(x *sched.Coder) {
 	for i := range b.until {
 		sched.Int(x, &b.until[i])
 	}
-	sched.List(x, &b.gone, func(g *goneTask) {
-		sched.Int(x, &g.site)
-		sched.Int(x, &g.tenant)
-		sched.Int(x, &g.draw.Share)
-		sched.Int(x, &g.draw.Adds)
-		sched.Int(x, &g.from)
-		sched.Int(x, &g.to)
-		if g.site < 0 || int(g.site) >= len(b.sites) {
-			x.Fail("a task of site %d of %d", g.site, len(b.sites))
+	sched.List(x, &b.gone, func(g *sched.Charge) {
+		sched.Int(x, &g.Site)
+		sched.Int(x, &g.Tenant)
+		sched.Int(x, &g.Draw.Share)
+		sched.Int(x, &g.Draw.Adds)
+		sched.Int(x, &g.From)
+		sched.Int(x, &g.To)
+		if g.Site < 0 || int(g.Site) >= len(b.sites) {
+			x.Fail("a task of site %d of %d", g.Site, len(b.sites))
 		}
 	})
 }

@@ -23,10 +23,12 @@ type DayBudget struct {
 
 // DayBudgets returns the budgets of a day as they stand, in the order declared.
 func (s *State) DayBudgets() []DayBudget {
-	now := s.dayBudgets()
-	if now == nil {
+	if s.budgets == nil {
 		return nil
 	}
+	looked := *s // with a workspace of its own: whoever looks changes nothing
+	looked.budgets = s.budgets.clone()
+	now := looked.dayBudgets()
 	waiting := s.waiting.OverBudget()
 	out := make([]DayBudget, len(now.List))
 	for i := range out {

@@ -53,6 +53,9 @@ func (s *State) Describe() string {
 		}
 	}
 	fmt.Fprintf(&b, "caps %+v solar %+v sheds %+v waking %+v\n", s.power.caps, s.power.solar, s.power.sheds, s.power.waking)
+	if x := s.budgets; x != nil {
+		fmt.Fprintf(&b, "budgets %+v %v %+v\n", x.spent, x.until, x.gone)
+	}
 	fmt.Fprintf(&b, "misses %+v\n", s.misses)
 	due := slices.Clone(s.due)
 	due = slices.DeleteFunc(due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })

@@ -3,6 +3,8 @@ package control
 import (
 	"reflect"
 	"testing"
+
+	"tianfu/sched"
 )
 
 // TestEveryFieldIsInTheSnapshot fails when a field is added that no snapshot
@@ -44,7 +46,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{budgetState{}, map[string]string{
 			"spent": coded, "until": coded, "gone": coded, "sites": derived, "site": derived, "zones": derived, "now": scratch, "from": derived, "to": derived, "seen": scratch}},
 		{budgetSpent{}, map[string]string{"day": coded, "Drawn": coded}},
-		{goneTask{}, map[string]string{"site": coded, "tenant": coded, "draw": coded, "from": coded, "to": coded}},
+		{sched.Charge{}, map[string]string{"Draw": coded, "Tenant": coded, "Site": coded, "From": coded, "To": coded}},
 		{submitKey{}, map[string]string{"tenant": derived, "key": derived}},
 	} {
 		typ := reflect.TypeOf(c.of)

@@ -127,6 +127,7 @@ var access = map[string]rule{
 	"PUT /v1/nodes/{name}/state":     {operators, NodesWrite},
 	"GET /v1/signals":                {readers, NodesRead},
 	"GET /v1/plan":                   {readers, JobsRead},
+	"GET /v1/budgets":                {readers, JobsRead},
 	"GET /v1/queues":                 {readers, JobsRead},
 	"GET /v1/queues/{name}":          {readers, JobsRead},
 	"GET /v1/reservations":           {readers, JobsRead},

@@ -41,6 +41,7 @@ var mayUse = map[string]string{
 	"read-logs":     "oatu-",
 	"stream-events": "oatu-",
 	"list-nodes":    "oatu-",
+	"list-budgets":  "oatu-",
 	"list-queues":   "oatu-",
 	"get-queue":     "oatu-",
 	"get-node":      "oatu-",

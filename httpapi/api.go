@@ -95,6 +95,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.routeSignals()
 	s.routeWorld()
 	s.routePower()
+	s.routeBudgets()
 	s.routePlan()
 	s.routeReservations()
 	s.routeDatasets()

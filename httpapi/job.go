@@ -72,6 +72,7 @@ type Reason struct {
 	Excluded   map[string]int `json:"nodes_excluded,omitempty" doc:"Nodes ruled out, by the first cause that excludes them"`
 	Ahead      string         `json:"ahead,omitempty" doc:"The job whose turn or reservation blocks"`
 	Power      *PowerShort    `json:"power,omitempty" doc:"Where power is in the way: which area has too little left"`
+	Budget     *BudgetShort   `json:"budget,omitempty" doc:"Where a budget of the day is in the way: which, and what it has left"`
 }
 
 // PowerShort is what an area lacks for a task to start, in watts of IT power.
@@ -106,6 +107,7 @@ func reasonOf(st *control.State, who Caller, r *control.Reason) *Reason {
 	if p := &r.Short; r.Excluded[control.CausePowerCap] > 0 && st.HasPower() && int(p.Area) < len(st.PowerTree().Areas) {
 		out.Power = &PowerShort{Area: st.PowerTree().Areas[p.Area].Path, Need: inWatts(p.Need), Draw: inWatts(p.Draw), Budget: inWatts(p.Budget), Behind: p.Behind}
 	}
+	out.Budget = budgetShort(st, r)
 	return out
 }
 

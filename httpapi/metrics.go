@@ -130,6 +130,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for state, n := range nodeStates(s) {
 			gauge(nodesDesc, float64(n), state)
 		}
+		sendBudgets(gauge, &c.who, s)
 		if c.who.seesAll() {
 			sendPower(gauge, s)
 		}

@@ -30,6 +30,8 @@ func plainReason(r *control.Reason, s *job.Spec, free *control.Room, shown *Reas
 		return "it waits for " + who + " to end"
 	case control.CauseOverQuota:
 		return "its queue uses all that it is guaranteed, and too little is left to borrow"
+	case control.CauseOverBudget:
+		return plainBudget(shown.Budget)
 	case control.CauseBorrowLimit:
 		return "its queue may not borrow as much"
 	case control.CauseReclaiming:
@@ -103,4 +105,21 @@ func number(milli int64) string {
 		return fmt.Sprint(milli / 1000)
 	}
 	return fmt.Sprint(math.Round(float64(milli)/10) / 100)
+}
+
+// plainBudget says what a budget of the day has left.
+func plainBudget(b *BudgetShort) string {
+	if b == nil {
+		return "a budget of the day has too little left"
+	}
+	amount := func(v float64) string { return fmt.Sprint(math.Round(v*1000)/1000) + " " + b.Unit }
+	if b.Never {
+		return fmt.Sprintf("it would draw %s in a day, and the budget of %s %s is %s a day: ask for less or a shorter run, or have the budget raised", amount(b.Need), b.Of, b.Name, amount(b.Limit))
+	}
+	day, renews := "today", "it begins anew at "+b.Renews
+	if b.NextDay {
+		day = "tomorrow, into which it would run"
+	}
+	return fmt.Sprintf("it would draw %s of the budget of %s %s %s, where %s are spent and %s committed of %s; %s",
+		amount(b.Need), b.Of, b.Name, day, amount(b.Spent), amount(b.Committed), amount(b.Limit), renews)
 }

@@ -195,11 +195,6 @@ func (c *Capacity) DrawOfTask(a *Alloc) TaskDraw {
 	return c.kinds[c.nodes[a.Node].kind].drawOf(a.CPU, a.Memory, bits.OnesCount16(a.Devices), a.Share, a.Profile != 0)
 }
 
-// DrawOfHolding does the same for what a task held of a node that it has left.
-func (c *Capacity) DrawOfHolding(n, cpu, memory int32, devices uint16, share int16) TaskDraw {
-	return c.kinds[c.nodes[n].kind].drawOf(cpu, memory, bits.OnesCount16(devices), share, false)
-}
-
 // drawOfShape returns what a task would draw on a node of a kind.
 func (k *Kind) drawOfShape(s *Shape, memory int32) TaskDraw {
 	return k.drawOf(s.CPU, memory, int(s.Count), s.Share, s.Profile != 0)
@@ -241,7 +236,7 @@ func (b *DayBudgets) Tally(c *Capacity, now unit.Instant) {
 		site := b.Site[n]
 		for _, id := range c.onNode[n] {
 			a := &c.allocs[id]
-			b.charge(c.DrawOfTask(a), a.Tenant, site, a.Start, goesOn(a, now), now)
+			b.charge(&Charge{c.DrawOfTask(a), a.Tenant, site, a.Start, goesOn(a, now)}, now)
 		}
 	}
 	idle := make([]int64, len(b.Rates))
@@ -262,20 +257,29 @@ func (b *DayBudgets) Tally(c *Capacity, now unit.Instant) {
 	}
 }
 
-// charge enters what a task draws from one instant to another.
-func (b *DayBudgets) charge(d TaskDraw, tenant int16, site int32, from, to, now unit.Instant) {
-	from = max(from, b.Until[site])
+// Charge is what a task draws at a site from one instant to another.
+type Charge struct {
+	Draw     TaskDraw
+	Tenant   int16
+	Site     int32 // number of the site
+	From, To unit.Instant
+}
+
+// charge enters what a task draws, from the end of the ledger on.
+func (b *DayBudgets) charge(c *Charge, now unit.Instant) {
+	from := max(c.From, b.Until[c.Site])
 	for i := range b.List {
 		x := &b.List[i]
-		if mw := x.charges(d, tenant, site); mw > 0 {
-			x.count(b.Rates[site], mw, from, to, now)
+		if mw := x.charges(c.Draw, c.Tenant, c.Site); mw > 0 {
+			x.count(b.Rates[c.Site], mw, from, c.To, now)
 		}
 	}
 }
 
 // Gone enters what a task drew that has left, since the end of the ledger.
-func (b *DayBudgets) Gone(d TaskDraw, tenant int16, site int32, from, to, now unit.Instant) {
-	b.charge(d, tenant, site, from, min(to, now), now)
+func (b *DayBudgets) Gone(c Charge, now unit.Instant) {
+	c.To = min(c.To, now)
+	b.charge(&c, now)
 }
 
 // count adds a draw to the days it falls in.
@@ -292,9 +296,8 @@ func (x *BudgetNow) count(r *SiteRates, mw int64, from, to, now unit.Instant) {
 	}
 }
 
-// Charged returns what a budget counts of a task's draw from one instant to
-// another within its present day.
-func (x *BudgetNow) Charged(r *SiteRates, d *TaskDraw, tenant int16, site int32, from, to unit.Instant) Drawn {
+// Charged returns what a budget counts of a charge within its present day.
+func (x *BudgetNow) Charged(r *SiteRates, c *Charge) Drawn {
 	day := &x.Days[0]
-	return r.Over(x.charges(*d, tenant, site), max(from, day.From), min(to, day.To))
+	return r.Over(x.charges(c.Draw, c.Tenant, c.Site), max(c.From, day.From), min(c.To, day.To))
 }

@@ -90,7 +90,7 @@ func (d *Decider) budgeted(t *task, spec *job.Spec, why *Reason) bool {
 			continue
 		}
 		draw := kind.drawOfShape(s, t.ask.Memory)
-		short, over := d.overBudget(draw, t.tenant, pool.site, 1, d.endOn(spec, kind.Model))
+		short, over := d.overBudget(draw, t.tenant, pool.site, d.endOn(spec, kind.Model))
 		if !over {
 			open = true
 			continue
@@ -114,12 +114,12 @@ func (d *Decider) refusedByBudget(nodes int32) Reason {
 	return r
 }
 
-// overBudget returns the first budget that has too little left for so many tasks
-// of a draw, from now to an instant.
-func (d *Decider) overBudget(draw TaskDraw, tenant int16, site int32, tasks int64, end unit.Instant) (BudgetShort, bool) {
+// overBudget returns the first budget that has too little left for a task of a
+// draw, from now to an instant.
+func (d *Decider) overBudget(draw TaskDraw, tenant int16, site int32, end unit.Instant) (BudgetShort, bool) {
 	for i := range d.Budgets.List {
 		x := &d.Budgets.List[i]
-		mw := x.charges(draw, tenant, site) * tasks
+		mw := x.charges(draw, tenant, site)
 		if mw == 0 {
 			continue
 		}

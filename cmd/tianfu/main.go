@@ -82,7 +82,7 @@ func (p *program) root() *cobra.Command {
 func (p *program) groups() []commandGroup {
 	return []commandGroup{
 		{"jobs", "Jobs", []*cobra.Command{p.job(), p.why(), p.top(), p.queue(), p.reservation(), p.plan(), p.dataset()}},
-		{"centre", "A running centre", []*cobra.Command{p.serve(), p.doctor(), p.node(), p.world(), p.powerCommand(), p.capCommand(),
+		{"centre", "A running centre", []*cobra.Command{p.serve(), p.doctor(), p.node(), p.world(), p.powerCommand(), p.capCommand(), p.budget(),
 			p.backup(), p.restore(), p.store(), p.audit(), p.api()}},
 		{"who", "Who you are", []*cobra.Command{p.token(), p.login(), p.logout(), p.whoami(), p.context()}},
 		{"energy", "Energy, carbon and money", []*cobra.Command{p.usage(), p.bill(), p.receipt(), p.report(), p.meter(), p.green()}},

@@ -119,6 +119,7 @@ func reasonRows(t *table, r *httpapi.Reason) {
 	} else if p != nil {
 		t.add("lacks power", p.Area, "work suspended for its sake goes first")
 	}
+	budgetRow(t, r.Budget)
 	for _, c := range causes {
 		t.add("excluded", c, unit.Count(r.Excluded[c], "node"))
 	}
