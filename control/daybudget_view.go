@@ -23,12 +23,10 @@ type DayBudget struct {
 
 // DayBudgets returns the budgets of a day as they stand, in the order declared.
 func (s *State) DayBudgets() []DayBudget {
-	if s.budgets == nil {
+	now := s.lookBudgets()
+	if now == nil {
 		return nil
 	}
-	looked := *s // with a workspace of its own: whoever looks changes nothing
-	looked.budgets = s.budgets.clone()
-	now := looked.dayBudgets()
 	waiting := s.waiting.OverBudget()
 	out := make([]DayBudget, len(now.List))
 	for i := range out {
@@ -52,4 +50,37 @@ func (s *State) DayBudgetNamed(r *sched.Reason) *sched.DayBudget {
 		return nil
 	}
 	return &s.cfg.DayBudgets[r.Over.Budget]
+}
+
+// lookBudgets returns the budgets as they stand, in a workspace of its own: whoever
+// looks changes nothing. Nil without budgets.
+func (s *State) lookBudgets() *sched.DayBudgets {
+	if s.budgets == nil {
+		return nil
+	}
+	looked := *s
+	looked.budgets = s.budgets.clone()
+	return looked.dayBudgets()
+}
+
+// notBefore returns the first slot of a plan that a budget leaves to a job which has
+// not started: where its tenant's has too little left for it today it is planned
+// from the next day on, unless it would be late then. 0 = any.
+func (b *shiftBuilder) notBefore(j *jobState, out *sched.SlotJob) int {
+	if b.budgets == nil || out.Running {
+		return 0
+	}
+	number, known := b.s.numbers[j.spec.Tenant]
+	if !known {
+		return 0
+	}
+	at, short := b.budgets.Renewal(b.s.cap, j.spec, number, b.s.now)
+	if !short {
+		return 0
+	}
+	slot := b.slot(at)
+	if slot+int(out.Run/sched.SlotLength)+2 > out.Due || out.StartBy >= 0 && slot > out.StartBy {
+		return 0
+	}
+	return slot
 }

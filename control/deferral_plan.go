@@ -93,10 +93,11 @@ type shiftBuilder struct {
 	names   []string // sites
 	model   map[fleet.Model]int
 	outlook *powerOutlook
+	budgets *sched.DayBudgets // nil = none is declared
 }
 
 func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
-	b := &shiftBuilder{s: s, names: s.sites(), model: map[fleet.Model]int{}, outlook: s.powerOutlook()}
+	b := &shiftBuilder{s: s, names: s.sites(), model: map[fleet.Model]int{}, outlook: s.powerOutlook(), budgets: s.lookBudgets()}
 	if len(b.names) > maxPools || len(s.hours) == 0 {
 		return nil
 	}
@@ -132,6 +133,7 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 			}
 			_, out.Front = slices.BinarySearch(why.Front, id)
 			planned[id] = v.Running
+			out.NotBefore = b.notBefore(j, &out)
 			if !j.shift.planned {
 				fresh++
 			}

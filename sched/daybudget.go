@@ -301,3 +301,33 @@ func (x *BudgetNow) Charged(r *SiteRates, c *Charge) Drawn {
 	day := &x.Days[0]
 	return r.Over(x.charges(c.Draw, c.Tenant, c.Site), max(c.From, day.From), min(c.To, day.To))
 }
+
+// Renewal returns when the day of a budget of a tenant ends that has too little left
+// for a task of a job that started now, on whatever nodes; false when none has.
+func (b *DayBudgets) Renewal(c *Capacity, s *job.Spec, tenant int16, now unit.Instant) (unit.Instant, bool) {
+	d := Decider{Snapshot: &Snapshot{Capacity: c, Budgets: b}, now: now}
+	d.beginBudgets()
+	for g := range s.Groups {
+		k := c.keyOf(&s.Groups[g].Request)
+		shape, memory := k.shape(0), int32(s.Groups[g].Request.Memory)
+		found, at := false, unit.Never
+		for p := range b.pools {
+			pool := &b.pools[p]
+			kind := &c.kinds[pool.kind]
+			if !kind.takes(&shape, memory) {
+				continue
+			}
+			short, over := d.overBudget(kind.drawOfShape(&shape, memory), tenant, pool.site, d.endOn(s, kind.Model))
+			if !over || short.NextDay {
+				found = false
+				at = unit.Never
+				break
+			}
+			found, at = true, min(at, short.Renews)
+		}
+		if found {
+			return at, true
+		}
+	}
+	return 0, false
+}

@@ -40,7 +40,9 @@ type SlotJob struct {
 	Run    time.Duration
 	Due    int // it must have ended when this slot begins
 	// StartBy is the last slot it may start in; -1 = any.
-	StartBy     int
+	StartBy int
+	// NotBefore is the first slot it may start in; what runs goes on.
+	NotBefore   int
 	Wish        job.Wish
 	CarbonPrice int64 // yuan a tonne
 	Pausable    bool

@@ -256,7 +256,7 @@ func (s *SlotPlanner) fit(j *SlotJob, k, m int) bool {
 		if t == 0 && j.Running {
 			run++ // it has its room already
 			any = true
-		} else if cpu[t] < j.Load.CPU || memory[t] < j.Load.Memory || milli != nil && milli[t] < j.Load.Milli || power != nil && power[t] < j.Power {
+		} else if t < j.NotBefore && !j.Running || cpu[t] < j.Load.CPU || memory[t] < j.Load.Memory || milli != nil && milli[t] < j.Load.Milli || power != nil && power[t] < j.Power {
 			run = 0
 		} else {
 			run++
