@@ -2,7 +2,6 @@ package energy
 
 import (
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -107,31 +106,22 @@ func readChillerRows(name string, in io.Reader, kind ChillerKind) (map[[2]float6
 		return nil, fault.New(fault.Invalid, name+":1", fmt.Sprintf("columns %q", got), "a chiller file has the columns kind,temp_c,part_load_ratio,cop")
 	}
 	rows := map[[2]float64]float64{}
-	for n := 1; ; n++ {
-		row, err := r.Read()
-		if err == io.EOF {
-			return rows, nil
-		}
-		if err != nil {
-			return nil, csvFault(name, err, "")
-		}
-		line, _ := r.FieldPos(0)
-		where := fmt.Sprintf("%s:%d", name, line)
-		if n > MaxChillerRows {
-			return nil, fault.Invalidf(where, "more than %d rows", MaxChillerRows)
-		}
+	err = eachRow(name, r, MaxChillerRows, func(line int, row []string) error {
 		if ChillerKind(row[0]) != kind {
-			continue
+			return nil
 		}
+		where := lineOf(name, line)
 		at, cop, err := chillerRow(where, row)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if _, twice := rows[at]; twice {
-			return nil, fault.Invalidf(where, "%s at %g C and part-load ratio %g is given twice", kind, at[0], at[1])
+			return fault.Invalidf(where, "%s at %g C and part-load ratio %g is given twice", kind, at[0], at[1])
 		}
 		rows[at] = cop
-	}
+		return nil
+	})
+	return rows, err
 }
 
 func chillerRow(where string, row []string) (at [2]float64, cop float64, err error) {
@@ -159,15 +149,4 @@ func bounded(where, what, s string, low, high float64) (float64, error) {
 		return 0, fault.Invalidf(where, "%s %s is outside %g to %g", what, strings.TrimSpace(s), low, high)
 	}
 	return f, nil
-}
-
-// csvFault gives what encoding/csv says a kind and a place.
-func csvFault(name string, err error, columns string) error {
-	if err == io.EOF {
-		return fault.New(fault.Invalid, name, "the file is empty", "the first line names the columns: "+columns)
-	}
-	if e, ok := errors.AsType[*csv.ParseError](err); ok {
-		return fault.Invalidf(fmt.Sprintf("%s:%d", name, e.Line), "%v", e.Err)
-	}
-	return &fault.Error{Kind: fault.Unavailable, Where: name, What: "read", Err: err}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 	"time"
@@ -86,24 +85,14 @@ func ParseSeries(name string, text []byte, options SeriesOptions) (*Series, erro
 		return nil, err
 	}
 	var rows []seriesRow
-	for {
-		row, err := r.Read()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, csvFault(name, err, "")
-		}
-		line, _ := r.FieldPos(0)
-		if len(rows) == MaxSeriesSteps {
-			return nil, fault.Invalidf(fmt.Sprintf("%s:%d", name, line), "more than %d rows", MaxSeriesSteps)
-		}
-		v, err := c.read(fmt.Sprintf("%s:%d", name, line), row)
-		if err != nil {
-			return nil, err
-		}
+	err = eachRow(name, r, MaxSeriesSteps, func(line int, row []string) error {
+		v, err := c.read(lineOf(name, line), row)
 		v.line = line
 		rows = append(rows, v)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(rows) < 2 {
 		return nil, fault.New(fault.Invalid, name, fmt.Sprintf("%d rows", len(rows)), "a series needs at least two, to know its step")
@@ -227,7 +216,7 @@ func (o *SeriesOptions) steps(name string, rows []seriesRow) (*Series, error) {
 	step := time.Duration(math.MaxInt64)
 	for i := 1; i < len(rows); i++ {
 		d := rows[i].at.Sub(rows[i-1].at)
-		where := fmt.Sprintf("%s:%d", name, rows[i].line)
+		where := lineOf(name, rows[i].line)
 		if d == 0 {
 			return nil, fault.New(fault.Invalid, where, "the time of the row before is repeated", "keep one of the two")
 		}
@@ -239,7 +228,7 @@ func (o *SeriesOptions) steps(name string, rows []seriesRow) (*Series, error) {
 	s := &Series{Name: name, Start: rows[0].at, Step: step}
 	most := 0.0
 	for i, row := range rows {
-		where := fmt.Sprintf("%s:%d", name, row.line)
+		where := lineOf(name, row.line)
 		at := s.End()
 		if (row.at-at)%unit.Instant(step) != 0 {
 			return nil, fault.New(fault.Invalid, where, fmt.Sprintf("not a multiple of the step of %v after the first row", step), "all rows need the same distance")

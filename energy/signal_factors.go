@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -152,34 +151,27 @@ func ParseFactors(name string, text []byte) (*FactorTable, error) {
 		return nil, fault.New(fault.Invalid, name+":1", fmt.Sprintf("columns %q", got), "a factor file has the columns "+columns)
 	}
 	var rows []Factor
-	for {
-		row, err := r.Read()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, csvFault(name, err, "")
-		}
-		line, _ := r.FieldPos(0)
-		where := fmt.Sprintf("%s:%d", name, line)
-		if len(rows) == MaxFactorRows {
-			return nil, fault.Invalidf(where, "more than %d rows", MaxFactorRows)
-		}
+	err = eachRow(name, r, MaxFactorRows, func(line int, row []string) error {
+		where := lineOf(name, line)
 		year, err := bounded(where, "year", row[0], 1990, 2200)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		v, err := bounded(where, "kgco2_per_kwh", row[3], 0, maxKgPerKWh)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := time.Parse(time.DateOnly, row[5]); row[5] != "" && err != nil {
-			return nil, fault.Invalidf(where, "published %q is not a date such as 2025-12-31", row[5])
+			return fault.Invalidf(where, "published %q is not a date such as 2025-12-31", row[5])
 		}
 		// Notices call a province's and a region's figure "provincial average"
 		// and "regional average"; the region already says that.
 		kind := strings.TrimPrefix(strings.TrimPrefix(row[2], "provincial "), "regional ")
 		rows = append(rows, Factor{int(year), row[1], FactorKind(kind), unit.KgPerKWh(v), row[4], row[5]})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	t, err := NewFactorTable(rows)
 	if err != nil {

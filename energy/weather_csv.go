@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -32,27 +31,20 @@ func ParseWeatherCSV(name string, text []byte) (*Weather, error) {
 	}
 	w := &Weather{Place: name}
 	fix := repairs{}
-	for {
-		row, err := r.Read()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, csvFault(name, err, "")
-		}
-		line, _ := r.FieldPos(0)
-		where := fmt.Sprintf("%s:%d", name, line)
+	err = eachRow(name, r, MaxWeatherBytes, func(line int, row []string) error { // add has the bound
+		where := lineOf(name, line)
 		in, err := c.read(where, row, w)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		h, err := w.hour(where, in, fix)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := w.add(where, h); err != nil {
-			return nil, err
-		}
+		return w.add(where, h)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(w.Hours) == 0 {
 		return nil, fault.New(fault.Invalid, name, "no hour of weather below the heading", "add a row an hour")

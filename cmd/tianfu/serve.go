@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -143,9 +144,12 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	keeper.centre = c
-	go keeper.follow(ctx)
-	go keepLogs(ctx, eng, c, keep, logger)
-	go followTokens(ctx, f.data, d.tokens, d.trail, logger)
+	beside, stop := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	defer func() { stop(); all.Wait() }() // before what they use is closed
+	all.Go(func() { keeper.follow(beside) })
+	all.Go(func() { keepLogs(beside, eng, c, keep, logger) })
+	all.Go(func() { followTokens(beside, f.data, d.tokens, d.trail, logger) })
 	a := d.apiOptions(f, c, keeper)
 	a.Logger, a.Provider, a.Tracer = logger, provider, tracer
 	return p.serveUntil(ctx, c, httpapi.New(c, a), listener)
