@@ -2,8 +2,8 @@ package control
 
 import (
 	"cmp"
-	"tianfu/energy"
 
+	"tianfu/energy"
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"

@@ -144,15 +144,23 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	keeper.centre = c
-	beside, stop := context.WithCancel(ctx)
-	var all sync.WaitGroup
-	defer func() { stop(); all.Wait() }() // before what they use is closed
-	all.Go(func() { keeper.follow(beside) })
-	all.Go(func() { keepLogs(beside, eng, c, keep, logger) })
-	all.Go(func() { followTokens(beside, f.data, d.tokens, d.trail, logger) })
+	stop := beside(ctx, keeper.follow,
+		func(ctx context.Context) { keepLogs(ctx, eng, c, keep, logger) },
+		func(ctx context.Context) { followTokens(ctx, f.data, d.tokens, d.trail, logger) })
+	defer stop() // before what they use is closed
 	a := d.apiOptions(f, c, keeper)
 	a.Logger, a.Provider, a.Tracer = logger, provider, tracer
 	return p.serveUntil(ctx, c, httpapi.New(c, a), listener)
+}
+
+// beside does work for as long as the context lasts; stop ends it and waits.
+func beside(ctx context.Context, work ...func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for _, f := range work {
+		all.Go(func() { f(ctx) })
+	}
+	return func() { cancel(); all.Wait() }
 }
 
 // roomForWriters lets two more threads run Go code than there are processors: the
