@@ -124,8 +124,9 @@ type Timed struct {
 	feed      *siteFeed
 	shift     *shifter // nil = nothing is shifted
 	deferred  map[job.ID]bool
-	metering  bool // the step to come is due to the ledger alone
-	planning  bool // nothing but a plan in time is due
+	kept      map[job.ID]keptWork // of pausable jobs that were evicted
+	metering  bool                // the step to come is due to the ledger alone
+	planning  bool                // nothing but a plan in time is due
 	watts     []float64
 	power     float64
 	hash      hash.Hash
@@ -150,7 +151,7 @@ type Integrals struct {
 	MilliSeconds   float64 // accelerator milli held
 	CPUSeconds     float64 // milli CPU held
 	LostMilliHours float64 // accelerator-hours thrown away by failures and preemptions, in thousandths
-	GoodMilliHours float64 // accelerator-hours of attempts that finished, in thousandths
+	GoodMilliHours float64 // accelerator-hours of attempts that finished or whose work a pause kept, in thousandths
 	KWh            float64 // IT energy, when power is modelled
 	Preemptions    int
 	NodeFailures   int

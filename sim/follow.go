@@ -3,10 +3,12 @@ package sim
 import (
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"tianfu/control"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/unit"
 )
 
 // follow reads a step's records: the log is hashed, and results and totals are
@@ -107,8 +109,14 @@ func (t *Timed) taskEnded(r *control.Record) {
 		}
 		res.End = r.At
 	} else {
-		t.Totals.LostMilliHours += milliHours
-		res.Lost += held
+		kept := min(t.keptOf(r), held)
+		part := 0.0
+		if held > 0 {
+			part = float64(kept) / float64(held)
+		}
+		t.Totals.GoodMilliHours += float64(milliHours * part)
+		t.Totals.LostMilliHours += float64(milliHours * (1 - part))
+		res.Lost += held - kept
 	}
 	if phase, _, _ := t.state.Phase(r.Job); phase == control.Completed && !res.Done {
 		res.Done = true
@@ -117,6 +125,35 @@ func (t *Timed) taskEnded(r *control.Record) {
 		}
 	}
 	t.meterNode(r.Node)
+}
+
+// keptOf returns how much of the work of an attempt that left outlives it. What a
+// pausable job had done when the first of its tasks left is kept, of every task;
+// anything else is lost.
+func (t *Timed) keptOf(r *control.Record) time.Duration {
+	d, ok := t.state.Deferral(r.Job)
+	if !ok || r.Ending != control.Evicted || !t.specOf(r.Job).Pausable {
+		return 0
+	}
+	if t.kept == nil {
+		t.kept = map[job.ID]keptWork{}
+	}
+	k := t.kept[r.Job]
+	if d.Done > k.done {
+		k = keptWork{at: r.At, done: d.Done, last: d.Done - k.done}
+		t.kept[r.Job] = k
+	}
+	if r.At != k.at {
+		return 0 // it left on its own while the job did not run
+	}
+	return k.last
+}
+
+// keptWork is the work of a pausable job that evictions have kept: in all, and at
+// the last one.
+type keptWork struct {
+	at         unit.Instant
+	done, last time.Duration
 }
 
 func (t *Timed) modelOf(n int32) fleet.Model { return t.state.Capacity().Node(n).Model }

@@ -21,7 +21,7 @@ type Summary struct {
 	Span                       time.Duration // first arrival to last end
 	Preemptions, NodeFailures  int
 	Goodput                    float64 // % of accelerator time held that finished attempts held
-	LostGPUHours               float64 // held by attempts that did not finish
+	LostGPUHours               float64 // held by attempts that did not finish, where no pause kept their work
 	MeanSegments               float64 // spanned by a gang of several tasks
 	Gangs                      int
 	Jain                       float64 // Jain's index over tenants

@@ -1,0 +1,52 @@
+package sim_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"tianfu/energy"
+	"tianfu/job"
+	"tianfu/sim"
+	"tianfu/unit"
+)
+
+// swinging replays a made-up week on a small fleet, every job with a day of slack
+// and a wish for clean hours, on a grid whose intensity rises and falls by the day.
+func swinging(t *testing.T, seed uint64, nodes, tasks int, s sim.Shifting) *sim.Timed {
+	t.Helper()
+	f, w, err := sim.Generate(sim.GenerateParams{Nodes: nodes, Tasks: tasks, Load: 0.8, Seed: seed, Gangs: 0.01})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const start = unit.Instant(400 * 24 * time.Hour)
+	for i := range w.Jobs {
+		w.Jobs[i].Submit += start
+	}
+	hours := make([]energy.SiteHour, 24*90)
+	for h := range hours {
+		from := start.Add(time.Duration(h) * time.Hour)
+		day, swing := math.Sin(float64(h)*math.Pi/12), math.Sin(float64(h)*math.Pi/37)
+		hours[h] = energy.SiteHour{From: from, To: from.Add(time.Hour), CarbonLocation: int64(400_000 + 200_000*day + 100_000*swing),
+			CarbonMarket: energy.NoData, CarbonMarginal: energy.NoData, Price: energy.NoData, PUE: energy.NoData, Water: energy.NoData}
+	}
+	s.Forecast, s.Wish = "perfect", job.WishCarbon
+	run, err := sim.NewTimed(sim.TimedParams{Fleet: f, Workload: w, Policy: "tianfu", Hours: map[string][]energy.SiteHour{"site1": hours, "site2": hours}, Shifting: &s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.Run()
+	return run
+}
+
+// TestPausesLoseNoWork: a job that pauses goes on from where it was.
+func TestPausesLoseNoWork(t *testing.T) {
+	run := swinging(t, 4, 6, 120, sim.Shifting{Policy: "tianfu", Slack: 24 * time.Hour, Pausable: true})
+	s := run.Summarise()
+	if run.Totals.Pauses < 20 || s.Finished != s.Jobs {
+		t.Fatalf("%d pauses, %d of %d jobs finished: nothing to see", run.Totals.Pauses, s.Finished, s.Jobs)
+	}
+	if s.LostGPUHours > 1e-6 || math.Abs(s.Goodput-100) > 1e-6 {
+		t.Errorf("%.3f accelerator-hours are lost and the goodput is %.3f %%, though pauses keep the work", s.LostGPUHours, s.Goodput)
+	}
+}
