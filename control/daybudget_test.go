@@ -43,6 +43,22 @@ type budgetRun struct {
 	gone            bool
 }
 
+// randomBudgets gives a centre of the property tests budgets that bind now and then.
+func randomBudgets(rng *rand.Rand, cfg *control.Config) {
+	if cfg.Power == nil {
+		for i := range cfg.Fleet.Nodes {
+			cfg.Power = append(cfg.Power, energy.NodeModel{Base: 100, DeviceIdle: 20, DeviceFull: 300, Linear: rng.IntN(2) == 0, CPU: cfg.Fleet.Nodes[i].CPU, PackageFull: 200})
+		}
+	}
+	zone := fleet.Zone{Name: "shifted", Shifts: []fleet.ZoneShift{{At: 0, Ahead: int32(86400 - 200 - rng.IntN(400))}}} // a day begins in the middle
+	for _, t := range []job.Tenant{"tenant0", "tenant2"} {
+		cfg.DayBudgets = append(cfg.DayBudgets, sched.DayBudget{Tenant: t, Zone: zone, Energy: unit.Millijoules((5 + 40*rng.Float64()) * unit.MillijoulesPerKWh)})
+	}
+	if rng.IntN(2) == 0 {
+		cfg.DayBudgets = append(cfg.DayBudgets, sched.DayBudget{Site: "s", Zone: zone, Energy: unit.Millijoules((200 + 100*rng.Float64()) * unit.MillijoulesPerKWh)})
+	}
+}
+
 const hourLong = unit.Instant(time.Hour)
 
 func newBudgetWorld(seed uint64) *budgetWorld {

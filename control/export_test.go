@@ -2,9 +2,13 @@ package control
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
+
+// EncodeAs writes a state as an earlier version did.
+func (f *Frozen) EncodeAs(w io.Writer, version uint64) error { return f.encode(w, version) }
 
 // Describe renders what the state holds, for tests that compare a live state
 // with one that was folded from its records.

@@ -149,7 +149,7 @@ type delivery struct {
 
 // newOutside draws a centre; a deadline lies at most patience ahead.
 func newOutside(seed uint64, patience time.Duration) (*outside, error) {
-	c, err := newPowered(seed)
+	c, err := newScenarioOf(seed, true, false) // a budget may have work wait for days
 	if err != nil {
 		return nil, err
 	}

@@ -124,12 +124,12 @@ func randomSpec(rng *rand.Rand, number int, now unit.Instant) *job.Spec {
 	return s
 }
 
-func newScenario(seed uint64) (*scenario, error) { return newScenarioOf(seed, false) }
+func newScenario(seed uint64) (*scenario, error) { return newScenarioOf(seed, false, false) }
 
-// newPowered gives every second centre a power tree.
-func newPowered(seed uint64) (*scenario, error) { return newScenarioOf(seed, true) }
+// newPowered gives every second centre a power tree, and every second pair budgets.
+func newPowered(seed uint64) (*scenario, error) { return newScenarioOf(seed, true, seed%4 >= 2) }
 
-func newScenarioOf(seed uint64, powered bool) (*scenario, error) {
+func newScenarioOf(seed uint64, powered, budgets bool) (*scenario, error) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	policies := []string{"tianfu", "tianfu-migrate", "fgd", "bestfit", "firstfit", "random", "dotprod", "gpu-packing", "gpu-clustering"}
 	c := &scenario{rng: rng, running: map[taskKey]control.Order{}}
@@ -148,6 +148,9 @@ func newScenarioOf(seed uint64, powered bool) (*scenario, error) {
 	if powered && seed%2 == 0 {
 		c.power = rand.New(rand.NewPCG(seed, 2))
 		randomPower(c.power, &c.cfg)
+	}
+	if budgets {
+		randomBudgets(rand.New(rand.NewPCG(seed, 4)), &c.cfg)
 	}
 	c.first = c.cfg
 	var err error
@@ -511,7 +514,7 @@ func checkReasons(t *testing.T, c *scenario, p *sched.Plan, at string) {
 				fits++
 			}
 		}
-		if fits > 0 && why.Excluded[sched.Reserved]+why.Excluded[sched.Booked] == 0 && why.Ahead == 0 && r.Accelerators == 0 && why.Excluded[sched.PowerCap]+why.Excluded[sched.NodeAsleep] == 0 {
+		if fits > 0 && why.Excluded[sched.Reserved]+why.Excluded[sched.Booked] == 0 && why.Ahead == 0 && r.Accelerators == 0 && why.Excluded[sched.PowerCap]+why.Excluded[sched.NodeAsleep]+why.Excluded[sched.OverBudget] == 0 {
 			t.Fatalf("%s: %s waits although %d nodes have room: %s", at, u.Job, fits, why.String())
 		}
 		sum := int32(0)

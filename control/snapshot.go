@@ -48,9 +48,12 @@ func (f *Frozen) Now() unit.Instant { return f.s.now }
 // Encode writes the state; equal states have equal bytes. Whoever keeps them
 // adds a checksum: reading is proof against damage only as far as it neither
 // panics nor asks for more memory than there are bytes.
-func (f *Frozen) Encode(w io.Writer) error {
+func (f *Frozen) Encode(w io.Writer) error { return f.encode(w, SnapshotVersion) }
+
+// encode writes the state as a version had it, but for what that could not say.
+func (f *Frozen) encode(w io.Writer, version uint64) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	x := sched.NewEncoder(out, SnapshotVersion)
+	x := sched.NewEncoder(out, version)
 	x.Uvarint(&x.Version)
 	config := appendConfig(nil, &f.s.cfg)
 	x.Bytes(&config)
