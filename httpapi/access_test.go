@@ -417,3 +417,47 @@ func TestTokensLeaveRoom(t *testing.T) {
 		t.Errorf("and one more: %v", err)
 	}
 }
+
+// TestStreamsAreBounded opens as many streams as one token may: it gets no more,
+// another token does, and one that is closed makes room.
+func TestStreamsAreBounded(t *testing.T) {
+	c := openCentre(t, httpapi.Options{})
+	open := func(token string) (int, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(t.Context())
+		t.Cleanup(cancel)
+		r, err := http.NewRequestWithContext(ctx, "GET", c.server.URL+"/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		reply, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { reply.Body.Close() })
+		return reply.StatusCode, cancel
+	}
+	token, other := c.token(t, httpapi.TenantUser, "a"), c.token(t, httpapi.TenantUser, "a")
+	var first context.CancelFunc
+	for n := range 256 {
+		status, cancel := open(token)
+		if status != 200 {
+			t.Fatalf("stream %d: status %d", n+1, status)
+		}
+		first = cancel
+	}
+	if status, _ := open(token); status != 429 {
+		t.Errorf("one more: status %d, want 429", status)
+	}
+	if status, _ := open(other); status != 200 {
+		t.Errorf("another token: status %d, want 200", status)
+	}
+	first()
+	for late := time.Now().Add(30 * time.Second); ; {
+		if status, _ := open(token); status == 200 {
+			break
+		} else if time.Now().After(late) {
+			t.Fatalf("after one was closed: status %d, want 200", status)
+		}
+	}
+}

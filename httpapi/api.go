@@ -69,6 +69,7 @@ type Server struct {
 	// receipts holds a token while one is made: it reads the whole history.
 	receipts chan struct{}
 	ledgers  chan struct{} // the same of questions to the ledger, which read a part of it
+	streams  streams
 	beat     time.Duration // heartbeat, but in tests
 }
 
@@ -148,35 +149,6 @@ func (s *Server) identify(r *http.Request) (Caller, error) {
 		return s.o.Provider.identify(r.Context(), secret, time.Now())
 	}
 	return s.o.Tokens.identify(secret, time.Now())
-}
-
-// whileLetIn returns the context of a request that may go on for days: it ends
-// when who made it would not be let in again, for the token may have expired, been
-// revoked or been given another role. While its provider cannot be asked, nobody is
-// sent away.
-func (s *Server) whileLetIn(r *http.Request) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(r.Context())
-	began := identity(ctx)
-	go func() {
-		tick := time.NewTicker(s.beat)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			who, err := s.identify(r)
-			if err != nil && fault.KindOf(err) == fault.Unavailable {
-				continue
-			}
-			if err != nil || who.Role != began.Role || who.Tenant != began.Tenant {
-				cancel()
-				return
-			}
-		}
-	}()
-	return ctx, cancel
 }
 
 // unidentified returns the status for somebody who was not let in: 401 without a

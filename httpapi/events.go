@@ -40,8 +40,12 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		}
 		after = n
 	}
-	ctx, cancel := s.whileLetIn(r)
-	defer cancel()
+	ctx, end, err := s.stream(r)
+	if err != nil {
+		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
+		return
+	}
+	defer end()
 	who := identity(ctx)
 	w.Header().Set("Content-Type", "text/event-stream")
 	fmt.Fprintf(w, "id: %d\nevent: hello\ndata: {}\n\n", after)

@@ -18,8 +18,12 @@ func (s *Server) readLogs(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
 		return
 	}
-	ctx, cancel := s.whileLetIn(r)
-	defer cancel()
+	ctx, end, err := s.stream(r)
+	if err != nil {
+		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
+		return
+	}
+	defer end()
 	log, err := s.centre.Logs(ctx, q)
 	if err != nil {
 		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
