@@ -59,7 +59,10 @@ type Calibration struct {
 // Watch attaches the calibrator to a replay that is about to run.
 func (c *Calibrator) Watch(t *Timed) {
 	c.timed, c.times = t, NewRunTimes()
-	c.times.After = job.ID(t.p.Workload.Present)
+	for i := range t.p.Workload.Jobs[:t.p.Workload.Present] {
+		c.times.Ages = append(c.times.Ages, t.p.Workload.Jobs[i].Age)
+	}
+	c.times.remember(t.p.Workload.Past, t.p.Estimate)
 	c.rng = rand.New(rand.NewPCG(c.Seed, 0x63616c69))
 	t.p.Record = func(r *control.Record) { c.times.See(r, t.specOf) }
 }

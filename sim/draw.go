@@ -7,6 +7,7 @@ import (
 
 	"tianfu/fault"
 	"tianfu/fleet"
+	"tianfu/job"
 	"tianfu/unit"
 )
 
@@ -14,8 +15,8 @@ import (
 // at exponential gaps over a span of time, so that the accelerator time asked
 // for is load times what the fleet has. Durations are the file's; rows without
 // one are left out and counted. A warm draw begins with what such a load would
-// have running by then, if all of it had started at once: without it a trace of
-// long tasks takes months to fill a fleet.
+// have running by then, if all of it had started at once, each task with an age:
+// without it a trace of long tasks takes months to fill a fleet.
 func DrawLoad(w *Workload, f *fleet.Fleet, o LoadOptions) (*Workload, error) {
 	load, span := o.Load, o.Span
 	out := &Workload{Name: w.Name, Path: w.Path, Timed: true, Skipped: map[string]int{}}
@@ -42,6 +43,7 @@ func DrawLoad(w *Workload, f *fleet.Fleet, o LoadOptions) (*Workload, error) {
 	if o.Warm {
 		out.Jobs = present(w, pool, gap, rng)
 		out.Present = len(out.Jobs)
+		out.Past = past(w, pool, gap, o.Past, rand.New(rand.NewPCG(o.Seed, 0x70617374)))
 	}
 	at := 0.0
 	for {
@@ -71,7 +73,9 @@ func present(w *Workload, pool []int32, gap float64, rng *rand.Rand) []Arrival {
 	for at := exponential(rng); at < mean; at += exponential(rng) {
 		k, _ := slices.BinarySearch(sums, float64(rng.Float64()*total))
 		a := w.Jobs[pool[min(k, len(pool)-1)]]
-		a.Run = time.Duration(float64(a.Run) * rng.Float64())
+		whole := a.Run
+		a.Run = time.Duration(float64(whole) * rng.Float64())
+		a.Age = whole - a.Run
 		a.Number = int64(len(out) + 1)
 		out = append(out, a)
 		if len(out) >= maxRows {
@@ -84,12 +88,32 @@ func present(w *Workload, pool []int32, gap float64, rng *rand.Rand) []Arrival {
 	return out
 }
 
+// Past is a task that ended before the beginning.
+type Past struct {
+	Spec   *job.Spec
+	Run    time.Duration
+	Ended  unit.Instant // below 0
+	Number int64
+}
+
+// past draws the tasks that ended lately: as many of each run time as arrive.
+func past(w *Workload, pool []int32, gap float64, span time.Duration, rng *rand.Rand) []Past {
+	var out []Past
+	for at := exponential(rng) * gap; at < span.Seconds() && len(out) < maxRows; at += exponential(rng) * gap {
+		a := &w.Jobs[pool[rng.IntN(len(pool))]]
+		out = append(out, Past{Spec: a.Spec, Run: a.Run, Ended: -unit.Instant(at * 1e9), Number: int64(len(out) + 1)})
+	}
+	slices.Reverse(out)
+	return out
+}
+
 // LoadOptions say what DrawLoad draws.
 type LoadOptions struct {
 	Load float64 // accelerator time asked for over what there is
 	Span time.Duration
 	Seed uint64
-	Warm bool // begin with a fleet in use
+	Warm bool          // begin with a fleet in use
+	Past time.Duration // of a warm draw: how far back to draw what ended before
 }
 
 // deviceMilli returns the accelerator capacity a job holds, in thousandths.

@@ -243,12 +243,17 @@ func (t *Timed) prepareEstimates() {
 			if n == 0 {
 				n = int64(i)
 			}
-			s.ExpectedRun = max(jobs[i].Run*time.Duration(1+n%5), 1)
+			// What was told of work under way was told of its whole time.
+			s.ExpectedRun = max(overstated(jobs[i].Age+jobs[i].Run, n)-jobs[i].Age, 1)
 		case NoEstimate:
 			s.ExpectedRun = 0
 		}
 	}
 }
+
+// overstated is what the user of job n tells of a run time: one to five times as
+// much.
+func overstated(run time.Duration, n int64) time.Duration { return run * time.Duration(1+n%5) }
 
 // State returns the centre that is driven.
 func (t *Timed) State() *control.State { return t.state }

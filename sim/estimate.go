@@ -56,7 +56,7 @@ type StartEstimate struct {
 // NewEstimator prepares estimates for what waits in a frozen state. until, if
 // any, is the only job that matters.
 func NewEstimator(f *control.Frozen, now unit.Instant, times *RunTimes, seed uint64, until job.ID) *Estimator {
-	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now, times.After), row: map[job.ID]int32{}, seed: seed, until: until, MaxSteps: maxForwardSteps}
+	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now, job.ID(len(times.Ages))), row: map[job.ID]int32{}, seed: seed, until: until, MaxSteps: maxForwardSteps}
 	for i, id := range f.State().Unstarted() {
 		e.row[id] = int32(i)
 	}
@@ -71,7 +71,11 @@ func (e *Estimator) Draw() {
 	left := len(e.row)
 	seen := make([]unit.Instant, len(e.row))
 	f := NewForward(e.frozen.Fork(), e.now, func(id job.ID, spec *job.Spec, expected, elapsed time.Duration) time.Duration {
-		return e.outlook.Draw(spec, expected, elapsed, fraction(seed, uint64(id)))
+		age := e.times.age(id)
+		if expected > 0 {
+			expected += age
+		}
+		return e.outlook.Draw(spec, expected, elapsed+age, fraction(seed, uint64(id))) - age
 	})
 	f.Grain = 100
 	f.Arrivals = e.recent.Arrivals(e.now, rand.New(rand.NewPCG(seed, 0x61727269)))

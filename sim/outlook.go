@@ -44,25 +44,23 @@ type kinds[K comparable] struct {
 
 // NewOutlook looks at a state with what was learned.
 func NewOutlook(times *RunTimes, s *control.State, now unit.Instant) *Outlook {
-	o := &Outlook{since: max(times.since, 0), now: now,
+	o := &Outlook{since: min(times.since, now), now: now,
 		ratios: kinds[ratioKey]{times.ratios, map[ratioKey][]lifetime{}, map[ratioKey]*curve{}, priorRatios},
 		runs:   kinds[runKey]{times.runs, map[runKey][]lifetime{}, map[runKey]*curve{}, priorRuns}}
 	c := s.Capacity()
 	for n := range int32(c.Nodes()) {
 		for _, a := range c.Running(n) {
-			if a.Job <= times.After {
-				continue
-			}
+			start := a.Start.Add(-times.age(a.Job))
 			j, _ := s.Summary(a.Job)
 			for _, k := range runKeys(j.Spec.Tenant, j.Spec.Request(a.Task)) {
-				o.runs.running[k] = append(o.runs.running[k], lifetime{a.Start, unit.Never, time.Second})
+				o.runs.running[k] = append(o.runs.running[k], lifetime{start, unit.Never, time.Second})
 			}
 			if a.End == unit.Never || a.End <= a.Start {
 				continue
 			}
-			expected := a.End.Sub(a.Start)
+			expected := a.End.Sub(start)
 			for _, k := range ratioKeys(j.Spec.Tenant, expected) {
-				o.ratios.running[k] = append(o.ratios.running[k], lifetime{a.Start, unit.Never, expected})
+				o.ratios.running[k] = append(o.ratios.running[k], lifetime{start, unit.Never, expected})
 			}
 		}
 	}

@@ -16,12 +16,21 @@ type RunTimes struct {
 	ratios map[ratioKey]*attempts
 	runs   map[runKey]*attempts
 	open   map[attemptKey]granted
-	since  unit.Instant // of the first record seen; -1 = none
+	since  unit.Instant // what ended before is not known; Never = nothing seen yet
 	Seen   int          // attempts learned from
-	// After is the last job that was there when the centre was opened, if any. It
-	// did not arrive, and what is told of it is of the rest of its run: neither
-	// says anything of jobs to come.
-	After job.ID
+	// Ages are what the jobs that were under way when the centre was opened had run
+	// by then, from job 1 on. They did not arrive, so nothing is learned from them of
+	// what is submitted; of run times they tell what can be known of work that is
+	// seen from that age on.
+	Ages []time.Duration
+}
+
+// age is what a job had run before the centre was opened.
+func (h *RunTimes) age(id job.ID) time.Duration {
+	if k := int(id) - 1; k >= 0 && k < len(h.Ages) {
+		return h.Ages[k]
+	}
+	return 0
 }
 
 type granted struct{ from, end unit.Instant }
@@ -76,22 +85,17 @@ func (a *attempts) add(l lifetime) {
 
 // NewRunTimes returns a history that knows nothing yet.
 func NewRunTimes() *RunTimes {
-	return &RunTimes{ratios: map[ratioKey]*attempts{}, runs: map[runKey]*attempts{}, open: map[attemptKey]granted{}, since: -1}
+	return &RunTimes{ratios: map[ratioKey]*attempts{}, runs: map[runKey]*attempts{}, open: map[attemptKey]granted{}, since: unit.Never}
 }
 
 // See learns from a record; spec tells of a job that the record is about.
 func (h *RunTimes) See(r *control.Record, spec func(job.ID) *job.Spec) {
-	if h.since < 0 {
-		h.since = r.At
-	}
-	if r.Job <= h.After {
-		return
-	}
+	h.since = min(h.since, r.At)
 	key := attemptKey{r.Job, r.Task}
 	switch r.Kind {
 	case control.Allocated:
 		if len(h.open) < maxOpen {
-			h.open[key] = granted{r.At, r.End}
+			h.open[key] = granted{r.At.Add(-h.age(r.Job)), r.End}
 		}
 	case control.Ended:
 		s, known := h.open[key]
@@ -116,6 +120,24 @@ func (h *RunTimes) learn(spec *job.Spec, q *job.Request, s granted, end unit.Ins
 	expected := s.end.Sub(s.from)
 	for _, k := range ratioKeys(spec.Tenant, expected) {
 		into(h.ratios, k, lifetime{s.from, end, expected})
+	}
+}
+
+// remember learns from what ended before the first record, the latest last.
+func (h *RunTimes) remember(past []Past, e Estimate) {
+	if len(past) > 0 {
+		h.since = past[0].Ended
+	}
+	for i := range past {
+		p := &past[i]
+		g := granted{from: p.Ended.Add(-p.Run), end: unit.Never}
+		switch e {
+		case Exact:
+			g.end = p.Ended
+		case OneToFive:
+			g.end = g.from.Add(overstated(p.Run, p.Number))
+		}
+		h.learn(p.Spec, &p.Spec.Groups[0].Request, g, p.Ended)
 	}
 }
 

@@ -17,6 +17,7 @@ type Arrival struct {
 	Spec   *job.Spec
 	Submit unit.Instant
 	Run    time.Duration // true run time; negative when the source has none
+	Age    time.Duration // what it has run by then, of a job that is under way at the beginning
 	// Models is the accepted-model field as the source spells it. The peers'
 	// typical-task classes compare this text, not the parsed set.
 	Models string
@@ -33,6 +34,10 @@ type Workload struct {
 	Timed   bool           // submit and run times are real
 	Skipped map[string]int // rows left out, by cause
 	// Present is how many of the first jobs are under way at the beginning of a
-	// warm draw: they run for the rest of their time.
+	// warm draw: they run for the rest of their time, and what planning is told was
+	// said of their whole time.
 	Present int
+	// Past is what ended before the beginning, the latest last, of a warm draw that
+	// was asked for it: what the records of such a centre would tell of run times.
+	Past []Past
 }

@@ -143,7 +143,11 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 		return nil, "", fault.New(fault.Invalid, "--mtbf", "is too short", "at least 1m, and --mttr not negative")
 	}
 	if f.load > 0 {
-		if w, err = sim.DrawLoad(w, fl, sim.LoadOptions{Load: f.load, Span: time.Duration(f.days * 24 * float64(time.Hour)), Seed: f.seed, Warm: f.warm}); err != nil {
+		o := sim.LoadOptions{Load: f.load, Span: time.Duration(f.days * 24 * float64(time.Hour)), Seed: f.seed, Warm: f.warm}
+		if f.calibrate {
+			o.Past = remembered
+		}
+		if w, err = sim.DrawLoad(w, fl, o); err != nil {
 			return nil, "", err
 		}
 	} else {
@@ -180,6 +184,9 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	params.Shifting = f.shifting
 	return params, model, nil
 }
+
+// remembered is how far back a warm centre knows how long work took.
+const remembered = 30 * 24 * time.Hour
 
 // samples is how many intervals a replay is drawn in.
 const samples = 400
