@@ -85,6 +85,9 @@ func (p *program) calibrationOf(ctx context.Context, f *replayFlags, policy stri
 	for i := range w.Jobs {
 		begin, last = min(begin, w.Jobs[i].Submit), max(last, w.Jobs[i].Submit)
 	}
+	if f.load > 0 {
+		last = last.Add(-goesOn)
+	}
 	span := last.Sub(begin)
 	params.Every = f.every
 	if params.Every == 0 {

@@ -145,7 +145,7 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	if f.load > 0 {
 		o := sim.LoadOptions{Load: f.load, Span: time.Duration(f.days * 24 * float64(time.Hour)), Seed: f.seed, Warm: f.warm}
 		if f.calibrate {
-			o.Past = remembered
+			o.Past, o.Span = remembered, o.Span+goesOn
 		}
 		if w, err = sim.DrawLoad(w, fl, o); err != nil {
 			return nil, "", err
@@ -187,6 +187,10 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 
 // remembered is how far back a warm centre knows how long work took.
 const remembered = 30 * 24 * time.Hour
+
+// goesOn is how much longer work arrives when estimates are held to what became
+// of them: without it what waits at the last moments would start the earlier.
+const goesOn = 2 * 24 * time.Hour
 
 // samples is how many intervals a replay is drawn in.
 const samples = 400
