@@ -29,6 +29,7 @@ type Calibrator struct {
 	Steps  int // bound of one run forward; 0 = the estimator's own
 	Moment int // at which jobs waited
 	steps  int
+	begun  int // estimates whose jobs have started, from the first on
 }
 
 type prediction struct {
@@ -64,6 +65,7 @@ func (c *Calibrator) Watch(t *Timed) {
 	}
 	c.times.remember(t.p.Workload.Past, t.p.Estimate)
 	c.rng = rand.New(rand.NewPCG(c.Seed, 0x63616c69))
+	t.p.Stop = c.settled
 	t.p.Record = func(r *control.Record) { c.times.See(r, t.specOf) }
 }
 
@@ -91,6 +93,19 @@ func (c *Calibrator) Sample(at unit.Instant, s *control.State) {
 			c.made = append(c.made, prediction{at, id, est})
 		}
 	}
+}
+
+// settled says that no more is to be estimated and that all that was has started.
+func (c *Calibrator) settled(at unit.Instant) bool {
+	if at <= c.Until {
+		return false
+	}
+	for ; c.begun < len(c.made); c.begun++ {
+		if c.timed.Results[c.timed.byID[c.made[c.begun].id]].First < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Result compares, after the replay.

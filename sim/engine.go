@@ -58,8 +58,9 @@ type TimedParams struct {
 	// PeriodEnd is when the period ends that is reported of, whatever goes on
 	// after it; 0 = with the last arrival.
 	PeriodEnd unit.Instant
-	Record    func(*control.Record) // sees every record; nil = nobody does
-	Hash      bool                  // hash the record log
+	Record    func(*control.Record)   // sees every record; nil = nobody does
+	Stop      func(unit.Instant) bool // asked after every instant whether the replay ends there; nil = never
+	Hash      bool                    // hash the record log
 	// Metering keeps a ledger; Hours is what hours at the sites cost.
 	Metering control.Metering
 	Hours    map[string][]energy.SiteHour
@@ -261,8 +262,8 @@ func (t *Timed) State() *control.State { return t.state }
 // Power returns the IT power now, in watts.
 func (t *Timed) Power() float64 { return t.power }
 
-// Run drives the workload until every job has ended or nothing can happen any
-// more.
+// Run drives the workload until every job has ended, nothing can happen any
+// more, or it is told to stop.
 func (t *Timed) Run() {
 	for {
 		at := t.nextInstant()
@@ -274,6 +275,9 @@ func (t *Timed) Run() {
 		t.step()
 		t.replan()
 		t.closePeriod()
+		if t.p.Stop != nil && t.p.Stop(at) {
+			break
+		}
 		if t.Ledger != nil && t.Totals.Window != nil && t.Ledger.Window == nil {
 			t.Ledger.Window = t.Ledger.books()
 		}
