@@ -17,9 +17,9 @@ import (
 // attempts that began before what is remembered.
 //
 // Where an expected run time was given, the curve is of the ratio of the true
-// to the expected time: of attempts of the same tenant whose expected time was
-// of the same magnitude (a factor of two), else of the whole centre at that
-// magnitude, else of the tenant, else of the centre, wherever twenty have ended.
+// to the expected time: of attempts of the same tenant that asked as much and whose
+// expected time was of the same magnitude (a factor of two), else whatever they
+// asked, else of the whole centre at that magnitude, else of the tenant, else of the centre, wherever twenty have ended.
 // Every one of these curves also holds the prior: ten attempts whose users
 // overstated by 1, 2, 3, 4 or 5. What outlives all that is known is taken to
 // last as long as was expected. Where nothing was expected, the curve is of the
@@ -59,7 +59,7 @@ func NewOutlook(times *RunTimes, s *control.State, now unit.Instant) *Outlook {
 				continue
 			}
 			expected := a.End.Sub(start)
-			for _, k := range ratioKeys(j.Spec.Tenant, expected) {
+			for _, k := range ratioKeys(j.Spec.Tenant, j.Spec.Request(a.Task), expected) {
 				o.ratios.running[k] = append(o.ratios.running[k], lifetime{start, unit.Never, expected})
 			}
 		}
@@ -85,7 +85,7 @@ func (o *Outlook) Draw(spec *job.Spec, expected, elapsed time.Duration, u float6
 		}
 		return max(time.Duration(v*float64(time.Second)), elapsed+1)
 	}
-	keys := ratioKeys(spec.Tenant, expected)
+	keys := ratioKeys(spec.Tenant, &spec.Groups[0].Request, expected)
 	c := curveOf(o, &o.ratios, keys[:])
 	e := float64(elapsed) / float64(expected)
 	v, known := c.beyond(e, u)

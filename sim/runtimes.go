@@ -40,15 +40,24 @@ type granted struct{ from, end unit.Instant }
 type ratioKey struct {
 	tenant    job.Tenant
 	magnitude int // of the expected time; -1 = any
+	size      size
 }
 
-// runKey names attempts of which nothing was expected.
-type runKey struct {
-	tenant  job.Tenant
-	any     bool // whatever was asked
+// size is what a task asked for, as far as it tells work of one kind from
+// other work. The zero value stands for any.
+type size struct {
 	devices int
 	share   unit.Milli
 	cpu     unit.MilliCPU
+}
+
+func sizeOf(q *job.Request) size { return size{q.Accelerators, q.Share, q.CPU} }
+
+// runKey names attempts of which nothing was expected.
+type runKey struct {
+	tenant job.Tenant
+	any    bool // whatever was asked
+	size   size
 }
 
 // enough is how many ended attempts make a narrow comparison worth more than a
@@ -118,7 +127,7 @@ func (h *RunTimes) learn(spec *job.Spec, q *job.Request, s granted, end unit.Ins
 		return
 	}
 	expected := s.end.Sub(s.from)
-	for _, k := range ratioKeys(spec.Tenant, expected) {
+	for _, k := range ratioKeys(spec.Tenant, q, expected) {
 		into(h.ratios, k, lifetime{s.from, end, expected})
 	}
 }
@@ -155,11 +164,11 @@ func into[K comparable](kinds map[K]*attempts, k K, l lifetime) {
 }
 
 // ratioKeys lists the kinds that an attempt belongs to, the narrowest first.
-func ratioKeys(t job.Tenant, expected time.Duration) [4]ratioKey {
+func ratioKeys(t job.Tenant, q *job.Request, expected time.Duration) [5]ratioKey {
 	m := bits.Len64(uint64(max(expected/time.Second, 0)))
-	return [4]ratioKey{{t, m}, {"", m}, {t, -1}, {"", -1}}
+	return [5]ratioKey{{t, m, sizeOf(q)}, {tenant: t, magnitude: m}, {magnitude: m}, {tenant: t, magnitude: -1}, {magnitude: -1}}
 }
 
 func runKeys(t job.Tenant, q *job.Request) [3]runKey {
-	return [3]runKey{{tenant: t, devices: q.Accelerators, share: q.Share, cpu: q.CPU}, {tenant: t, any: true}, {any: true}}
+	return [3]runKey{{tenant: t, size: sizeOf(q)}, {tenant: t, any: true}, {any: true}}
 }
