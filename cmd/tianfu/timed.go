@@ -142,16 +142,8 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	if f.mtbf < 0 || f.mttr < 0 || f.mtbf > 0 && f.mtbf < time.Minute {
 		return nil, "", fault.New(fault.Invalid, "--mtbf", "is too short", "at least 1m, and --mttr not negative")
 	}
-	if f.load > 0 {
-		o := sim.LoadOptions{Load: f.load, Span: time.Duration(f.days * 24 * float64(time.Hour)), Seed: f.seed, Warm: f.warm}
-		if f.calibrate {
-			o.Past, o.Span = remembered, o.Span+goesOn
-		}
-		if w, err = sim.DrawLoad(w, fl, o); err != nil {
-			return nil, "", err
-		}
-	} else {
-		w.CountSkipped()
+	if w, err = f.drawn(w, fl); err != nil {
+		return nil, "", err
 	}
 	estimate, err := f.estimate()
 	if err != nil {
@@ -191,6 +183,19 @@ const remembered = 30 * 24 * time.Hour
 // goesOn is how much longer work arrives when estimates are held to what became
 // of them: without it what waits at the last moments would start the earlier.
 const goesOn = 2 * 24 * time.Hour
+
+// drawn is the workload drawn to a load, or as it is.
+func (f *replayFlags) drawn(w *sim.Workload, fl *fleet.Fleet) (*sim.Workload, error) {
+	if f.load == 0 {
+		w.CountSkipped()
+		return w, nil
+	}
+	o := sim.LoadOptions{Load: f.load, Span: time.Duration(f.days * 24 * float64(time.Hour)), Seed: f.seed, Warm: f.warm}
+	if f.calibrate {
+		o.Past, o.Span = remembered, o.Span+goesOn
+	}
+	return sim.DrawLoad(w, fl, o)
+}
 
 // samples is how many intervals a replay is drawn in.
 const samples = 400
