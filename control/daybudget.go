@@ -267,6 +267,7 @@ func (s *State) budgetsStanding() *sched.DayBudgets {
 	}
 	now := b.now
 	now.Until = b.until
+	now.OfTenant, now.OfSite = none(now.OfTenant, len(s.names)), none(now.OfSite, len(b.sites))
 	first, last := unit.Never, unit.Instant(0)
 	for i := range now.List {
 		x, declared := &now.List[i], &s.cfg.DayBudgets[i]
@@ -283,8 +284,10 @@ func (s *State) budgetsStanding() *sched.DayBudgets {
 		if declared.Tenant == "" {
 			at, _ := slices.BinarySearch(b.sites, declared.Site)
 			x.At = int32(at)
+			now.OfSite[at] = int32(i)
 		} else if n, known := s.numbers[declared.Tenant]; known {
 			x.Number = n
+			now.OfTenant[n] = int32(i)
 		} else {
 			x.Number = -2 // nothing of it was ever submitted
 		}
@@ -298,6 +301,15 @@ func (s *State) budgetsStanding() *sched.DayBudgets {
 		}
 	}
 	return now
+}
+
+// none returns a list of so many that names nothing.
+func none(list []int32, n int) []int32 {
+	list = slices.Grow(list[:0], n)[:n]
+	for i := range list {
+		list[i] = -1
+	}
+	return list
 }
 
 // sameHours tells whether two tables are one: tables are replaced, never changed.

@@ -56,8 +56,11 @@ type DayBudgets struct {
 	// Until is up to when the ledger of a site has closed its intervals: what is
 	// drawn from then on is the model's. 0 = there is no ledger.
 	Until []unit.Instant
-	pools []pool
-	pool  []int32 // of each node
+	// OfTenant and OfSite find the budget of a tenant and of a site by number; -1 =
+	// none. A task is counted by no other.
+	OfTenant, OfSite []int32
+	pools            []pool
+	pool             []int32 // of each node
 }
 
 // BudgetNow is how a budget stands.
@@ -268,12 +271,24 @@ type Charge struct {
 // charge enters what a task draws, from the end of the ledger on.
 func (b *DayBudgets) charge(c *Charge, now unit.Instant) {
 	from := max(c.From, b.Until[c.Site])
-	for i := range b.List {
+	for _, i := range b.counting(c.Tenant, c.Site) {
+		if i < 0 {
+			continue
+		}
 		x := &b.List[i]
 		if mw := x.charges(c.Draw, c.Tenant, c.Site); mw > 0 {
 			x.count(b.Rates[c.Site], mw, from, c.To, now)
 		}
 	}
+}
+
+// counting returns the numbers of the budgets that count a task; -1 = none.
+func (b *DayBudgets) counting(tenant int16, site int32) [2]int32 {
+	out := [2]int32{b.OfSite[site], -1}
+	if int(tenant) < len(b.OfTenant) {
+		out[1] = b.OfTenant[tenant]
+	}
+	return out
 }
 
 // Gone enters what a task drew that has left, since the end of the ledger.

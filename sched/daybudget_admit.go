@@ -117,13 +117,16 @@ func (d *Decider) refusedByBudget(nodes int32) Reason {
 // overBudget returns the first budget that has too little left for a task of a
 // draw, from now to an instant.
 func (d *Decider) overBudget(draw TaskDraw, tenant int16, site int32, end unit.Instant) (BudgetShort, bool) {
-	for i := range d.Budgets.List {
+	for _, i := range d.Budgets.counting(tenant, site) {
+		if i < 0 {
+			continue
+		}
 		x := &d.Budgets.List[i]
 		mw := x.charges(draw, tenant, site)
 		if mw == 0 {
 			continue
 		}
-		if short, over := d.lacksBudget(i, x.need(d.Budgets.Rates[site], mw, d.now, end)); over {
+		if short, over := d.lacksBudget(int(i), x.need(d.Budgets.Rates[site], mw, d.now, end)); over {
 			return short, true
 		}
 	}
@@ -171,7 +174,10 @@ func (d *Decider) shuts(n int32) bool { return d.budget.any && d.budget.shut[d.B
 // takeBudget takes what a proposal will draw from what is left.
 func (d *Decider) takeBudget(a *Alloc) {
 	draw, site := d.Capacity.DrawOfTask(a), d.Budgets.Site[a.Node]
-	for i := range d.Budgets.List {
+	for _, i := range d.Budgets.counting(a.Tenant, site) {
+		if i < 0 {
+			continue
+		}
 		x := &d.Budgets.List[i]
 		mw := x.charges(draw, a.Tenant, site)
 		if mw == 0 {
@@ -181,7 +187,7 @@ func (d *Decider) takeBudget(a *Alloc) {
 		for day := range need {
 			d.budget.left[i][day].add(need[day], -1)
 		}
-		d.budget.log = append(d.budget.log, tookBudget{int32(len(d.plan.Placements)), int32(i), need})
+		d.budget.log = append(d.budget.log, tookBudget{int32(len(d.plan.Placements)), i, need})
 	}
 }
 
@@ -203,6 +209,9 @@ func (d *Decider) giveBudget(placements int) {
 func (d *Decider) gangBudgeted(e *entry, why *Reason) bool {
 	b := d.Budgets
 	for i := range b.List {
+		if x := &b.List[i]; x.At < 0 && x.Number != d.tenant(e) {
+			continue
+		}
 		need, nodes := d.leastNeed(e, i, d.now)
 		if short, over := d.lacksBudget(i, need); over {
 			d.budget.short = short
