@@ -23,14 +23,17 @@ const (
 // known now. The planner counts what a site has left in sums, the run places every
 // task on a node; a job that misses its deadline in the run, for nodes are
 // fragmented or another comes first, is put in front and the rest is planned
-// around it. Of the plans tried, the one with the fewest misses is returned.
+// around it. Where that does not help either, what was planned before is tried, with
+// what is new placed around it: a better hour for one job is no reason to have
+// another late. Of the plans tried, the one with the fewest misses is returned.
 func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, policy string, why *control.Replan) []sched.Deferral {
+	anew, standing := why.Anew, *why
 	best := f.PlanShifts(now, p, policy, why)
 	if len(best) == 0 || policy != "tianfu" {
 		return best
 	}
 	late := missedBy(f, best)
-	plan, fewest := best, len(late)
+	fewest := len(late)
 	for range proveTries {
 		if len(late) == 0 {
 			break
@@ -39,10 +42,17 @@ func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, polic
 		why.Front = append(why.Front, late...)
 		slices.Sort(why.Front)
 		why.Front = slices.Compact(why.Front)
-		plan = f.PlanShifts(now, p, policy, why)
+		plan := f.PlanShifts(now, p, policy, why)
 		late = missedBy(f, plan)
 		if len(late) < fewest {
 			best, fewest = plan, len(late)
+		}
+	}
+	if fewest > 0 && anew {
+		standing.Anew = false
+		plan := f.PlanShifts(now, p, policy, &standing)
+		if len(missedBy(f, plan)) < fewest {
+			best = plan
 		}
 	}
 	return best
