@@ -15,7 +15,6 @@ import (
 	"tianfu/control"
 	"tianfu/fleet"
 	"tianfu/job"
-	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -93,7 +92,15 @@ func forSeeds(t *testing.T, seeds int, f func(uint64) error) {
 	for seed := range uint64(seeds) {
 		one(seed)
 	}
+	for k := 0; seeds >= 100 && k < len(hardSeeds); k++ {
+		one(hardSeeds[k])
+	}
 }
+
+// hardSeeds are centres whose limits of power are so tight that gangs once waited
+// for ever in them: four that no check had told that they never fit, three that fit
+// and whose policy never found how, and a job that fitted only while nodes slept.
+var hardSeeds = []uint64{1140, 1434, 2212, 2314, 2378, 2602, 2902, 3080}
 
 // attemptKey names an attempt, as engines do.
 type attemptKey struct {
@@ -566,7 +573,7 @@ func (o *outside) over() error {
 		return fmt.Errorf("%d attempts never ended", n)
 	}
 	for id := job.ID(1); id <= job.ID(o.state.Jobs()); id++ {
-		if phase, _, _ := o.state.Phase(id); phase <= control.Running && !o.stuck() {
+		if phase, _, _ := o.state.Phase(id); phase <= control.Running {
 			why, _ := o.state.Why(id)
 			return fmt.Errorf("%s is %s for ever: %s", id, phase, why.String())
 		}
@@ -584,19 +591,6 @@ func (o *outside) over() error {
 		}
 	}
 	return nil
-}
-
-// stuck tells whether a gang waits for ever and says so: under limits of power no
-// check at the door can tell of each whether it fits.
-func (o *outside) stuck() bool {
-	for id := job.ID(1); id <= job.ID(o.state.Jobs()); id++ {
-		j, _ := o.state.Summary(id)
-		why, waits := o.state.Why(id)
-		if waits && j.Spec.Gang && j.Spec.Tasks() > 1 && o.cfg.Tree != nil && why.Excluded[sched.PowerCap] > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // books are kept from records alone: who holds what of which node.

@@ -150,7 +150,9 @@ func (s *State) accept(in *Input) error {
 
 // submit takes a job in, or refuses one that the fleet could not run even when
 // idle: it would wait for ever. With a latest start it does not, and is taken
-// in to end with its reason; not so one of which a part could start.
+// in to end with its reason; not so one of which a part could start, nor any under
+// limits of power: beside nodes that sleep it may start once, and when it comes back
+// into the line its latest start binds it no more.
 func (s *State) submit(in *Input) error {
 	if err := in.Spec.Check(); err != nil {
 		return err
@@ -170,7 +172,7 @@ func (s *State) submit(in *Input) error {
 	if err != nil {
 		return err
 	}
-	if spec.StartBy == 0 || len(spec.Groups) > 1 && !spec.Gang {
+	if spec.StartBy == 0 || len(spec.Groups) > 1 && !spec.Gang || s.cfg.Tree != nil {
 		if err := s.cap.Possible(spec, s.quotas, s.quotas.Number(spec.Queue)); err != nil {
 			return fault.Wrap(err, "job "+spec.Name, "submit")
 		}

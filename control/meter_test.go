@@ -222,7 +222,7 @@ func TestModelledEnergyIsTheModels(t *testing.T) {
 // the ledger.
 func TestModelledEnergyIsThePowerTrees(t *testing.T) {
 	held, still, asleep := 0, 0, 0
-	for seed := uint64(0); seed < 40; seed += 2 {
+	for seed := uint64(0); seed < 80; seed += 2 {
 		m := newMeteredOf(t, seed+300, newPowered)
 		want, got := map[int32]float64{}, map[int32]float64{}
 		dirty := map[int32]bool{}

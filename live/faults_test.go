@@ -325,19 +325,6 @@ func (r *faultRun) happen() {
 	synctest.Wait()
 }
 
-// stuck tells whether a gang waits for ever and says so: under limits of power no
-// check at the door can tell of each whether it fits.
-func (r *faultRun) stuck(st *control.State) bool {
-	for id := job.ID(1); id <= job.ID(st.Jobs()); id++ {
-		j, _ := st.Summary(id)
-		why, waits := st.Why(id)
-		if waits && j.Spec.Gang && r.s.cfg.Tree != nil && why.Excluded[control.CausePowerCap] > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // again tells whether a client repeats what it asked for: it was not answered, or
 // there was no room.
 func again(err error) bool {
@@ -407,7 +394,7 @@ func (r *faultRun) check() {
 	}
 	err = r.centre.View(r.t.Context(), func(st *control.State) {
 		for id := job.ID(1); id <= job.ID(st.Jobs()); id++ {
-			if j, _ := st.Job(id); j.Phase <= control.Running && !r.stuck(st) {
+			if j, _ := st.Job(id); j.Phase <= control.Running {
 				why, _ := st.Why(id)
 				r.t.Errorf("%s is %s for ever: %s", id, j.Phase, why.String())
 			}

@@ -95,6 +95,7 @@ type Decider struct {
 	// reclaims counts the jobs that tried to have back what their queue lent.
 	reclaims int
 	behind   int // jobs looked at behind one of their group
+	looks    int // at nodes for gangs that power kept out
 	within   restriction
 	barred   uint64 // models of which the queue of the task being placed may not use more
 	held     []hold
@@ -122,7 +123,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	p := &d.plan
 	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
 	p.Unplaced, p.Reservation, p.Others, p.Again = p.Unplaced[:0], nil, p.Others[:0], false
-	d.head, d.heads, d.pending, d.barred, d.reclaims, d.behind = 0, d.heads[:0], false, 0, 0, 0
+	d.head, d.heads, d.pending, d.barred, d.reclaims, d.behind, d.looks = 0, d.heads[:0], false, 0, 0, 0, 0
 	d.journal = d.journal[:0]
 	d.within = restriction{}
 	d.closed.nodes, d.closed.all = nil, false

@@ -36,7 +36,7 @@ func (d *Decider) startMany(i int32, why *Reason) bool {
 	}
 	if e.spec.Topology.Mode == job.Must {
 		why.Dominant = Topology
-		return false
+		return d.startThrifty(i, why)
 	}
 	// No single domain holds the gang: span as few as possible, fullest
 	// first, and whatever is left goes anywhere.
@@ -48,7 +48,7 @@ func (d *Decider) startMany(i int32, why *Reason) bool {
 	if why.Dominant == None || fit > 0 && why.Dominant != Reserved && why.Dominant != OverBudget {
 		why.Dominant = GangPartial // otherwise not even one fits, and why is said
 	}
-	return false
+	return d.startThrifty(i, why)
 }
 
 // listTasks fills d.tasks with the tasks of a pending job still to place.

@@ -15,8 +15,9 @@ import (
 // that the weight of the whole gang is more than all nodes could hold, each at its
 // best - the dual of the configuration program of Gilmore and Gomory (1961). A node
 // at its best is a small knapsack; power limits and quotas of models bound sums of
-// nodes. What no weights rule out is taken in, and if it cannot start all the same
-// it waits with its reason.
+// nodes, and few tasks are held to power exactly (possible_power.go). What all this
+// does not rule out is taken in, and if it cannot start all the same it waits with
+// its reason.
 
 // Bounds of the search for a proof.
 const (
@@ -34,6 +35,7 @@ type gangProof struct {
 	most   []int64 // milli of each model that the queue could use; below 0 = no limit; nil = no quotas
 	power  bool
 	best   map[uint16]packed // by kind, for the present weights
+	steps  int               // of the exact look at power
 }
 
 type provenGroup struct {
@@ -202,7 +204,7 @@ func (p *gangProof) neverIn(classes []proofClass) bool {
 			}
 		}
 	}
-	return false
+	return p.power && p.tooHungry(classes)
 }
 
 // outweighs tells whether the gang weighs more than the nodes hold at their best,
