@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 
 	"tianfu/engine"
 	"tianfu/engine/local"
+	"tianfu/fault"
+	"tianfu/fleet"
 	"tianfu/unit"
 )
 
@@ -20,7 +24,7 @@ import (
 type finding = engine.Finding
 
 func (p *program) doctor() *cobra.Command {
-	var data, world, cert, key string
+	var data, world, node, cert, key string
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check this machine before a centre runs on it, with a fix beside each failing line",
@@ -37,7 +41,7 @@ fails has its fix beside it; a note is worth knowing and stops nothing. The exit
 			}
 			found := append(checkClock(), checkData(data)...)
 			found = append(found, checkCertificate(cert, key)...)
-			found = append(found, checkWorldFile(data, world)...)
+			found = append(found, checkWorldFile(data, world, cmp.Or(node, machineName()))...)
 			found = append(found, checkMeters(c.Context(), data, world)...)
 			found = append(found, checkKnobs(data, world)...)
 			probe, isolation := checkEngine(c.Context())
@@ -69,6 +73,7 @@ fails has its fix beside it; a note is worth knowing and stops nothing. The exit
 	c.Flags().StringVar(&data, "data", "", "data directory of the centre")
 	c.Flags().StringVar(&cert, "tls-cert", "", "certificate file that the centre would serve with")
 	c.Flags().StringVar(&key, "tls-key", "", "its key file")
+	c.Flags().StringVar(&node, "node", "", "node of the world that this machine is (default: the one named like its host)")
 	c.Flags().StringVar(&world, "world", "", "world file (default: world.yaml in the data directory)")
 	return c
 }
@@ -116,7 +121,9 @@ func worldFile(data, world string) string {
 	return world
 }
 
-func checkWorldFile(data, world string) []finding {
+// checkWorldFile reads the world file as a start would, and tells of a centre that
+// did not take its file over when it started.
+func checkWorldFile(data, world, node string) []finding {
 	if world = worldFile(data, world); world == "" {
 		return nil
 	}
@@ -124,7 +131,17 @@ func checkWorldFile(data, world string) []finding {
 	if err != nil {
 		return []finding{{Name: "world file", Detail: strings.ReplaceAll(err.Error(), "\n", "; "), Fix: "see: tianfu check " + world}}
 	}
-	return []finding{{Name: "world file", OK: true, Detail: fmt.Sprintf("%s: %s, %s", world, unit.Count(len(w.Fleet().Nodes), "node"), unit.Count(len(warnings), "warning"))}}
+	out := []finding{{Name: "world file", OK: true, Detail: fmt.Sprintf("%s: %s, %s", world, unit.Count(len(w.Fleet().Nodes), "node"), unit.Count(len(warnings), "warning"))}}
+	var f *fault.Error
+	if err := ownNode(world, w.Fleet(), fleet.NodeID(node)); errors.As(err, &f) {
+		out = append(out, finding{Name: "this machine", Detail: f.What, Fix: f.Fix})
+	} else {
+		out = append(out, finding{Name: "this machine", OK: true, Detail: "is node " + node})
+	}
+	if why, err := os.ReadFile(refusedWorld(data)); data != "" && err == nil {
+		out = append(out, finding{Name: "world in force", Detail: "the file was not taken over at the start: " + strings.TrimSpace(string(why)), Fix: "mend " + world + ", then: tianfu world reload"})
+	}
+	return out
 }
 
 // checkEngine opens an engine in a directory of its own and asks how it would

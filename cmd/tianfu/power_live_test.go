@@ -116,7 +116,7 @@ func TestCapsOnARealCentre(t *testing.T) {
 	if err := os.WriteFile(world, []byte(powerWorld), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &capped{startServer(t, "--world", world, "--meter-every", "1s"), t, t.Context(), nil}
+	s := &capped{startServer(t, "--node", "one", "--world", world, "--meter-every", "1s"), t, t.Context(), nil}
 	s.c = s.client()
 	t.Setenv("TIANFU_TOKEN", s.token)
 	tag := s.address[strings.LastIndexByte(s.address, ':')+1:]
@@ -184,7 +184,7 @@ func TestNodeIsHeldToItsCap(t *testing.T) {
 	if err := os.WriteFile(world, []byte(powerWorld), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &capped{startServer(t, "--world", world), t, t.Context(), nil}
+	s := &capped{startServer(t, "--node", "one", "--world", world), t, t.Context(), nil}
 	s.c = s.client()
 	t.Setenv("TIANFU_TOKEN", s.token)
 	name := "held" + s.address[strings.LastIndexByte(s.address, ':')+1:]

@@ -21,7 +21,7 @@ func TestReservationsAreMadeAndEnded(t *testing.T) {
 	if err := os.WriteFile(world, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := startServer(t, "--world", world)
+	s := startServer(t, "--world", world, "--node", "one")
 	t.Setenv("TIANFU_TOKEN", s.token)
 	ctx := context.Background()
 	s.kill()

@@ -36,6 +36,7 @@ const version = "0.1"
 // serveFlags are the flags of serve.
 type serveFlags struct {
 	data, world, listen string
+	node                string // that this machine is
 	cert, key           string
 	policy              string
 	require             string
@@ -65,6 +66,7 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl := c.Flags()
 	fl.StringVar(&f.data, "data", "", "data directory")
 	fl.StringVar(&f.world, "world", "", "world file (default: world.yaml in the data directory)")
+	fl.StringVar(&f.node, "node", "", "node of the world that this machine is (default: the one named like its host)")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8420", "address to listen on; away from loopback TLS is required")
 	fl.StringVar(&f.cert, "tls-cert", "", "certificate file")
 	fl.StringVar(&f.key, "tls-key", "", "key file")
@@ -133,6 +135,7 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	defer delivered()
 	o.Store, o.Engine, o.Tracer = d.log, eng, tracer
+	os.Remove(refusedWorld(f.data)) // of the start before
 	keeper := &worldKeeper{flags: f, now: world, trail: d.trail, logger: logger, provider: provider, engine: eng}
 	o.Refused = func(err error) { fmt.Fprintln(p.err, keeper.refuse(err)) }
 	c, records, err := live.Open(ctx, o)

@@ -93,7 +93,7 @@ func TestKindsOfChangeOnKindsOfPeriod(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := startServer(t, "--world", "world.yaml")
+	s := startServer(t, "--world", "world.yaml", "--node", "one")
 	t.Setenv("TIANFU_TOKEN", s.token)
 	address := "http://" + s.address
 	waitForHours(t, s)

@@ -33,17 +33,12 @@ type machine struct {
 
 // thisMachine writes a world file of this machine: its CPUs, nine tenths of its
 // memory, and the accelerators the engine found.
-func thisMachine(ctx context.Context, eng engine.Engine) ([]byte, error) {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = "localhost"
-	}
-	host = strings.NewReplacer("{", "-", "}", "-", "/", "-").Replace(host)
+func thisMachine(ctx context.Context, eng engine.Engine, node string) ([]byte, error) {
 	memory, err := machineMemory()
 	if err != nil {
 		return nil, err
 	}
-	m := machine{Name: host, Node: host, Zone: time.Local.String(), CPUs: runtime.NumCPU(), Memory: memory * 9 / 10}
+	m := machine{Name: node, Node: node, Zone: time.Local.String(), CPUs: runtime.NumCPU(), Memory: memory * 9 / 10}
 	found := 0
 	if probe, err := eng.Probe(ctx); err == nil && len(probe.Found) > 0 {
 		found = min(len(probe.Found), fleet.MaxDevices)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -49,7 +51,7 @@ func (p *program) firstWorld(ctx context.Context, f *serveFlags, eng engine.Engi
 	if _, err := os.Stat(name); f.world != "" || !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	text, err := thisMachine(ctx, eng)
+	text, err := thisMachine(ctx, eng, cmp.Or(f.node, machineName()))
 	if err != nil {
 		return err
 	}
@@ -114,26 +116,34 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	if out.config.Bookings, err = w.Bookings(time.LoadLocation, unit.Instant(time.Now().UnixNano())); err != nil {
 		return nil, err
 	}
-	out.own = markForeign(out.config.Fleet)
-	return out, nil
+	out.own = fleet.NodeID(cmp.Or(f.node, machineName()))
+	return out, ownNode(f.worldFile(), out.config.Fleet, out.own)
 }
 
-// markForeign cordons the nodes that no engine serves: all but the one named
-// like this machine, or the first.
-func markForeign(f *fleet.Fleet) fleet.NodeID {
-	host, _ := os.Hostname()
-	own := f.Nodes[0].ID
-	for i := range f.Nodes {
-		if string(f.Nodes[i].ID) == host {
-			own = f.Nodes[i].ID
-		}
+// machineName is what the node is called that this machine is, unless --node says
+// otherwise: its host name, in letters that names of nodes may have.
+func machineName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
 	}
+	return strings.NewReplacer("{", "-", "}", "-", "/", "-").Replace(host)
+}
+
+// ownNode cordons the nodes that no engine serves: all but this machine. A world
+// without it is refused: work placed on a node that is another machine would run
+// here, and be counted there.
+func ownNode(file string, f *fleet.Fleet, own fleet.NodeID) error {
+	found := false
 	for i := range f.Nodes {
-		if f.Nodes[i].ID != own {
-			f.Nodes[i].Cordoned = true
-		}
+		found = found || f.Nodes[i].ID == own
+		f.Nodes[i].Cordoned = f.Nodes[i].Cordoned || f.Nodes[i].ID != own
 	}
-	return own
+	if found {
+		return nil
+	}
+	return fault.New(fault.Invalid, file, fmt.Sprintf("this machine is node %s, which is not among the %s of the file", own, unit.Count(len(f.Nodes), "node")),
+		fmt.Sprintf("name it under nodes:, such as - {name: %q, sku: …, place: …}, or say which node it is: --node %s", own, f.Nodes[0].ID))
 }
 
 // worldKeeper reads the world file again when it is asked to.
@@ -161,8 +171,15 @@ func (k *worldKeeper) refuse(err error) string {
 		k.logger.Error("the audit log does not have the refused world", "error", failed)
 	}
 	k.refused, k.now.digest = err, ""
+	if failed := os.WriteFile(refusedWorld(k.flags.data), []byte(err.Error()+"\n"), 0o600); failed != nil {
+		k.logger.Error("doctor will not know of the refused world", "error", failed)
+	}
 	return fmt.Sprintf("warning: %s was not taken over, and the centre goes on with the world it had: %v\n  mend the file, then: tianfu world reload", k.flags.worldFile(), err)
 }
+
+// refusedWorld is the file that says why the world was not taken over at the
+// start, for doctor, which asks no server. It is there while that holds.
+func refusedWorld(data string) string { return filepath.Join(data, "world.refused") }
 
 // money says how the ledger's charges are priced and dated.
 func (k *worldKeeper) money() httpapi.LedgerOptions {
@@ -198,9 +215,6 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 	defer k.mu.Unlock()
 	out := httpapi.WorldChange{DryRun: dry, Before: k.now.digest, Changes: []string{}}
 	next, err := k.flags.readWorld()
-	if err == nil && next.own != k.now.own {
-		err = fault.New(fault.Conflict, "world", fmt.Sprintf("this machine is node %s and would become %s", k.now.own, next.own), "name one node like this machine, or restart the centre for it")
-	}
 	if err == nil {
 		out.After = next.digest
 		for _, w := range next.warnings {
@@ -244,6 +258,7 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 		note.Target, note.Outcome = fmt.Sprintf("before %.12s refused %.12s: %v", out.Before, out.After, err), audit.Failed
 	} else {
 		k.now, k.refused = next, nil
+		os.Remove(refusedWorld(k.flags.data)) // mostly there is none
 	}
 	if failed := k.trail.Append(note); failed != nil && err == nil {
 		err = failed

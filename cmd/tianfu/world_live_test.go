@@ -73,7 +73,7 @@ func TestWorldIsReloaded(t *testing.T) {
 
 	host := string(first[strings.Index(string(first), "nodes:"):])
 	write(strings.Replace(queued, host, "nodes:\n", 1)) // this machine itself is gone
-	if code, _, errs := execute("world", "reload", at); code != 5 || !strings.Contains(errs, "this machine") || nodes() != 4 {
+	if code, _, errs := execute("world", "reload", at); code != 2 || !strings.Contains(errs, "this machine is node") || nodes() != 4 {
 		t.Errorf("this machine was taken out: code %d, %s", code, errs)
 	}
 	small := strings.Replace(queued, "vcpu: ", "vcpu: -", 1)
@@ -95,12 +95,22 @@ func TestWorldIsReloaded(t *testing.T) {
 	if code, out, errs := execute("world", "show", at); code != 0 || !strings.Contains(out, "was not taken over at the start") {
 		t.Errorf("show of a refused world: code %d, %s%s", code, out, errs)
 	}
+	refusedToo := func() bool {
+		_, out, _ := execute("doctor", "--data", s.data)
+		return strings.Contains(out, "was not taken over at the start")
+	}
+	if !refusedToo() {
+		t.Error("doctor says nothing of the refused world")
+	}
 	if code, out, errs := execute("world", "reload", at); code != 5 {
 		t.Errorf("reload of the refused world: code %d, %s%s", code, out, errs)
 	}
 	write(queued)
 	if code, out, errs := execute("world", "reload", at); code != 0 {
 		t.Errorf("reload of the mended world: code %d, %s%s", code, out, errs)
+	}
+	if refusedToo() {
+		t.Error("doctor still speaks of the refused world")
 	}
 	if w, err := c.World(ctx); err != nil || w.Refused != "" || w.Digest == "" {
 		t.Errorf("the mended world is %+v, %v", w, err)
