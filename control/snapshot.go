@@ -13,7 +13,8 @@ import (
 // SnapshotVersion is the version of what Encode writes; DecodeSnapshot reads it
 // and those before. When a field is added to the state: code it here, where it
 // came with a later version only for x.Version >= that version, and count this
-// up once the version before has been given out. A snapshot only saves time:
+// up once the version before has been given out, with a snapshot of it and its
+// records in testdata (snapshot_old_test.go reads them). A snapshot only saves time:
 // the records are the truth as long as they are kept.
 const SnapshotVersion = 4 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +130,48 @@ deferral: {batch: 20h}
 		}
 		if format == "table" && (!strings.Contains(out, "~100.0") || !strings.Contains(out, "missed: "+late) || !strings.Contains(out, "deferred to a better hour")) {
 			t.Error(out)
+		}
+	}
+	watched := &watchedOutput{}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int)
+	go func() {
+		p := &program{out: watched, err: watched}
+		ended <- p.Run(ctx, []string{"plan", "show", "--watch", "--every", "100ms", "--server", "http://" + s.address})
+	}()
+	watched.await(t, allowed)
+	fresh := submit("true", "25m", 0)
+	watched.await(t, fresh)
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("a watch that is ended ends with code %d: %s", code, watched)
+	}
+}
+
+// watchedOutput is what a command that goes on has written so far.
+type watchedOutput struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (w *watchedOutput) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *watchedOutput) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// await waits until a text was written.
+func (w *watchedOutput) await(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(w.String(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s was not shown:\n%s", text, w)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,20 @@ func TestReservationsAreMadeAndEnded(t *testing.T) {
 	has("400 days", 2, "reservation", "create", "second", "--queue", "train", "--nodes", "one", "--from", "9700h", "--for", "1h")
 	has("is no day", 2, "reservation", "create", "second", "--queue", "train", "--nodes", "one", "--days", "sometimes", "--hours", "09:00-10:00")
 	has("windows left", 0, "reservation", "create", "lab", "--queue", "genomes", "--count", "1", "--days", "mon,wed", "--hours", "09:00-10:00", "--from", "48h")
+
+	for path, tag := range map[string]string{"course": `"of another state"`, "none": "*"} {
+		r, _ := http.NewRequest("DELETE", "http://"+s.address+"/v1/reservations/"+path, nil)
+		r.Header.Set("Authorization", "Bearer "+s.token)
+		r.Header.Set("If-Match", tag)
+		reply, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reply.Body.Close(); reply.StatusCode != 412 {
+			t.Errorf("the end of reservation %s if it matches %s: status %d", path, tag, reply.StatusCode)
+		}
+	}
+	has("train", 0, "reservation", "show", "course")
 
 	list, err := physics.Reservations(ctx)
 	if err != nil || len(list.Reservations) != 1 || list.Reservations[0].Name != "course" || !list.Reservations[0].Open || len(list.Others) != 1 || list.Others[0].Nodes != 1 {
