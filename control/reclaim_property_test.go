@@ -21,9 +21,26 @@ func TestPreemptionComesToRest(t *testing.T) {
 	if testing.Short() {
 		seeds = 100
 	}
+	comeAllToRest(t, seeds, false)
+}
+
+// TestPreemptionUnderPowerComesToRest does the same under random limits of power
+// and caps that come and go, with work that may stand still: once caps and
+// arrivals are over, shedding, reclaiming and preemption by priority must not hand
+// the same place round.
+func TestPreemptionUnderPowerComesToRest(t *testing.T) {
+	seeds := 200
+	if testing.Short() {
+		seeds = 60
+	}
+	comeAllToRest(t, seeds, true)
+}
+
+func comeAllToRest(t *testing.T, seeds int, powered bool) {
+	t.Helper()
 	evictions := 0
 	for seed := range uint64(seeds) {
-		n, err := comeToRest(seed)
+		n, err := comeToRest(seed, powered)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -39,9 +56,10 @@ type restCentre struct {
 	scenario
 	evictions int
 	since     map[[2]job.ID]bool // evicted, for
+	losses    map[job.ID]int     // evictions of a job's tasks since then, whatever for
 }
 
-func comeToRest(seed uint64) (int, error) {
+func comeToRest(seed uint64, powered bool) (int, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	c := &restCentre{scenario: scenario{rng: rng, running: map[taskKey]control.Order{}}}
 	f := &fleet.Fleet{Name: "rest"}
@@ -49,6 +67,12 @@ func comeToRest(seed uint64) (int, error) {
 		f.Nodes = append(f.Nodes, fleet.Node{ID: fleet.NodeID(fmt.Sprintf("n%d", i)), CPU: 64000, Memory: 1 << 17, Model: "A100", Devices: make([]fleet.Device, 8)})
 	}
 	c.cfg = control.Config{Fleet: f, Policy: []string{"tianfu", "firstfit"}[rng.IntN(2)], Rules: sched.Rules{Preempt: rng.IntN(2) == 0}, Queueing: restQueueing(rng, len(f.Nodes))}
+	if powered {
+		for i := range f.Nodes {
+			f.Nodes[i].Place = fleet.Place{Site: "s", Rack: fmt.Sprintf("r%d", i/2)}
+		}
+		randomPower(rand.New(rand.NewPCG(seed, 8)), &c.cfg)
+	}
 	c.first = c.cfg
 	var err error
 	if c.state, err = control.Open(c.cfg); err != nil {
@@ -58,6 +82,7 @@ func comeToRest(seed uint64) (int, error) {
 		var batch []control.Input
 		for range rng.IntN(6) {
 			s := restSpec(rng, len(c.jobs))
+			s.Suspendable = powered && len(c.jobs)%2 == 0
 			c.jobs = append(c.jobs, s)
 			batch = append(batch, control.Input{Kind: control.Submit, Spec: s})
 		}
@@ -65,7 +90,12 @@ func comeToRest(seed uint64) (int, error) {
 			return 0, err
 		}
 	}
-	c.since = map[[2]job.ID]bool{}
+	for powered && c.now < unit.At(430) { // the last cap has ended
+		if err := c.turn(nil); err != nil {
+			return 0, err
+		}
+	}
+	c.since, c.losses = map[[2]job.ID]bool{}, map[job.ID]int{}
 	for quiet, turns := 0, 0; quiet < 3; turns++ {
 		before := len(c.records)
 		if err := c.turn(nil); err != nil {
@@ -77,6 +107,9 @@ func comeToRest(seed uint64) (int, error) {
 		if turns > 500 {
 			return 0, fmt.Errorf("does not come to rest: %d evictions", c.evictions)
 		}
+	}
+	if powered { // what power keeps from a queue is not owed to it
+		return c.evictions, nil
 	}
 	return c.evictions, c.atRest()
 }
@@ -92,6 +125,11 @@ func (c *restCentre) turn(batch []control.Input) error {
 	c.follow(o)
 	for i := range o.Records {
 		r := &o.Records[i]
+		if r.Kind == control.Evicting && c.losses != nil {
+			if c.losses[r.Job]++; c.losses[r.Job] > 3*len(c.jobs) {
+				return fmt.Errorf("%s is evicted again and again", r.Job)
+			}
+		}
 		if r.Kind != control.Evicting || r.For == 0 {
 			continue
 		}

@@ -257,7 +257,11 @@ func (d *Decider) makeRoom(t *task, i int32, why *Reason) bool {
 	if d.Quotas != nil && t.queue != 0 && !d.refill(t, i, v.node) {
 		return false
 	}
-	d.propose(t, i, v.node, d.Index.policy.Devices(d.Capacity, v.node, &d.Capacity.shapes[t.ask.Shape]))
+	s := &d.Capacity.shapes[t.ask.Shape]
+	if d.Capacity.slotsOf(v.node, t.ask) < 1 { // of what was chosen, some did not leave: the cycle goes on without
+		return false
+	}
+	d.propose(t, i, v.node, d.Index.policy.Devices(d.Capacity, v.node, s))
 	return true
 }
 
