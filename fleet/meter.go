@@ -36,7 +36,9 @@ type Meter struct {
 	SecretEnv   string
 	CA          string // certificates that sign the instrument's, a PEM file
 	Fingerprint string // SHA-256 of the instrument's certificate, hexadecimal
-	Channels    []MeterChannel
+	// Solar: it reads what is made on the site that it covers, not what is drawn.
+	Solar    bool
+	Channels []MeterChannel
 
 	level string
 }
@@ -86,6 +88,12 @@ func (b *builder) meter(m *Meter) {
 		m.level = "node"
 	} else {
 		b.fail(m.line, "name a node, or an area as site/building/hall/row/rack", "meter %s covers %q, which is not there", m.Name, m.Covers)
+	}
+	if m.Solar && m.level != "" && (m.level != "site" || m.Kind == "rapl" || m.Kind == "nvml") {
+		b.fail(m.line, "let it cover the site, and be read by another kind than rapl and nvml", "meter %s sees what is made and covers %q", m.Name, m.Covers)
+	}
+	if k, ok := b.areaAt[m.Covers]; ok && m.Solar && b.areas[k].limit == 0 {
+		b.warn(m.line, "give the site power:, or leave solar: out", "meter %s sees what site %s makes, and the site has no limit that it could raise", m.Name, m.Covers)
 	}
 	if m.Every == 0 {
 		m.Every = defaultEvery

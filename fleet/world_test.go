@@ -161,6 +161,7 @@ var worldSeeds = []string{
 	"state:\n  - {nodes: n1, cordoned: true, reason: x}\n  - {nodes: n2, maintenance: [{from: \"2027-01-01T00:00:00+08:00\", to: \"2027-01-01T04:00:00+08:00\"}]}\n",
 	"caps:\n  - {area: s, limit: 70%, from: \"2027-01-01T00:00:00Z\", for: 6h, every: 24h, until: \"2027-02-01T00:00:00Z\"}\npower: {protect: 10, cap_latency: 2s, grace: 30s, sleep: {after: 10m, reserve: 1, wake: 90s, draw: 5W}}\n",
 	"meters:\n  - {name: cpus, kind: rapl, covers: n1, every: 1s}\n",
+	"meters:\n  - {name: roof, kind: modbus, covers: s, solar: true, address: \"inverter:502\"}\n",
 	"rates: {cpu_hour: 0.05yuan, memory_hour: 0.01yuan, devices: [{model: A100, hour: 7yuan}, {hour: 3yuan}]}\n",
 	"datasets: [{name: shared, path: /srv/data, tenants: [physics], writable: true}]\ntenants: [{name: physics}]\n",
 	"network:\n  distances: {host: 0, rack: 1, segment: 2, pod: 3, site: 4, fleet: 5}\n  pods: [{name: p, segments: [{name: seg, accelerators: 64}]}]\n",

@@ -30,7 +30,8 @@ type Meter struct {
 	Channels int     `json:"channels"`
 	Reads    uint64  `json:"reads"`
 	Failures uint64  `json:"failures"`
-	Counts   bool    `json:"counts" doc:"The ledger believes it; otherwise it sees a part of what another sees, or is only compared."`
+	Solar    bool    `json:"solar,omitempty" doc:"It sees what its site makes, not what is drawn."`
+	Counts   bool    `json:"counts" doc:"The ledger, or of what is made the limit of its site, believes it; otherwise it sees a part of what another sees, or is only compared."`
 	Joules   float64 `json:"joules" doc:"Sum over its channels since the centre was started."`
 	Watts    float64 `json:"watts" doc:"Of the newest readings."`
 	Quality  string  `json:"quality,omitempty" doc:"Of the newest readings, the worst: measured, bridged, estimated or missing."`
@@ -76,7 +77,7 @@ func meterOf(m *live.MeterState) Meter {
 	out := Meter{
 		Name: m.Meter, Kind: m.Kind, Level: string(m.Covers.Level), Covers: m.Covers.Path, Every: m.Every.String(), State: m.Condition(),
 		Since: instant(m.Since), LastRead: instant(m.LastRead), Error: m.Error, Channels: m.Channels, Reads: m.Reads, Failures: m.Failures,
-		Counts: m.Counts, Watts: float64(m.Power), Quality: string(m.Quality),
+		Solar: m.Solar, Counts: m.Counts, Watts: float64(m.Power), Quality: string(m.Quality),
 	}
 	for _, e := range m.Energy {
 		out.Joules += joules(e)

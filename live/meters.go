@@ -21,6 +21,7 @@ type Instrument struct {
 	sensor.Meter
 	Kind   string
 	Covers sensor.Covers
+	Solar  bool // it sees what its site makes, not what is drawn there
 	// Broken says why it cannot be read at all; then Source is nil.
 	Broken error
 }
@@ -44,6 +45,7 @@ type instruments struct {
 
 	mu     sync.Mutex
 	things map[string]*thing // by the path of Covers
+	suns   map[string]*sun   // by site
 	known  map[string]*MeterState
 	conserve
 	unsaid uint64 // inputs that the loop could not take
@@ -65,7 +67,8 @@ type MeterState struct {
 	Kind    string
 	Covers  sensor.Covers
 	Every   time.Duration
-	Counts  bool // it is the one that the ledger believes
+	Solar   bool // it sees what is made
+	Counts  bool // it is the one that the ledger, or the limit of its site, believes
 	Energy  map[string]unit.Millijoules
 	Power   unit.Watts // of the newest readings of all channels
 	Quality sensor.Quality
@@ -109,13 +112,14 @@ func (m *instruments) replace(list []Instrument, s *control.State) error {
 			m.known[x.Name].Counts = false // arrange says
 			continue
 		}
-		state := &MeterState{Status: sensor.Status{Meter: x.Name}, Kind: x.Kind, Covers: x.Covers, Every: x.Every, Energy: map[string]unit.Millijoules{}, newest: map[string]sensor.Reading{}}
+		state := &MeterState{Status: sensor.Status{Meter: x.Name}, Kind: x.Kind, Covers: x.Covers, Solar: x.Solar, Every: x.Every, Energy: map[string]unit.Millijoules{}, newest: map[string]sensor.Reading{}}
 		if x.Broken != nil {
 			state.Status.Lost, state.Status.Error = true, x.Broken.Error()
 		}
 		m.known[x.Name] = state
 	}
 	m.arrange(s)
+	m.arrangeSuns(s, m.suns, kept)
 	for path, t := range m.things {
 		if old := things[path]; old != nil && old.like(t, kept) {
 			m.things[path] = old
@@ -133,7 +137,7 @@ func (m *instruments) replace(list []Instrument, s *control.State) error {
 
 // same tells whether two instruments are one: the very source, read alike.
 func (x *Instrument) same(y Instrument) bool {
-	return x.Meter == y.Meter && x.Kind == y.Kind && x.Covers == y.Covers && x.Broken == y.Broken
+	return x.Meter == y.Meter && x.Kind == y.Kind && x.Covers == y.Covers && x.Solar == y.Solar && x.Broken == y.Broken
 }
 
 // like tells whether a node's or area's readings may go on being summed as they
@@ -165,6 +169,9 @@ func (m *instruments) arrange(s *control.State) {
 	for i := range m.list {
 		x := &m.list[i]
 		at := x.Covers.Path
+		if x.Solar {
+			continue // arrangeSuns
+		}
 		level[at] = x.Covers.Level
 		if x.Kind == "rapl" || x.Kind == "nvml" {
 			if parts[at] == nil {
@@ -210,6 +217,15 @@ func (m *instruments) deliver(r sensor.Reading) {
 	if k := m.known[r.Meter]; k != nil {
 		k.Energy[r.Channel] += r.Energy
 		k.newest[r.Channel] = r
+	}
+	if k := m.known[r.Meter]; k != nil && k.Solar {
+		if u := m.suns[r.Covers.Path]; u != nil {
+			u.add(&r)
+			if in, ok := u.shine(); ok {
+				m.tell(in)
+			}
+		}
+		return
 	}
 	t := m.things[r.Covers.Path]
 	if t == nil {

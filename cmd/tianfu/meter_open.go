@@ -148,7 +148,7 @@ func instruments(w *fleet.World, own fleet.NodeID, log *slog.Logger, known func(
 			out = append(out, *x)
 			continue
 		}
-		x := live.Instrument{Kind: m.Kind, Covers: sensor.Covers{Level: sensor.Level(m.Level()), Path: m.Covers}}
+		x := live.Instrument{Kind: m.Kind, Covers: sensor.Covers{Level: sensor.Level(m.Level()), Path: m.Covers}, Solar: m.Solar}
 		x.Name, x.Every, x.MaxPower = m.Name, m.Every, sensor.Milliwatts(m.MaxPower*1000)
 		if x.Source, x.Broken = openSource(m); x.Broken != nil {
 			log.Warn("a meter cannot be read: energies are modelled", "meter", m.Name, "error", x.Broken)

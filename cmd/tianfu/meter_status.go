@@ -47,7 +47,11 @@ func stateTable(meters []httpapi.Meter) *table {
 		if m.Counts {
 			counts = "yes"
 		}
-		t.add(m.Name, m.Kind, m.Level+" "+m.Covers, m.State, counts, count(m.Channels), fixed(m.Joules/3.6e6, 6), fixed(m.Watts, 1), m.Quality, m.Error)
+		covers := m.Level + " " + m.Covers
+		if m.Solar {
+			covers = "made at " + covers
+		}
+		t.add(m.Name, m.Kind, covers, m.State, counts, count(m.Channels), fixed(m.Joules/3.6e6, 6), fixed(m.Watts, 1), m.Quality, m.Error)
 	}
 	return t
 }

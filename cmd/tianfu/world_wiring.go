@@ -113,7 +113,7 @@ func (k *worldKeeper) rewire(ctx context.Context, next *wiring) error {
 
 // bareMeter is a declared meter as the file would say it again.
 func bareMeter(m *fleet.Meter) string {
-	text := fmt.Sprintln(m.Name, m.Kind, m.Covers, m.Address, m.Every, m.MaxPower, m.UnitID, m.User, m.SecretEnv, m.CA, m.Fingerprint)
+	text := fmt.Sprintln(m.Name, m.Kind, m.Covers, m.Address, m.Every, m.MaxPower, m.UnitID, m.User, m.SecretEnv, m.CA, m.Fingerprint, m.Solar)
 	for _, c := range m.Channels {
 		text += fmt.Sprintln(" ", c.Name, c.Address, c.Field, c.Type, c.Unit, c.Wraps, c.Part)
 	}
