@@ -14,9 +14,15 @@ const mostWanted = 4096
 
 // stepSleep wakes nodes that the line needs, and puts idle ones to sleep while
 // nothing waits: so a node that was woken in vain stays awake until the line is
-// empty, and none is put to sleep and woken in turn.
+// empty, and none is put to sleep and woken in turn. Where nodes do not sleep any
+// more, those that do are woken as power allows.
 func (s *State) stepSleep() {
 	if s.cfg.Tree.Sleep.After == 0 {
+		for n := int32(0); n < int32(s.cap.Nodes()) && s.cap.Sleepers() > 0; n++ {
+			if x := s.cap.NodePower(n); x.State == sched.Asleep && s.cap.MayRise(n, x.Idle-x.Draw) {
+				s.rouse(n)
+			}
+		}
 		return
 	}
 	s.power.sleepy = unit.Never
@@ -63,11 +69,15 @@ func (s *State) wake(want sched.Want, state uint8, taken map[int32]bool) int {
 		taken[n] = true
 		want.Tasks -= slots
 		if state == sched.Asleep {
-			s.record(Record{Kind: NodePowered, Node: n, CPU: int32(sched.Waking), End: s.now.Add(max(s.cfg.Tree.Sleep.Latency, time.Nanosecond))})
-			s.out.Orders = append(s.out.Orders, Order{Kind: WakeNode, Node: n})
+			s.rouse(n)
 		}
 	}
 	return want.Tasks
+}
+
+func (s *State) rouse(n int32) {
+	s.record(Record{Kind: NodePowered, Node: n, CPU: int32(sched.Waking), End: s.now.Add(max(s.cfg.Tree.Sleep.Latency, time.Nanosecond))})
+	s.out.Orders = append(s.out.Orders, Order{Kind: WakeNode, Node: n})
 }
 
 func (s *State) phaseOver(id job.ID) bool { return s.jobOf(id).phase > Running || !s.jobOf(id).queued }

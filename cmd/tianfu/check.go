@@ -48,6 +48,7 @@ it is made of; both are world files themselves.`,
 			if err != nil {
 				return err
 			}
+			warnings = append(warnings, sleepless(args[0], w)...)
 			for _, warning := range warnings {
 				fmt.Fprintln(p.err, "warning:", warning)
 			}

@@ -44,7 +44,7 @@ func TestLimitByInAWorld(t *testing.T) {
 		}
 	}
 	write(powerWorld)
-	s := startServer(t, "--world", world)
+	s := startServer(t, "--node", "one", "--world", world)
 	t.Setenv("TIANFU_TOKEN", s.token)
 	write(strings.Replace(powerWorld, "protect: 5", "protect: 5, limit_by: [fans]", 1))
 	if code, out, errs := execute("world", "reload", "--server", "http://"+s.address); code != 2 || !strings.Contains(errs, "write limit_by: [accelerators, processors]") {
@@ -54,5 +54,31 @@ func TestLimitByInAWorld(t *testing.T) {
 	code, out, errs := execute("world", "reload", "--server", "http://"+s.address)
 	if code != 0 || !strings.Contains(out, "hardware that caps may limit is changed") || os.Geteuid() != 0 && !strings.Contains(errs, "not root") {
 		t.Errorf("%d %s%s", code, out, errs)
+	}
+}
+
+// TestNoNodeSleepsInARunningCentre: the declaration is said at every reload, and the
+// node that idles goes on drawing what it idles at.
+func TestNoNodeSleepsInARunningCentre(t *testing.T) {
+	world := filepath.Join(t.TempDir(), "world.yaml")
+	if err := os.WriteFile(world, []byte(strings.Replace(powerWorld, "protect: 5", "protect: 5, sleep: {after: 1s, draw: 5W}", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, "--node", "one", "--world", world)
+	t.Setenv("TIANFU_TOKEN", s.token)
+	if code, out, errs := execute("world", "reload", "--server", "http://"+s.address); code != 0 || !strings.Contains(errs, "power: sleep: is for replays") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	c := s.client()
+	for range 2 { // a first one, so that the node has idled for longer than a second when the second ends
+		made, err := c.Submit(t.Context(), shell("sleep 1.5"), "", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitEnd(t, c, made.ID)
+	}
+	p, err := c.Power(t.Context())
+	if err != nil || len(p.Areas) == 0 || p.Areas[0].Draw < 190 {
+		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -88,11 +88,13 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	sum := sha256.Sum256(text)
 	out := &readyWorld{warnings: warnings, declared: w, digest: hex.EncodeToString(sum[:]),
 		config: control.Config{Fleet: w.Fleet(), Policy: f.policy, Rules: sched.Rules{Preempt: true}, Queueing: job.QueueingOf(w)}}
+	out.warnings = append(out.warnings, sleepless(f.worldFile(), w)...)
 	out.config.Deferring.Allowance = [...]time.Duration{job.Batch: w.Deferral.Batch, job.Interactive: w.Deferral.Interactive, job.LongRun: w.Deferral.Longrun}
 	if m, err := cataloguePower(out.config.Fleet); err == nil {
 		out.config.Power = m
 	}
 	if tree := sched.PowerOf(w); tree != nil && out.config.Power != nil {
+		tree.Sleep = sched.PowerSleep{}
 		out.config.Tree = tree
 	} else if tree != nil {
 		out.warnings = append(out.warnings, fleet.Warning{Where: f.worldFile(), What: "power is declared and not limited: not every accelerator's draw is known", Fix: "give idle: and full: under catalogue:"})
@@ -118,6 +120,16 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	}
 	out.own = fleet.NodeID(cmp.Or(f.node, machineName()))
 	return out, ownNode(f.worldFile(), out.config.Fleet, out.own)
+}
+
+// sleepless warns of a declaration that a running centre passes over: the one node
+// that it runs work on is the machine that it runs on itself, and a node that only
+// the model puts to sleep would have its watts promised to others.
+func sleepless(file string, w *fleet.World) []fleet.Warning {
+	if w.Power.Sleep.After == 0 {
+		return nil
+	}
+	return []fleet.Warning{{Where: file, What: "power: sleep: is for replays; in a running centre no node sleeps, for its only node is the machine that the server runs on", Fix: "leave it, or take it out"}}
 }
 
 // machineName is what the node is called that this machine is, unless --node says
