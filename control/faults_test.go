@@ -34,6 +34,20 @@ func TestFaultsBreakNoPromise(t *testing.T) {
 	})
 }
 
+// TestFaultsThatBrokeAPromise runs seeds in which one was broken: a plan took work
+// inside the guarantee of another queue, and the core ended.
+func TestFaultsThatBrokeAPromise(t *testing.T) {
+	for _, seed := range []uint64{7611} {
+		o, err := newOutside(seed, 90*time.Minute)
+		if err == nil {
+			err = o.live()
+		}
+		if err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+}
+
 // TestEveryPrefixGoesOn stops random histories after every single record, even
 // halfway through a step, and lets a centre go on from there.
 func TestEveryPrefixGoesOn(t *testing.T) {

@@ -37,8 +37,8 @@ type claim struct {
 	gangs    map[job.ID][]AllocID
 	borrowed []AllocID // of other queues of the cohort, in the order they are taken
 	listed   bool
-	// fresh is what this cycle has proposed, by queue and resource: it does not
-	// run yet and makes nobody's running work borrowed.
+	// fresh is what this cycle has proposed, by queue and resource, and what was told
+	// to leave before: neither makes the work that runs on borrowed.
 	fresh map[int16][]int64
 }
 
@@ -49,12 +49,14 @@ func (d *Decider) claims(e *entry) (leaving int, may bool) {
 	may = d.Rules.Preempt && d.Capacity.preemptible > 0
 	d.claim.fresh = d.proposals()
 	if d.claim.queue == 0 {
+		d.countLeaving()
 		return 0, may
 	}
 	q := &d.Quotas.queues[d.claim.queue]
 	d.claim.borrows = d.borrows(q, e)
 	d.claim.inside = d.Quotas.lending(d.claim.queue) && !d.claim.borrows
 	if !d.claim.inside {
+		d.countLeaving()
 		return 0, may
 	}
 	for id := range d.Capacity.allocs {
@@ -69,25 +71,37 @@ func (d *Decider) claims(e *entry) (leaving int, may bool) {
 
 // proposals sums up what the cycle has proposed so far.
 func (d *Decider) proposals() map[int16][]int64 {
-	var out map[int16][]int64
+	out := map[int16][]int64{}
 	for i := range d.journal {
-		st := &d.journal[i]
-		if st.removed || st.moved || st.alloc.Queue == 0 {
-			continue
-		}
-		if out == nil {
-			out = map[int16][]int64{}
-		}
-		v := out[st.alloc.Queue]
-		if v == nil {
-			v = make([]int64, len(d.Quotas.names))
-			out[st.alloc.Queue] = v
-		}
-		for k := range v {
-			v[k] += d.Quotas.amount(k, &st.alloc, d.Capacity.nodes[st.alloc.Node].model)
+		if st := &d.journal[i]; !st.removed && !st.moved {
+			d.sumUp(out, &st.alloc)
 		}
 	}
 	return out
+}
+
+// countLeaving adds what was told to leave, where that is not withdrawn: what runs
+// on is inside its guarantee if it is without them.
+func (d *Decider) countLeaving() {
+	for id := range d.Capacity.allocs {
+		if a := &d.Capacity.allocs[id]; a.Job != 0 && a.Evicting {
+			d.sumUp(d.claim.fresh, a)
+		}
+	}
+}
+
+func (d *Decider) sumUp(sums map[int16][]int64, a *Alloc) {
+	if a.Queue == 0 {
+		return
+	}
+	v := sums[a.Queue]
+	if v == nil {
+		v = make([]int64, len(d.Quotas.names))
+		sums[a.Queue] = v
+	}
+	for k := range v {
+		v[k] += d.Quotas.amount(k, a, d.Capacity.nodes[a.Node].model)
+	}
 }
 
 // lending reports whether another queue of the cohort holds more than it is

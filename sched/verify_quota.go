@@ -147,28 +147,27 @@ func (v *Verifier) leave(s *Snapshot, p *Preemption) {
 	if s.Quotas == nil {
 		return
 	}
-	if v.left == nil {
-		v.left = v.inUse(s)
-		for id := range s.Capacity.allocs { // what was told to leave before is as good as gone
-			if a := &s.Capacity.allocs[id]; a.Job != 0 && a.Evicting && a.Queue != 0 {
-				v.left[a.Queue].addAlloc(a, &s.Capacity.specs[a.Node], -1)
-			}
-		}
-	}
 	a := &s.Capacity.allocs[p.Alloc]
-	v.left[a.Queue].addAlloc(a, &s.Capacity.specs[a.Node], -1)
+	v.books(s)[a.Queue].addAlloc(a, &s.Capacity.specs[a.Node], -1)
 	if v.taken == nil {
 		v.taken = map[job.ID]bool{}
 	}
 	v.taken[a.Job] = true
 }
 
-// books returns what queues use without what leaves.
+// books returns what queues use without what leaves: what was told to before is as
+// good as gone.
 func (v *Verifier) books(s *Snapshot) []tally {
 	if v.left != nil {
 		return v.left
 	}
-	return v.inUse(s)
+	v.left = v.inUse(s)
+	for id := range s.Capacity.allocs {
+		if a := &s.Capacity.allocs[id]; a.Job != 0 && a.Evicting && a.Queue != 0 {
+			v.left[a.Queue].addAlloc(a, &s.Capacity.specs[a.Node], -1)
+		}
+	}
+	return v.left
 }
 
 // guaranteed reports whether an allocation is inside the guarantee of its queue
