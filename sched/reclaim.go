@@ -37,8 +37,9 @@ type claim struct {
 	gangs    map[job.ID][]AllocID
 	borrowed []AllocID // of other queues of the cohort, in the order they are taken
 	listed   bool
-	// fresh is what this cycle has proposed, by queue and resource, and what was told
-	// to leave before: neither makes the work that runs on borrowed.
+	// fresh is what this cycle has proposed, by queue and resource, what it takes for
+	// other jobs, and what was told to leave before: none of it makes the work that
+	// runs on borrowed.
 	fresh map[int16][]int64
 }
 
@@ -69,13 +70,16 @@ func (d *Decider) claims(e *entry) (leaving int, may bool) {
 	return leaving, true
 }
 
-// proposals sums up what the cycle has proposed so far.
+// proposals sums up what the cycle has proposed so far, to start and to take.
 func (d *Decider) proposals() map[int16][]int64 {
 	out := map[int16][]int64{}
 	for i := range d.journal {
 		if st := &d.journal[i]; !st.removed && !st.moved {
 			d.sumUp(out, &st.alloc)
 		}
+	}
+	for i := range d.plan.Preemptions {
+		d.sumUp(out, &d.Capacity.allocs[d.plan.Preemptions[i].Alloc])
 	}
 	return out
 }
@@ -121,7 +125,7 @@ func (s *Quotas) lending(number int16) bool {
 // mayTake decides whether an allocation may be taken back for a task.
 func (d *Decider) mayTake(id AllocID, t *task) bool {
 	a := &d.Capacity.allocs[id]
-	if a.Evicting || a.Attempt == 0 {
+	if a.Evicting || a.Attempt == 0 || d.planned(id) {
 		return false
 	}
 	lower := a.Preemptible && a.Priority < t.priority
@@ -272,9 +276,6 @@ func (d *Decider) makeRoom(t *task, i int32, why *Reason) bool {
 		return false
 	}
 	s := &d.Capacity.shapes[t.ask.Shape]
-	if d.Capacity.slotsOf(v.node, t.ask) < 1 { // of what was chosen, some did not leave: the cycle goes on without
-		return false
-	}
 	d.propose(t, i, v.node, d.Index.policy.Devices(d.Capacity, v.node, s))
 	return true
 }
