@@ -129,6 +129,7 @@ type Submitted struct {
 	DryRun bool     `json:"dry_run,omitempty"`
 	Starts bool     `json:"starts_now,omitempty" doc:"Of a dry run: it would start now"`
 	Nodes  []string `json:"nodes,omitempty" doc:"Of a dry run: where"`
+	Leave  int      `json:"preempts,omitempty" doc:"Of a dry run: tasks of others that would leave for it first"`
 	Reason *Reason  `json:"reason,omitempty" doc:"Of a dry run: why it would wait"`
 	// What follows is of a dry run of a job that would wait.
 	Asked        string        `json:"asked,omitempty" format:"date-time" doc:"Of a dry run: when this was worked out"`
@@ -231,6 +232,9 @@ func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, err
 		return nil, problem(err)
 	}
 	out := Submitted{DryRun: true, Starts: r.Starts}
+	if r.Starts {
+		out.Leave = r.Leave
+	}
 	for _, n := range r.Nodes {
 		out.Nodes = append(out.Nodes, string(n))
 	}

@@ -17,6 +17,7 @@ import (
 type DryRunResult struct {
 	Starts bool
 	Nodes  []fleet.NodeID // by task, when it starts
+	Leave  int            // tasks of others that would leave for it first
 	Now    unit.Instant
 	// What follows is about a job that would wait.
 	Reason       control.Reason
@@ -46,22 +47,28 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 	}
 	fork := f.Fork()
 	now := max(c.o.Now(), fork.Now())
-	o := fork.Step(now, []control.Input{{Kind: control.Submit, Spec: s}})
-	if len(o.Refusals) > 0 {
-		return nil, o.Refusals[0].Err
+	out := &DryRunResult{Starts: true, Now: now}
+	try := sim.NewTry(fork, now) // what is told to leave for it leaves
+	try.Seen = func(r *control.Record) {
+		if r.Kind == control.Evicting && (r.Cause == control.CausePreempted || r.Cause == control.CauseReclaimed) {
+			out.Leave++
+		}
 	}
-	if len(o.Accepted) != 1 {
+	before := fork.Jobs()
+	if err := try.Step([]control.Input{{Kind: control.Submit, Spec: s}}); err != nil {
+		return nil, err
+	}
+	if fork.Jobs() == before {
 		return nil, fault.New(fault.Internal, "dry run", "the core gave no answer", "")
 	}
-	id := o.Accepted[0].Job
+	id := job.ID(fork.Jobs())
 	if s.Wish != job.NoWish {
 		// The plan that is made a moment after a job with a wish came.
 		if plan := fork.PlanShifts(&sched.SlotPlanner{}, DefaultShiftPolicy, &control.Replan{Due: true}); len(plan) > 0 {
-			fork.Step(now, []control.Input{{Kind: control.Planned, Deferrals: plan}, {Kind: control.Tick}})
+			try.Step([]control.Input{{Kind: control.Planned, Deferrals: plan}, {Kind: control.Tick}})
 		}
 	}
 	j, _ := fork.Job(id)
-	out := &DryRunResult{Starts: true, Now: now}
 	for i := range j.Tasks {
 		if !j.Tasks[i].Running {
 			out.Starts = false

@@ -63,7 +63,7 @@ func (t *trials) try(s *job.Spec) (starts, preempts int) {
 		x.Step([]control.Input{{Kind: control.Cancel, Job: t.id}})
 	}
 	x.Seen = func(r *control.Record) {
-		if r.Kind == control.Evicting && r.Cause == control.CausePreempted {
+		if r.Kind == control.Evicting && (r.Cause == control.CausePreempted || r.Cause == control.CauseReclaimed) {
 			preempts++
 		}
 	}

@@ -209,7 +209,11 @@ func alternativeRows(t *table, why *httpapi.Reason, list []httpapi.Alternative) 
 func (p *program) printDryRun(s *httpapi.Submitted) error {
 	t := &table{header: []string{"WHAT", "ANSWER", "DETAIL"}}
 	if s.Starts {
-		t.add("starts", "now", "on "+strings.Join(s.Nodes, " "))
+		when := "now"
+		if s.Leave > 0 {
+			when = "once " + unit.Count(s.Leave, "task") + " of others left, told so at once"
+		}
+		t.add("starts", when, "on "+strings.Join(s.Nodes, " "))
 		return p.print(s, t)
 	}
 	t.add("waits", s.Says, "")

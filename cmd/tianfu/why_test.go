@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,5 +76,75 @@ func TestWhy(t *testing.T) {
 	}
 	if _, err := beta.Why(ctx, first); err == nil {
 		t.Error("a tenant may ask why another's job waits")
+	}
+}
+
+// lentWorld is one node of four CPUs, of which one tenant has borrowed three.
+const lentWorld = `name: small
+sites: [{name: here, time_zone: UTC}]
+catalogue:
+  skus: [{name: tiny, vcpu: 4, memory: 4096MiB}]
+nodes: [{name: one, sku: tiny, place: here}]
+tenants: [{name: physics}, {name: biology}]
+queues:
+  - {name: train, tenants: [physics], cohort: science, guaranteed: {cpu: 1}}
+  - {name: genomes, tenants: [biology], cohort: science, guaranteed: {cpu: 3}}
+  - {name: extra, tenants: [biology], cohort: science, default: true}
+`
+
+// TestWhatIsTakenBackIsSaid holds a dry run, and the changes that why offers, to
+// what becomes of them where work that borrowed has to leave first.
+func TestWhatIsTakenBackIsSaid(t *testing.T) {
+	world := filepath.Join(t.TempDir(), "world.yaml")
+	if err := os.WriteFile(world, []byte(lentWorld), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, "--world", world)
+	t.Setenv("TIANFU_TOKEN", s.token)
+	c, ctx := s.client(), context.Background()
+	submit := func(tenant, queue, cpu string, dry bool) *httpapi.Submitted {
+		t.Helper()
+		b := shell("exec sleep 300")
+		b.Tenant, b.Queue, b.Groups[0].CPU, b.Grace = tenant, queue, cpu, "1s"
+		made, err := c.Submit(ctx, b, "", dry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	for range 4 {
+		submit("physics", "train", "1", false)
+	}
+	waits := submit("biology", "extra", "2", false)
+	w, err := c.Why(ctx, waits.ID)
+	if err != nil || !w.Waits {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	said := false
+	for _, a := range w.Alternatives {
+		said = said || a.Field == "queue" && a.Value == "genomes" && a.Preempts == 2
+	}
+	if !said {
+		t.Errorf("why offers %+v; in the queue genomes it would start once 2 tasks left", w.Alternatives)
+	}
+	if dry := submit("biology", "genomes", "2", true); !dry.Starts || dry.Leave != 2 || len(dry.Nodes) != 1 {
+		t.Errorf("a dry run says %+v; it would start once 2 tasks left", dry)
+	}
+	code, out, errs := execute("job", "submit", "--tenant", "biology", "--queue", "genomes", "--cpu", "2", "--dry-run=server", "--server", "http://"+s.address, "--", "true")
+	if code != 0 || !strings.Contains(out, "once 2 tasks of others left") {
+		t.Errorf("the command says: %d\n%s%s", code, out, errs)
+	}
+	made := submit("biology", "genomes", "2", false)
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		j, err := c.Job(ctx, made.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j.Phase == "running" {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("it did not start: %+v", j)
+		}
 	}
 }

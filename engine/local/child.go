@@ -182,13 +182,23 @@ func (c *child) signal(sig unix.Signal) {
 		_ = unix.Kill(c.inner, sig)
 		return
 	}
-	// The group exists a moment after the gate has opened.
-	for range 200 {
-		if unix.Kill(-c.inner, sig) == nil || unix.Kill(c.inner, 0) != nil {
+	// The group exists a moment after the gate has opened, and the command in it a
+	// moment after that: a signal to process 1 alone would be heeded by nobody.
+	for range 500 {
+		if c.forked() && unix.Kill(-c.inner, sig) == nil || unix.Kill(c.inner, 0) != nil {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
+	_ = unix.Kill(-c.inner, sig)
+}
+
+// forked tells whether process 1 of the sandbox has a child; a kernel that does
+// not tell is believed that it has.
+func (c *child) forked() bool {
+	name := strconv.Itoa(c.inner)
+	text, err := os.ReadFile("/proc/" + name + "/task/" + name + "/children")
+	return err != nil || len(text) > 0
 }
 
 // killChildren ends the children of pid, and theirs: those that left the group
