@@ -109,7 +109,7 @@ func (q *Queueing) Route(s *Spec) (int, error) {
 		only = k
 	}
 	if only < 0 {
-		return -1, fault.New(fault.Denied, "tenant "+string(s.Tenant), "owns no queue", "submit for a tenant that has one, or ask the operator for one")
+		return -1, fault.New(fault.Denied, "tenant "+string(s.Tenant), "owns no queue", "name a tenant that has one (tenant: in the job file, --tenant), or ask the operator for one")
 	}
 	return only, q.Queues[only].admit(q, s)
 }

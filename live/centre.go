@@ -215,8 +215,20 @@ func (c *Centre) Cancel(ctx context.Context, id job.ID, when Guard) error {
 	return err
 }
 
-// SetNode cordons, drains or opens a node.
+// SetNode cordons, drains or opens a node. One that no engine serves stays
+// cordoned: what was placed there would run on the node of this machine, beside
+// what that holds.
 func (c *Centre) SetNode(ctx context.Context, n fleet.NodeID, cordon, drain bool, when Guard) error {
+	if !cordon && n != c.o.Node {
+		known := false
+		err := c.View(ctx, func(st *control.State) { _, known = st.NodeRank(n) })
+		if err != nil {
+			return err
+		}
+		if known {
+			return fault.New(fault.Conflict, "node "+string(n), "no engine serves it: this machine is node "+string(c.o.Node), "it stays cordoned")
+		}
+	}
 	_, err := c.send(ctx, ask{when: when, input: control.Input{Kind: control.NodeState, Node: n, Device: -1, Cordon: cordon, Drain: drain}})
 	return err
 }

@@ -34,6 +34,7 @@ type SiteSignals struct {
 	// Declared figures, where no source is: NaN for none.
 	Carbon unit.KgPerKWh
 	Price  unit.YuanPerKWh
+	PUE    float64 // 0 = none
 }
 
 // SignalSource is a source of carbon; of a provider, whose series comes and grows
@@ -318,6 +319,9 @@ func (x *siteSignals) priced(base *energy.SiteSources, from, cut, to unit.Instan
 		}
 		if h.Price == energy.NoData && x.Price != 0 {
 			h.Price = int64(math.Round(float64(x.Price) * 1e9))
+		}
+		if h.PUE == energy.NoData && x.PUE > 0 {
+			h.PUE = int64(math.Round(x.PUE * 1e6))
 		}
 	}
 	return out, nil

@@ -2,6 +2,8 @@ package sched
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"tianfu/fault"
 	"tianfu/fleet"
@@ -42,7 +44,10 @@ func (c *Capacity) possible(r *job.Request) error {
 	if int32(r.Memory) <= c.largestFor(c.keyOf(r)) {
 		return nil
 	}
-	what := fmt.Sprintf("no node of the fleet can run a task with %s CPU and %s memory", r.CPU, r.Memory)
+	what := fmt.Sprintf("no node of the fleet can run a task with %s CPU", r.CPU)
+	if r.Memory > 0 {
+		what += fmt.Sprintf(" and %s memory", r.Memory)
+	}
 	if r.Accelerators > 0 {
 		what += " and " + unit.Count(r.Accelerators, "accelerator")
 		if r.Share < unit.Whole {
@@ -54,8 +59,46 @@ func (c *Capacity) possible(r *job.Request) error {
 		if r.Partition != "" {
 			what += " as partition " + r.Partition
 		}
+		if m := r.Capability.MinMemory; m > 0 {
+			what += fmt.Sprintf(" with at least %s each", m)
+		}
+		if len(r.Capability.Precisions) > 0 {
+			what += " that compute in " + strings.Join(r.Capability.Precisions, " and ")
+		}
+		if r.Capability.Stack != "" {
+			what += " of the stack " + r.Capability.Stack
+		}
 	}
-	return fault.New(fault.Invalid, "", what+" even when idle", "ask for less, accept other models, or split the task")
+	return fault.New(fault.Invalid, "", what+" even when idle; "+c.most(r.Accelerators > 0), "ask for less, accept other models, or split the task")
+}
+
+// most says what nodes have at most, in words: of accelerators each model.
+func (c *Capacity) most(accelerators bool) string {
+	var cpu unit.MilliCPU
+	var memory unit.MiB
+	devices := map[fleet.Model]int{}
+	for n := range int32(c.Nodes()) {
+		d := c.Node(n)
+		cpu, memory = max(cpu, d.CPU), max(memory, d.Memory)
+		if d.Model != "" {
+			devices[d.Model] = max(devices[d.Model], len(d.Devices))
+		}
+	}
+	if !accelerators {
+		return fmt.Sprintf("nodes have at most %s CPU and %s memory", cpu, memory)
+	}
+	var list []string
+	for m, n := range devices {
+		list = append(list, fmt.Sprintf("%d %s", n, m))
+	}
+	slices.Sort(list)
+	switch more := len(list) - 8; {
+	case len(list) == 0:
+		return "no node has accelerators"
+	case more > 0:
+		list = append(list[:8], fmt.Sprintf("%d more models", more))
+	}
+	return "nodes have at most " + strings.Join(list, ", ")
 }
 
 func (c *Capacity) possibleGang(s *job.Spec, g *job.Group) error {

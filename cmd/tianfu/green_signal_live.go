@@ -45,6 +45,9 @@ func (p *program) liveSignals(ctx context.Context, r *remote) error {
 			t.add(s.Site, "average location", known(h.CarbonLocation, 1), "declared", "", "", price, pue, water, "")
 		}
 	}
+	if len(sites) == 0 {
+		t.foot = "no site declares carbon, price or PUE: the ledger counts energy alone; declare them in the world file"
+	}
 	return p.print(sites, t)
 }
 

@@ -55,7 +55,7 @@ sites:
       - {kind: electricity-maps, address: %[1]q, zone: CN-SC, secret_env: EMAPS_TOKEN}
       - {kind: factor, regions: [Nowhere, Sichuan]}
       - {kind: csv, file: old.csv, measure: marginal}
-  - {name: c, time_zone: UTC, carbon: 140g/kWh, tariff: 0.5yuan/kWh}
+  - {name: c, time_zone: UTC, carbon: 140g/kWh, tariff: 0.5yuan/kWh, pue: 1.25}
 catalogue: {skus: [{name: m, vcpu: 4, memory: 8GiB}]}
 nodes:
   - {name: %q, sku: m, place: a}
@@ -97,7 +97,7 @@ nodes:
 	if x := b.Carbon[1]; x.Known || !strings.HasPrefix(x.Nature, "marginal") || len(x.Passed) != 1 || b.Hour.CarbonMarginal != nil {
 		t.Errorf("no data is a value: %+v", x)
 	}
-	if h := c.Hour; *h.CarbonLocation != 140 || *h.Price != 0.5 || len(c.Carbon) != 0 {
+	if h := c.Hour; *h.CarbonLocation != 140 || *h.Price != 0.5 || h.PUE == nil || *h.PUE != 1.25 || len(c.Carbon) != 0 {
 		t.Errorf("%+v", c)
 	}
 	code, out, errs := execute("green", "signal", "--server", "http://"+s.address)

@@ -27,7 +27,7 @@ func siteSignals(w *fleet.World) ([]live.SiteSignals, error) {
 		if err != nil {
 			return nil, fault.Wrap(err, "site "+s.Name, "signals")
 		}
-		if len(x.Sources) > 0 || x.Carbon > 0 || x.Price != 0 || x.Base.Tariff != nil || x.Base.Facility != nil {
+		if len(x.Sources) > 0 || x.Carbon > 0 || x.Price != 0 || x.PUE > 0 || x.Base.Tariff != nil || x.Base.Facility != nil {
 			out = append(out, *x)
 		}
 	}
@@ -35,7 +35,7 @@ func siteSignals(w *fleet.World) ([]live.SiteSignals, error) {
 }
 
 func signalsOf(s *fleet.Site) (*live.SiteSignals, error) {
-	x := &live.SiteSignals{Site: s.Name, Digest: signalDigest(s), Hourly: s.CarbonPrefer == "hourly", Carbon: s.Carbon, Price: s.Tariff}
+	x := &live.SiteSignals{Site: s.Name, Digest: signalDigest(s), Hourly: s.CarbonPrefer == "hourly", Carbon: s.Carbon, Price: s.Tariff, PUE: s.PUE}
 	// The same files as a replay reads, by the same way.
 	files := siteFlags{tariff: s.TariffFile, weather: s.Weather, plant: cmp.Or(s.Plant, energy.DefaultPlant), chiller: s.Chiller}
 	base, err := files.sources()

@@ -125,7 +125,7 @@ func bareMeter(m *fleet.Meter) string {
 func signalDigest(s *fleet.Site) string {
 	h := sha256.New()
 	files := []string{s.TariffFile, s.Weather, s.Plant, s.Chiller}
-	fmt.Fprintf(h, "%q %q %v %v %q", s.Name, s.TimeZone, s.Carbon, s.Tariff, s.CarbonPrefer)
+	fmt.Fprintf(h, "%q %q %v %v %v %q", s.Name, s.TimeZone, s.Carbon, s.Tariff, s.PUE, s.CarbonPrefer)
 	for i := range s.Signals {
 		g := &s.Signals[i]
 		fmt.Fprintf(h, "%q %q %q %q %q %v %q %q %q %q %q %v", g.Kind, g.Measure, g.Basis, g.Scope, g.Column, g.Gaps, g.Regions, g.Factor, g.Zone, g.Address, g.SecretEnv, g.MaxAge)
