@@ -210,7 +210,7 @@ func hash(secret string) string {
 }
 
 // errNoToken does not say what was wrong with a token.
-var errNoToken = fault.New(fault.Denied, "authorization", "no valid token", "send one: Authorization: Bearer tf_...")
+var errNoToken = fault.New(fault.Denied, "authorization", "the token is missing, unknown, expired or revoked", "send a valid one: Authorization: Bearer tf_...")
 
 // identify finds whose token it is. The look-up is by the hash of what was sent,
 // so its time tells nothing of a secret.

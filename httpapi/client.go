@@ -82,13 +82,25 @@ func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 		if ctx.Err() != nil {
 			return nil, fault.New(fault.Unavailable, c.Base, "interrupted", "")
 		}
-		return nil, &fault.Error{Kind: fault.Unavailable, Where: c.Base, What: "cannot be reached", Err: errors.Unwrap(err), Fix: "is it running? tianfu serve"}
+		return nil, unreached(c.Base, err)
 	}
 	if reply.StatusCode < 300 {
 		return reply, nil
 	}
 	defer reply.Body.Close()
 	return nil, problemOf(reply)
+}
+
+// unreached says what may be amiss where no answer came.
+func unreached(base string, err error) error {
+	if u, failed := url.Parse(base); failed != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fault.New(fault.Invalid, "--server", strconv.Quote(base)+" is no address of a centre", "write it like http://127.0.0.1:8420")
+	}
+	fix := "is it running? tianfu serve"
+	if strings.Contains(err.Error(), "gave HTTP response to HTTPS client") {
+		fix = "it speaks HTTP: write http://"
+	}
+	return &fault.Error{Kind: fault.Unavailable, Where: base, What: "cannot be reached", Err: errors.Unwrap(err), Fix: fix}
 }
 
 // Raw sends a request of the caller's own making and returns the body of the

@@ -387,6 +387,9 @@ func (s *Server) jobOf(st *control.State, who Caller, j *control.Job) Job {
 	}
 	for i := range j.Tasks {
 		out.Tasks = append(out.Tasks, s.taskOf(j.ID, &j.Tasks[i]))
+		if t := &out.Tasks[i]; t.State == "pending" && j.Phase != control.Pending && j.Phase != control.Running {
+			t.State = "cancelled" // it never comes to it
+		}
 		if array != nil {
 			index := array.First + i*array.Step
 			out.Tasks[i].ArrayIndex = &index

@@ -27,6 +27,11 @@ func plainReason(r *control.Reason, s *job.Spec, free *control.Room, shown *Reas
 	case control.CauseBehindHead:
 		return "it is not its turn: " + who + " waits as well"
 	case control.CauseDependency:
+		for _, d := range s.After {
+			if d.Job.String() == shown.Ahead && !d.AnyEnd {
+				return "it waits for " + who + " to complete"
+			}
+		}
 		return "it waits for " + who + " to end"
 	case control.CauseOverQuota:
 		return "its queue uses all that it is guaranteed, and too little is left to borrow"

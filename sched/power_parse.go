@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"tianfu/fault"
 	"tianfu/fleet"
@@ -55,6 +56,9 @@ func ParseCap(text string, now unit.Instant) (CapEvent, error) {
 		case "until":
 			k.Until, err = instantOr(value, now)
 		default:
+			if k.Area == "" && unicode.IsLetter(rune(words[i][0])) {
+				return bad(strconv.Quote(words[i]) + " is no amount, and an area is named with its level, like site=" + words[i])
+			}
 			err = k.amount(words[i])
 		}
 		if err != nil {

@@ -49,6 +49,7 @@ it is made of; both are world files themselves.`,
 				return err
 			}
 			warnings = append(warnings, sleepless(args[0], w)...)
+			warnings = append(warnings, signalWarnings(w)...)
 			for _, warning := range warnings {
 				fmt.Fprintln(p.err, "warning:", warning)
 			}
@@ -61,6 +62,16 @@ it is made of; both are world files themselves.`,
 	c.Flags().StringVar(&by, "by", "sku", "what the table shows: sku, area, node, meter or queue")
 	c.Flags().BoolVar(&strict, "strict", false, "warnings end the command with code 2 too")
 	return c
+}
+
+// signalWarnings reads what the sites of a world name: series, tariffs, weather,
+// secrets. They may lie on another machine than this one, so what is amiss is a
+// warning here; a centre does not start with it.
+func signalWarnings(w *fleet.World) []fleet.Warning {
+	if _, err := siteSignals(w); err != nil {
+		return []fleet.Warning{{Where: "on this machine", What: err.Error(), Fix: "a centre does not start with this"}}
+	}
+	return nil
 }
 
 // worldTable sums a world up by site and SKU.

@@ -131,6 +131,9 @@ func checkWorldFile(data, world, node string) []finding {
 	if err != nil {
 		return []finding{{Name: "world file", Detail: strings.ReplaceAll(err.Error(), "\n", "; "), Fix: "see: tianfu check " + world}}
 	}
+	if _, err := siteSignals(w); err != nil {
+		return []finding{{Name: "world file", Detail: err.Error(), Fix: "the centre does not start with it: mend what it names"}}
+	}
 	out := []finding{{Name: "world file", OK: true, Detail: fmt.Sprintf("%s: %s, %s", world, unit.Count(len(w.Fleet().Nodes), "node"), unit.Count(len(warnings), "warning"))}}
 	var f *fault.Error
 	if err := ownNode(world, w.Fleet(), fleet.NodeID(node)); errors.As(err, &f) {

@@ -79,6 +79,9 @@ func jobsTable(jobs []httpapi.Job) *table {
 		}
 		t.add(j.ID, j.Name, j.Tenant, j.Queue, j.Phase, tasksOf(j), strconv.Itoa(int(j.Priority)), seconds(j.Submitted), why)
 	}
+	if len(jobs) == 0 {
+		t.foot = "no jobs to show"
+	}
 	return t
 }
 

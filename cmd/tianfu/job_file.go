@@ -42,6 +42,9 @@ func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
 	if len(n.Content) == 0 {
 		return nil, fault.New(fault.Invalid, name, "is empty", fix)
 	}
+	if n.Content[0].Kind != yaml.MappingNode {
+		return nil, fault.New(fault.Invalid, name+":"+strconv.Itoa(n.Content[0].Line), "is no job: keys such as name: and command: are wanted here", fix)
+	}
 	k := keyCheck{file: name}
 	k.value(n.Content[0], reflect.TypeFor[httpapi.JobBody](), "")
 	if k.err != nil {
@@ -207,6 +210,9 @@ func (p *program) dataset() *cobra.Command {
 					access = "read, write"
 				}
 				t.add(d.Name, access, d.Path, strings.Join(d.Tenants, " "))
+			}
+			if len(list) == 0 {
+				t.foot = "no data sets for you; an operator declares them under datasets: in the world file"
 			}
 			return p.print(list, t)
 		}),

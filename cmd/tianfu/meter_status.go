@@ -53,6 +53,9 @@ func stateTable(meters []httpapi.Meter) *table {
 		}
 		t.add(m.Name, m.Kind, covers, m.State, counts, count(m.Channels), fixed(m.Joules/3.6e6, 6), fixed(m.Watts, 1), m.Quality, m.Error)
 	}
+	if len(meters) == 0 {
+		t.foot = "no meters: energy is modelled; declare meters: in the world file"
+	}
 	return t
 }
 

@@ -81,7 +81,11 @@ func (p *program) capList(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(out.Caps, capsTable(out.Caps))
+			t := capsTable(out.Caps)
+			if len(out.Caps) == 0 {
+				t.foot = "no caps in force or to come"
+			}
+			return p.print(out.Caps, t)
 		}),
 	}
 }

@@ -218,6 +218,10 @@ func open(name string) (*os.File, error) {
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.Unavailable, Where: name, What: "open", Err: err}
 	}
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		file.Close()
+		return nil, fault.New(fault.Invalid, name, "is a directory", "name a file in it")
+	}
 	return file, nil
 }
 

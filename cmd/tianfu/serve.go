@@ -302,6 +302,9 @@ func (p *program) serveUntil(ctx context.Context, c *live.Centre, api http.Handl
 		case <-stop.Done():
 		}
 	}
+	if err == nil {
+		fmt.Fprintln(p.err, "tianfu has stopped; tasks run on, and the next start takes them up")
+	}
 	return err
 }
 

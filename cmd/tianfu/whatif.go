@@ -268,6 +268,9 @@ func (p *program) whatIfList(f *whatIfFlags) *cobra.Command {
 				w := &list[i]
 				t.add(w.ID, w.Change, w.Against, strconv.Itoa(w.Jobs), fmt.Sprint(w.Hours), w.Policy)
 			}
+			if len(list) == 0 {
+				t.foot = "no what-ifs here; ask one: " + exampleOf(c.Parent())
+			}
 			return p.print(httpapi.WhatIfPage{WhatIfs: list}, t)
 		},
 	}

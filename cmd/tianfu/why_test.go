@@ -99,7 +99,7 @@ func TestWhatIsTakenBackIsSaid(t *testing.T) {
 	if err := os.WriteFile(world, []byte(lentWorld), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := startServer(t, "--world", world)
+	s := startServer(t, "--world", world, "--node", "one")
 	t.Setenv("TIANFU_TOKEN", s.token)
 	c, ctx := s.client(), context.Background()
 	submit := func(tenant, queue, cpu string, dry bool) *httpapi.Submitted {
