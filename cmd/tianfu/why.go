@@ -73,7 +73,9 @@ func whyTable(w *httpapi.Why) *table {
 	heldRow(t, w.Deferral)
 	aheadRow(t, w.Ahead)
 	startRow(t, w.Start, w.StartState, w.Asked)
-	alternativeRows(t, w.Reason, w.Alternatives)
+	if w.Job.Phase == "pending" { // of a job that runs in part nothing is tried
+		alternativeRows(t, w.Reason, w.Alternatives)
+	}
 	return t
 }
 

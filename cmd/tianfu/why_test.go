@@ -79,6 +79,21 @@ func TestWhy(t *testing.T) {
 	}
 }
 
+// TestWhyOffersWhatWasTried says that no change was found only where some were
+// tried.
+func TestWhyOffersWhatWasTried(t *testing.T) {
+	for phase, want := range map[string]bool{"pending": true, "running": false} {
+		w := &httpapi.Why{Job: httpapi.Job{ID: "j-1", Phase: phase}, Waits: true, Reason: &httpapi.Reason{}, Free: &httpapi.Free{}, Ahead: &httpapi.Ahead{}}
+		said := false
+		for _, row := range whyTable(w).rows {
+			said = said || row[0] == "starts now if"
+		}
+		if said != want {
+			t.Errorf("%s: changes are spoken of: %v", phase, said)
+		}
+	}
+}
+
 // lentWorld is one node of four CPUs, of which one tenant has borrowed three.
 const lentWorld = `name: small
 sites: [{name: here, time_zone: UTC}]
