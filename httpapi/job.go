@@ -44,7 +44,7 @@ type Job struct {
 type Task struct {
 	Index       int32   `json:"index"`
 	ArrayIndex  *int    `json:"array_index,omitempty" doc:"Of an element of an array"`
-	State       string  `json:"state" enum:"pending,starting,running,suspended,stopping,done" doc:"suspended: it stands still, with what it holds, for want of power"`
+	State       string  `json:"state" enum:"pending,starting,running,suspended,stopping,done,cancelled" doc:"suspended: it stands still, with what it holds, for want of power"`
 	Attempt     int32   `json:"attempt"`
 	Node        string  `json:"node,omitempty"`
 	Devices     []int   `json:"devices,omitempty"`

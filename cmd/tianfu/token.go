@@ -49,7 +49,7 @@ func (p *program) tokenCreate(at *tokenPlace) *cobra.Command {
 			}
 			out := &table{header: []string{"ID", "ROLE", "TENANT", "EXPIRES", "TOKEN"}}
 			out.add(made.Token.ID, string(made.Token.Role), string(made.Token.Tenant), expiry(&made.Token), made.Secret)
-			return p.print(map[string]any{"id": made.Token.ID, "role": made.Token.Role, "tenant": made.Token.Tenant, "scopes": append([]httpapi.Scope{}, made.Token.Scopes...),
+			return p.print(map[string]any{"id": made.Token.ID, "role": made.Token.Role, "tenant": made.Token.Tenant, "scopes": made.Token.Scopes,
 				"expires": expiry(&made.Token), "token": made.Secret}, out)
 		},
 	}
