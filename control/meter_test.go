@@ -33,6 +33,14 @@ func newMeteredOf(t *testing.T, seed uint64, scenario func(uint64) (*scenario, e
 	c.stable = true // pages name nodes by rank
 	m := &metered{scenario: c, read: map[int]unit.Instant{}}
 	c.cfg.Metering = control.Metering{Every: time.Duration(10+c.rng.IntN(100)) * time.Second, Lag: time.Duration(c.rng.IntN(3)*15) * time.Second}
+	for i := range c.cfg.DayBudgets {
+		if b := &c.cfg.DayBudgets[i]; b.Site != "" && c.power == nil {
+			b.Site = "s0"
+		}
+	}
+	if c.power == nil {
+		c.cfg.Power = nil
+	}
 	for i := range c.cfg.Fleet.Nodes {
 		if c.power != nil {
 			break // the tree's sites and models

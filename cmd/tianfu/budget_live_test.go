@@ -41,7 +41,7 @@ func TestBudgetOnARealCentre(t *testing.T) {
 		}
 	}
 	declare("500Wh/day")
-	s := &capped{startServer(t, "--world", world, "--meter-every", "1s"), t, t.Context(), nil}
+	s := &capped{startServer(t, "--node", "one", "--world", world, "--meter-every", "1s"), t, t.Context(), nil}
 	s.c = s.client()
 	t.Setenv("TIANFU_TOKEN", s.token)
 	s.kill()
