@@ -204,7 +204,7 @@ func (b *Bounded) Oracle() BoundedResult {
 // The forecast of persistence is taken with what the planner remembers of it,
 // and of the swings of every forecast that can err only a part is believed.
 func (b *Bounded) Planned(forecast string) (BoundedResult, error) {
-	f, err := b.forecaster(forecast)
+	f, err := energy.PlannedOn(forecast, b.first)
 	if err != nil {
 		return BoundedResult{}, err
 	}
@@ -241,21 +241,6 @@ func (b *Bounded) Planned(forecast string) (BoundedResult, error) {
 		active, plan = kept, rest
 	}
 	return k.result("tianfu"), nil
-}
-
-// believed is the part of a forecast's swings that the planner plans on. From
-// 0.6 to 0.8 it makes no difference that could be told apart.
-const believed = 0.7
-
-func (b *Bounded) forecaster(name string) (energy.Forecaster, error) {
-	f, err := energy.ForecasterOf(name)
-	switch {
-	case err != nil || name == "perfect":
-		return f, err
-	case name == "persistence":
-		f = energy.Remembered(b.first)
-	}
-	return energy.Distrust(f, believed), nil
 }
 
 func (b *Bounded) plan(p *sched.Planner, k *book, active []int, t int, f energy.Forecaster) [][]int {

@@ -54,9 +54,6 @@ type siteOutlook struct {
 // forecastHours is how far ahead hours are forecast.
 const forecastHours = 7 * 24
 
-// believed is the part of a forecast's swings that is planned on.
-const believedSwing = 0.7
-
 // prepareShifting gives jobs their wishes and takes over what hours cost.
 func (t *Timed) prepareShifting() error {
 	p := t.p.Shifting
@@ -95,14 +92,10 @@ func (t *Timed) prepareShifting() error {
 
 // expect prepares the forecast of a site's carbon.
 func (o *siteOutlook) expect(name string) error {
-	f, err := energy.ForecasterOf(name)
-	if err != nil {
+	var err error
+	if o.forecast, err = energy.PlannedOn(name, 0); err != nil {
 		return err
 	}
-	if name == "persistence" {
-		f = energy.Remembered(0)
-	}
-	o.forecast = energy.Distrust(f, believedSwing)
 	if len(o.hours) == 0 {
 		return nil
 	}
