@@ -116,9 +116,17 @@ func TestFullDisk(t *testing.T) {
 	s.start()
 	t.Cleanup(s.kill)
 	c, ctx := s.client(), context.Background()
-	running, err := c.Submit(ctx, shell("sleep 2; echo lived"), "", false)
+	running, err := c.Submit(ctx, shell("sleep 3; echo lived"), "", false)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) { // what has not begun finds no room to
+		if j, err := c.Job(ctx, running.ID); err == nil && len(j.Tasks) > 0 && j.Tasks[0].Started != "" {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the task did not start")
+		}
 	}
 	filler := filepath.Join(disk, "filler")
 	exec.Command("dd", "if=/dev/zero", "of="+filler, "bs=1M").Run() // until the disk is full
@@ -136,7 +144,7 @@ func TestFullDisk(t *testing.T) {
 	if j, err := c.Job(ctx, running.ID); err != nil || over(j.Phase) && j.Phase != "completed" {
 		t.Errorf("the running job is %+v, %v", j, err)
 	}
-	time.Sleep(3 * time.Second) // it ends while the disk is full
+	time.Sleep(4 * time.Second) // it ends while the disk is full
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
