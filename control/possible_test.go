@@ -9,6 +9,7 @@ import (
 	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -41,6 +42,49 @@ func TestOnlyTheImpossibleIsRefused(t *testing.T) {
 		t.Errorf("%d could run; of what could not %d were refused and %d taken in", possible, refused, passed)
 	}
 	t.Logf("%d could run; of what could not %d were refused and %d taken in", possible, refused, passed)
+}
+
+// TestGangsOfEqualTasksStartUnderPower draws small centres with limits of power and
+// gangs of equal tasks and tries every way to place them: what cannot be placed is
+// refused, all of it, and what can starts on the idle centre, whatever the policy
+// prefers.
+func TestGangsOfEqualTasksStartUnderPower(t *testing.T) {
+	policies := []string{"tianfu", "fgd", "bestfit", "firstfit", "random", "dotprod", "gpu-packing", "gpu-clustering"}
+	started, refused := 0, 0
+	for seed := uint64(0); started+refused < 1500; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 8))
+		cfg, spec := smallCentre(rng)
+		if cfg.Tree == nil {
+			continue
+		}
+		for i := range cfg.Tree.Areas {
+			cfg.Tree.Areas[i].Battery = sched.Battery{} // while it is charged less is left
+		}
+		spec.Groups = spec.Groups[:1]
+		spec.Groups[0].Count = 2 + rng.IntN(4)
+		cfg.Policy = policies[rng.IntN(len(policies))]
+		state, err := control.Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := state.Step(0, []control.Input{{Kind: control.Submit, Spec: spec, Tag: 1}, {Kind: control.Tick}})
+		switch fits := everyWay(&cfg, spec); {
+		case fits && len(out.Refusals) > 0:
+			t.Fatalf("seed %d: could run, and is refused: %v", seed, out.Refusals[0].Err)
+		case fits && len(out.Orders) != spec.Tasks():
+			why, _ := state.Why(1)
+			t.Errorf("seed %d, %s: could run, and waits: %s", seed, cfg.Policy, why.String())
+		case !fits && len(out.Refusals) == 0:
+			t.Errorf("seed %d: cannot run, and is taken in", seed)
+		case fits:
+			started++
+		default:
+			refused++
+		}
+	}
+	if min(started, refused) < 300 {
+		t.Errorf("%d started, %d refused: the test does not reach what it is for", started, refused)
+	}
 }
 
 // smallCentre draws one to four nodes, at times with a quota of a model or limits
