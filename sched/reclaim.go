@@ -352,7 +352,8 @@ func (d *Decider) nextBorrowed(q *queueQuota, k int, priority int32) (id AllocID
 	}
 	for _, straddle := range []bool{false, true} {
 		for _, id := range c.borrowed {
-			if d.Capacity.allocs[id].Job != 0 && d.beyond(id, k, straddle) && !d.returnsAhead(id, priority) {
+			// What the cycle takes for another job already would free nothing, for ever.
+			if d.Capacity.allocs[id].Job != 0 && !d.planned(id) && d.beyond(id, k, straddle) && !d.returnsAhead(id, priority) {
 				return id, straddle, true
 			}
 		}
