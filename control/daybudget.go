@@ -271,11 +271,11 @@ func (s *State) budgetsStanding() *sched.DayBudgets {
 	first, last := unit.Never, unit.Instant(0)
 	for i := range now.List {
 		x, declared := &now.List[i], &s.cfg.DayBudgets[i]
-		today := x.Days[0]
+		today, next := x.Days[0], x.Days[1].To
 		if x.DayBudget == nil || s.now < today.From || s.now >= today.To {
 			today.From, today.To = declared.Zone.DayOf(s.now)
+			_, next = declared.Zone.DayOf(today.To)
 		}
-		_, next := declared.Zone.DayOf(today.To)
 		*x = sched.BudgetNow{DayBudget: declared, Number: -1, At: -1}
 		x.Days[0].From, x.Days[0].To, x.Days[1].From, x.Days[1].To = today.From, today.To, today.To, next
 		if b.spent[i].day == today.From {

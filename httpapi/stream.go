@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ func (s *streams) open(who string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.of[who] >= maxStreams {
-		return fault.New(fault.Exhausted, "stream", "256 are open with this token already", "close some, or use another token")
+		return fault.New(fault.Exhausted, "stream", fmt.Sprintf("%d are open with this token already", maxStreams), "close some, or use another token")
 	}
 	if s.of == nil {
 		s.of = map[string]int{}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/sched"
 )
 
 // Solar readings are told once a window: often enough to follow clouds, seldom
@@ -54,15 +55,7 @@ func (m *instruments) arrangeSuns(s *control.State, before map[string]*sun, kept
 // limited tells whether a site stands in the power tree.
 func limited(s *control.State, site string) bool {
 	tree := s.Config().Tree
-	if tree == nil {
-		return false
-	}
-	for i := range tree.Areas {
-		if tree.Areas[i].Path == site {
-			return true
-		}
-	}
-	return false
+	return tree != nil && slices.ContainsFunc(tree.Areas, func(a sched.PowerArea) bool { return a.Path == site })
 }
 
 // shine takes what has been made since the last window; false when there is nothing

@@ -154,20 +154,6 @@ func (d *Decider) lacksBudget(i int, need [budgetDays]Drawn) (BudgetShort, bool)
 	return BudgetShort{}, false
 }
 
-// endOn returns when a job started now on nodes of a model is taken to end.
-func (d *Decider) endOn(spec *job.Spec, model uint8) unit.Instant {
-	run := spec.ExpectedRun
-	if int(model) < len(d.Capacity.models) {
-		if r, ok := spec.ExpectedRunOn[d.Capacity.models[model]]; ok {
-			run = r
-		}
-	}
-	if run <= 0 {
-		return unit.Never
-	}
-	return d.now.Add(run)
-}
-
 // shuts tells whether a budget keeps the task being placed from a node.
 func (d *Decider) shuts(n int32) bool { return d.budget.any && d.budget.shut[d.Budgets.pool[n]] }
 

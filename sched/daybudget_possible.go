@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tianfu/fault"
-	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -99,12 +98,7 @@ func (c *Capacity) leastOfTask(s *job.Spec, r *job.Request, b *DayBudget) (unit.
 		if b.Tenant != "" {
 			mw += draw.Share
 		}
-		run := s.ExpectedRun
-		if kind.Model < fleet.MaxModels {
-			if own, ok := s.ExpectedRunOn[c.models[kind.Model]]; ok {
-				run = own
-			}
-		}
+		run := c.runOn(s, kind.Model)
 		if run <= 0 || run > 24*time.Hour {
 			run = 24 * time.Hour
 		}

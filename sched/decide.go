@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tianfu/fault"
-	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -347,18 +347,25 @@ func (d *Decider) propose(t *task, i int32, n int32, devices uint16) {
 // expectedEnd returns when planning may expect a job started now on node n to
 // leave; Never when nothing was said.
 func (d *Decider) expectedEnd(spec *job.Spec, n int32) unit.Instant {
-	run := spec.ExpectedRun
-	if spec.ExpectedRunOn != nil {
-		if nd := &d.Capacity.nodes[n]; nd.model < fleet.MaxModels {
-			if r, ok := spec.ExpectedRunOn[d.Capacity.models[nd.model]]; ok {
-				run = r
-			}
-		}
-	}
+	return d.endOn(spec, d.Capacity.nodes[n].model)
+}
+
+// endOn returns the same of nodes of a model.
+func (d *Decider) endOn(spec *job.Spec, model uint8) unit.Instant {
+	run := d.Capacity.runOn(spec, model)
 	if run <= 0 {
 		return unit.Never
 	}
 	return d.now.Add(run)
+}
+
+// runOn returns the run time that planning may assume on nodes of a model; 0 =
+// nothing was said.
+func (c *Capacity) runOn(spec *job.Spec, model uint8) time.Duration {
+	if int(model) < len(c.models) {
+		return spec.ExpectedOn(c.models[model])
+	}
+	return spec.ExpectedRun
 }
 
 // apply enters the outstanding proposal into the capacity.

@@ -49,13 +49,11 @@ func (d *Decider) claims(e *entry) (leaving int, may bool) {
 	d.claim = claim{queue: d.queue(e)}
 	may = d.Rules.Preempt && d.Capacity.preemptible > 0
 	d.claim.fresh = d.proposals()
-	if d.claim.queue == 0 {
-		d.countLeaving()
-		return 0, may
-	}
 	q := &d.Quotas.queues[d.claim.queue]
-	d.claim.borrows = d.borrows(q, e)
-	d.claim.inside = d.Quotas.lending(d.claim.queue) && !d.claim.borrows
+	if d.claim.queue != 0 {
+		d.claim.borrows = d.borrows(q, e)
+		d.claim.inside = d.Quotas.lending(d.claim.queue) && !d.claim.borrows
+	}
 	if !d.claim.inside {
 		d.countLeaving()
 		return 0, may
@@ -275,8 +273,7 @@ func (d *Decider) makeRoom(t *task, i int32, why *Reason) bool {
 	if d.Quotas != nil && t.queue != 0 && !d.refill(t, i, v.node) {
 		return false
 	}
-	s := &d.Capacity.shapes[t.ask.Shape]
-	d.propose(t, i, v.node, d.Index.policy.Devices(d.Capacity, v.node, s))
+	d.propose(t, i, v.node, d.Index.policy.Devices(d.Capacity, v.node, &d.Capacity.shapes[t.ask.Shape]))
 	return true
 }
 

@@ -234,27 +234,31 @@ func (t *Timed) prepareEstimates() {
 		t.specs[i] = *jobs[i].Spec
 		s := &t.specs[i]
 		switch t.p.Estimate {
-		case Exact:
-			s.ExpectedRun = jobs[i].Run
-			if s.ExpectedRun == 0 {
-				s.ExpectedRun = 1 // ends at once; 0 would mean unknown
-			}
-		case OneToFive:
+		case Exact, OneToFive:
 			n := jobs[i].Number
 			if n == 0 {
 				n = int64(i)
 			}
-			// What was told of work under way was told of its whole time.
-			s.ExpectedRun = max(overstated(jobs[i].Age+jobs[i].Run, n)-jobs[i].Age, 1)
+			// What was told of work under way was told of its whole time. What ends at
+			// once is not 0, which would mean unknown.
+			s.ExpectedRun = max(t.p.Estimate.told(jobs[i].Age+jobs[i].Run, n)-jobs[i].Age, 1)
 		case NoEstimate:
 			s.ExpectedRun = 0
 		}
 	}
 }
 
-// overstated is what the user of job n tells of a run time: one to five times as
-// much.
-func overstated(run time.Duration, n int64) time.Duration { return run * time.Duration(1+n%5) }
+// told is what the user of job n tells of a run time: as it is, or one to five times
+// as much; 0 = nothing.
+func (e Estimate) told(run time.Duration, n int64) time.Duration {
+	switch e {
+	case Exact:
+		return run
+	case OneToFive:
+		return run * time.Duration(1+n%5)
+	}
+	return 0
+}
 
 // State returns the centre that is driven.
 func (t *Timed) State() *control.State { return t.state }

@@ -19,9 +19,9 @@ import (
 // Where an expected run time was given, the curve is of the ratio of the true
 // to the expected time: of attempts of the same tenant that asked as much and whose
 // expected time was of the same magnitude (a factor of two), else whatever they
-// asked, else of the whole centre at that magnitude, else of the tenant, else of the centre, wherever twenty have ended.
-// Every one of these curves also holds the prior: ten attempts whose users
-// overstated by 1, 2, 3, 4 or 5. What outlives all that is known is taken to
+// asked, else of the whole centre at that magnitude, else of the tenant, else of the
+// centre, wherever twenty have ended. Every one of these curves also holds the
+// prior: ten attempts whose users overstated by 1, 2, 3, 4 or 5. What outlives all that is known is taken to
 // last as long as was expected. Where nothing was expected, the curve is of the
 // run time, of work of the same tenant that asked as much, else of the tenant,
 // else of the centre; the prior there is four attempts of 1 minute, 10 minutes,

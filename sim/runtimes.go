@@ -140,11 +140,8 @@ func (h *RunTimes) remember(past []Past, e Estimate) {
 	for i := range past {
 		p := &past[i]
 		g := granted{from: p.Ended.Add(-p.Run), end: unit.Never}
-		switch e {
-		case Exact:
-			g.end = p.Ended
-		case OneToFive:
-			g.end = g.from.Add(overstated(p.Run, p.Number))
+		if told := e.told(p.Run, p.Number); told > 0 {
+			g.end = g.from.Add(told)
 		}
 		h.learn(p.Spec, &p.Spec.Groups[0].Request, g, p.Ended)
 	}

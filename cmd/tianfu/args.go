@@ -51,11 +51,7 @@ func argumentError(c *cobra.Command, args []string, err error) error {
 	}
 	switch {
 	case len(args) < len(required):
-		verb := "is"
-		if len(required)-len(args) > 1 {
-			verb = "are"
-		}
-		return fmt.Errorf("%s %s missing; %s", strings.Join(required[len(args):], " and "), verb, see)
+		return fmt.Errorf("%s; %s", missing(required[len(args):]), see)
 	case len(all) == 0:
 		return fmt.Errorf("%s takes no arguments, and %q is one; %s", c.CommandPath(), args[0], see)
 	case len(args) > len(all) && !strings.HasSuffix(all[len(all)-1], "..."):
@@ -126,15 +122,23 @@ func missingFlags(c *cobra.Command, err error) error {
 		return err
 	}
 	names := regexp.MustCompile(`[\w-]+`).FindAllString(strings.TrimSuffix(list, " not set"), -1)
-	verb := "is"
-	if len(names) > 1 {
-		verb = "are"
+	for i := range names {
+		names[i] = "--" + names[i]
 	}
-	text := fmt.Sprintf("--%s %s missing", strings.Join(names, " and --"), verb)
+	text := missing(names)
 	if example := exampleOf(c); example != "" {
 		text += "; for example: " + example
 	}
 	return &usageError{fmt.Errorf("%s (see %q)", text, c.CommandPath()+" --help")}
+}
+
+// missing says that something is.
+func missing(names []string) string {
+	verb := "is"
+	if len(names) > 1 {
+		verb = "are"
+	}
+	return strings.Join(names, " and ") + " " + verb + " missing"
 }
 
 // nearest finds the word that was perhaps meant; "" when none is near.
