@@ -41,48 +41,79 @@ func (d *Decider) startThrifty(i int32, why *Reason) bool {
 	return false
 }
 
-// placeThrifty proposes all tasks of the gang, or none of them.
+// placeThrifty proposes all tasks of the gang, or none of them: each where it adds
+// least or, where that is too much, as many on one node as add least each, for nodes
+// draw in steps: the first task of a package of cores wakes all of it, and those
+// that follow it cost little.
 func (d *Decider) placeThrifty(i int32) bool {
-	if d.looks += len(d.tasks) * len(d.Capacity.nodes); d.looks > thriftyLooks {
-		return false
-	}
+	return d.placeBundles(i, 1) || len(d.tasks) > 2 && d.placeBundles(i, len(d.tasks))
+}
+
+// placeBundles proposes the tasks, up to so many of them at one time.
+func (d *Decider) placeBundles(i int32, most int) bool {
 	d.apply()
 	mark, kept := len(d.journal), len(d.plan.Placements)
-	for k := range d.tasks {
-		t := d.tasks[k]
-		d.apply()
-		n, devices := int32(-1), uint16(0)
-		if d.Quotas == nil || d.affords(&t, &Reason{}) {
-			n, devices = d.thriftiest(&t, d.Waiting.entries[i].spec)
+	for k := 0; k < len(d.tasks); {
+		alike := 1
+		for alike < most && k+alike < len(d.tasks) && d.tasks[k+alike].ask == d.tasks[k].ask {
+			alike++
 		}
-		if n < 0 {
+		n, count := d.thriftiest(i, d.tasks[k:k+alike])
+		if count == 0 {
 			d.rollback(mark, kept)
 			return false
 		}
-		d.propose(&t, i, n, devices)
+		d.bundle(i, n, d.tasks[k:k+count])
+		k += count
 	}
-	d.apply()
 	return true
 }
 
-// thriftiest returns the node, and the devices of it, where a task adds the least;
-// of equal ones the lowest rank.
-func (d *Decider) thriftiest(t *task, spec *job.Spec) (node int32, devices uint16) {
-	c, si := d.Capacity, d.Index.sync(t.ask.Shape)
-	s := &c.shapes[t.ask.Shape]
-	node = -1
-	least := int64(Unlimited)
+// thriftiest returns the node where a task adds the least, and how many of the tasks
+// do so together; of equal ones the lowest rank. It counts none where none may start.
+func (d *Decider) thriftiest(i int32, tasks []task) (node int32, count int) {
+	c, si := d.Capacity, d.Index.sync(tasks[0].ask.Shape)
+	if d.looks += len(tasks) * len(c.nodes); d.looks > thriftyLooks {
+		return -1, 0
+	}
+	var nodes []int32
 	for _, b := range si.order {
 		set := &si.buckets[b].nodes
 		for n := set.next(0); set.count > 0 && n >= 0; n = set.next(n + 1) {
-			dv, cause := d.admit(n, t, spec)
-			if cause != None {
-				continue
-			}
-			if more := c.drawWith(n, s, dv, t.priority) - c.power.nodes[n].draw; more < least || more == least && n < node {
-				node, devices, least = n, dv, more
-			}
+			nodes = append(nodes, n)
 		}
 	}
-	return node, devices
+	mark, kept := len(d.journal), len(d.plan.Placements)
+	least := int64(Unlimited)
+	for _, n := range nodes {
+		before := c.power.nodes[n].draw
+		for k := range tasks {
+			if d.bundle(i, n, tasks[k:k+1]) == 0 {
+				break
+			}
+			more := c.power.nodes[n].draw - before
+			if a, b := more*int64(max(count, 1)), least*int64(k+1); count == 0 || a < b || a == b && n < node {
+				node, count, least = n, k+1, more
+			}
+		}
+		d.rollback(mark, kept)
+	}
+	return node, count
+}
+
+// bundle proposes tasks on one node, as many of them as may start there.
+func (d *Decider) bundle(i, n int32, tasks []task) (count int) {
+	for k := range tasks {
+		t := tasks[k]
+		if d.Quotas != nil && !d.affords(&t, &Reason{}) || d.Capacity.slotsOf(n, t.ask) < 1 {
+			return k
+		}
+		devices, cause := d.admit(n, &t, d.Waiting.entries[i].spec)
+		if cause != None {
+			return k
+		}
+		d.propose(&t, i, n, devices)
+		d.apply()
+	}
+	return len(tasks)
 }
