@@ -91,8 +91,8 @@ func (r *Reserve) windowFaults() (out []*fault.Error) {
 	return out
 }
 
-// choose chooses the nodes: those named, or others that are not taken, from the
-// last declared backwards.
+// choose chooses the nodes: those named, or others that are not taken and accept
+// new work, from the last declared backwards.
 func (r *Reserve) choose(nodes []Node, number func(name string) (int32, bool), taken func(int32) bool) *fault.Error {
 	ways := 0
 	for _, given := range []bool{r.Nodes != "", r.Count > 0, r.Accelerators > 0} {
@@ -118,16 +118,26 @@ func (r *Reserve) choose(nodes []Node, number func(name string) (int32, bool), t
 		}
 		return nil
 	}
-	devices := 0
+	devices, shut := 0, 0
 	for k := int32(len(nodes)) - 1; k >= 0 && (len(r.nodes) < r.Count || devices < r.Accelerators); k-- {
-		if n := &nodes[k]; !taken(k) && (r.Model == "" || string(n.Model) == r.Model) && (r.Accelerators == 0 || len(n.Devices) > 0) {
+		n := &nodes[k]
+		switch {
+		case taken(k) || r.Model != "" && string(n.Model) != r.Model || r.Accelerators > 0 && len(n.Devices) == 0:
+		case n.Cordoned || n.Drain || n.Health != Healthy:
+			shut++
+		default:
 			devices += len(n.Devices)
 			r.nodes = append(r.nodes, k)
 		}
 	}
 	slices.Sort(r.nodes)
 	if len(r.nodes) < r.Count || devices < r.Accelerators {
-		return &fault.Error{Kind: fault.Invalid, What: fmt.Sprintf("only %d nodes with %d accelerators are left for it", len(r.nodes), devices), Fix: "ask for less, or another model"}
+		what, fix := fmt.Sprintf("only %d nodes with %d accelerators are left for it", len(r.nodes), devices), "ask for less, or another model"
+		if shut > 0 {
+			what += fmt.Sprintf("; %d more are cordoned, draining or not healthy, and are not taken", shut)
+			fix += ", or open some: tianfu node uncordon NODE"
+		}
+		return &fault.Error{Kind: fault.Invalid, What: what, Fix: fix}
 	}
 	return nil
 }

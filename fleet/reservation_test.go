@@ -51,3 +51,23 @@ reservations:
 		}
 	}
 }
+
+// TestReservationsTakeOpenNodes takes the last nodes that accept work, past those
+// that do not, and says how many it passed when too few are left.
+func TestReservationsTakeOpenNodes(t *testing.T) {
+	f := &Fleet{Nodes: []Node{{ID: "a"}, {ID: "b"}, {ID: "c", Cordoned: true}, {ID: "d", Cordoned: true, Drain: true}, {ID: "e", Health: Failed}, {ID: "f", Health: Suspect}}}
+	zones := func(string) (*time.Location, error) { return time.UTC, nil }
+	r := Reserve{Name: "x", Queue: "q", Count: 1, From: unit.At(10), To: unit.At(20)}
+	list, err := f.Book(r, nil, zones, unit.At(0))
+	if err != nil || len(list) != 1 || len(list[0].Nodes) != 1 || list[0].Nodes[0] != "b" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	r.Count = 3
+	if _, err := f.Book(r, nil, zones, unit.At(0)); err == nil || !strings.Contains(err.Error(), "only 2 nodes with 0 accelerators are left for it; 4 more are cordoned") {
+		t.Error(err)
+	}
+	r.Count, r.Nodes = 0, "c"
+	if _, err := f.Book(r, nil, zones, unit.At(0)); err != nil {
+		t.Errorf("one that is named is the operator's will: %v", err)
+	}
+}

@@ -55,7 +55,7 @@ type ReservationBody struct {
 	Name         string `json:"name" minLength:"1" maxLength:"128"`
 	Queue        string `json:"queue" minLength:"1" maxLength:"128" doc:"A declared queue"`
 	Nodes        string `json:"nodes,omitempty" maxLength:"65536" doc:"Names or a pattern" example:"n{01..04}"`
-	Count        int    `json:"count,omitempty" minimum:"0" maximum:"1000000" doc:"So many nodes, from the last declared backwards, of those that nobody has reserved at the time"`
+	Count        int    `json:"count,omitempty" minimum:"0" maximum:"1000000" doc:"So many nodes, from the last declared backwards, of those that accept work now and that nobody has reserved at the time"`
 	Accelerators int    `json:"accelerators,omitempty" minimum:"0" maximum:"16000000" doc:"As many such nodes as hold so many"`
 	Model        string `json:"model,omitempty" maxLength:"128" doc:"Of the accelerators, with count or accelerators"`
 	From         string `json:"from,omitempty" format:"date-time" doc:"Of a single window: now when left out; of a recurring one no window begins earlier"`
@@ -140,7 +140,9 @@ func (s *Server) createReservation(ctx context.Context, in *reserveInput) (*rese
 	var others []fleet.Booking
 	repeated := false
 	err := s.centre.View(ctx, func(st *control.State) {
-		of, others = st.Config().Fleet, st.Bookings()
+		if of, others = st.Config().Fleet, st.Bookings(); b.Nodes == "" {
+			of = asItStands(st)
+		}
 		repeated = in.Key != "" && slices.ContainsFunc(st.Booked(), func(k control.BookingTold) bool { return k.Key == in.Key && k.Name() == b.Name })
 	})
 	if err == nil && !repeated {
@@ -153,6 +155,19 @@ func (s *Server) createReservation(ctx context.Context, in *reserveInput) (*rese
 		return nil, problem(err)
 	}
 	return s.getReservation(ctx, &reservationInput{b.Name})
+}
+
+// asItStands returns the fleet with every node as it is now, not as it was
+// declared: one that was cordoned meanwhile is not to be reserved.
+func asItStands(st *control.State) *fleet.Fleet {
+	of := *st.Config().Fleet
+	of.Nodes = slices.Clone(of.Nodes)
+	for i := range of.Nodes {
+		if n, ok := st.NodeRank(of.Nodes[i].ID); ok {
+			of.Nodes[i] = *st.Capacity().Node(n)
+		}
+	}
+	return &of
 }
 
 // zones finds the clock of a site; one that declares none has UTC.

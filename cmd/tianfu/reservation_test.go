@@ -38,6 +38,9 @@ func TestReservationsAreMadeAndEnded(t *testing.T) {
 		}
 	}
 	has("no reservations", 0, "reservation", "list")
+	has("cordoned", 0, "node", "cordon", "one")
+	has("only 0 nodes with 0 accelerators are left for it; 1 more are cordoned, draining or not healthy", 2, "reservation", "create", "course", "--queue", "train", "--count", "1", "--for", "1h")
+	has("healthy", 0, "node", "uncordon", "one")
 	has("one", 0, "reservation", "create", "course", "--queue", "train", "--count", "1", "--for", "1h", "--key", "k1")
 	has("course", 0, "reservation", "create", "course", "--queue", "train", "--count", "1", "--for", "1h", "--key", "k1")
 	has("is there already", 5, "reservation", "create", "course", "--queue", "train", "--nodes", "one", "--from", "2h", "--for", "1h")
