@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -45,10 +46,10 @@ func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
 	if n.Content[0].Kind != yaml.MappingNode {
 		return nil, fault.New(fault.Invalid, name+":"+strconv.Itoa(n.Content[0].Line), "is no job: keys such as name: and command: are wanted here", fix)
 	}
-	k := keyCheck{file: name}
+	k := keyCheck{file: name, listed: map[reflect.Type]bool{}}
 	k.value(n.Content[0], reflect.TypeFor[httpapi.JobBody](), "")
-	if k.err != nil {
-		return nil, k.err
+	if err := k.err(); err != nil {
+		return nil, err
 	}
 	var plain any
 	if err := n.Decode(&plain); err != nil {
@@ -74,11 +75,32 @@ func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
 	return b, nil
 }
 
-// keyCheck holds the keys of a document to the fields of a type and keeps the
-// first that is none, with its line.
+// maxKeyFaults bounds how many wrong keys of a file are shown at once.
+const maxKeyFaults = 20
+
+// keyCheck holds the keys of a document to the fields of a type and keeps those
+// that are none, each with its line.
 type keyCheck struct {
-	file string
-	err  error
+	file    string
+	faults  []error
+	dropped int                   // beyond maxKeyFaults
+	listed  map[reflect.Type]bool // whose keys a fault before has listed
+}
+
+func (k *keyCheck) fail(line int, what, fix string) {
+	if len(k.faults) == maxKeyFaults {
+		k.dropped++
+		return
+	}
+	k.faults = append(k.faults, fault.New(fault.Invalid, fmt.Sprintf("%s:%d", k.file, line), what, fix))
+}
+
+// err returns all faults as one, each on its own line.
+func (k *keyCheck) err() error {
+	if k.dropped > 0 {
+		return errors.Join(append(k.faults, fault.Invalidf(k.file, "%d more wrong keys are not shown", k.dropped))...)
+	}
+	return errors.Join(k.faults...)
 }
 
 func (k *keyCheck) value(n *yaml.Node, t reflect.Type, at string) {
@@ -86,7 +108,7 @@ func (k *keyCheck) value(n *yaml.Node, t reflect.Type, at string) {
 		t = t.Elem()
 	}
 	switch {
-	case k.err != nil || n.Kind == yaml.AliasNode:
+	case n.Kind == yaml.AliasNode:
 	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
 		for i, c := range n.Content {
 			k.value(c, t.Elem(), fmt.Sprintf("%s[%d]", at, i))
@@ -99,11 +121,11 @@ func (k *keyCheck) value(n *yaml.Node, t reflect.Type, at string) {
 			of, ok := known[key.Value]
 			switch {
 			case !ok:
-				k.err = fault.New(fault.Invalid, fmt.Sprintf("%s:%d", k.file, key.Line), "unknown key "+strconv.Quote(join(at, key.Value)), suggest(key.Value, known))
-				return
+				k.fail(key.Line, "unknown key "+strconv.Quote(join(at, key.Value)), k.suggest(key.Value, t, known))
+				continue
 			case seen[key.Value] > 0:
-				k.err = fault.New(fault.Invalid, fmt.Sprintf("%s:%d", k.file, key.Line), fmt.Sprintf("the key %q is there already, in line %d", join(at, key.Value), seen[key.Value]), "keep one")
-				return
+				k.fail(key.Line, fmt.Sprintf("the key %q is there already, in line %d", join(at, key.Value), seen[key.Value]), "keep one")
+				continue
 			}
 			seen[key.Value] = key.Line
 			k.value(n.Content[i+1], of, join(at, key.Value))
@@ -142,16 +164,16 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	return out
 }
 
-// suggest names the known key that is nearest, or all of them.
-func suggest(key string, known map[string]reflect.Type) string {
-	keys := make([]string, 0, len(known))
-	for k := range known {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	if near := nearest(key, keys); near != "" {
+// suggest names the known key that is nearest, or all of a type, once.
+func (k *keyCheck) suggest(key string, of reflect.Type, known map[string]reflect.Type) string {
+	keys := slices.Sorted(maps.Keys(known))
+	switch near := nearest(key, keys); {
+	case near != "":
 		return "did you mean " + near + "?"
+	case k.listed[of]:
+		return ""
 	}
+	k.listed[of] = true
 	return "known here: " + strings.Join(keys, ", ")
 }
 
