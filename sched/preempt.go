@@ -78,21 +78,14 @@ func (d *Decider) preempt(i int32) {
 			return
 		}
 	}
-	ok := true
-	for k := range tasks {
-		t := tasks[k]
-		var why Reason
-		if !d.place(&t, i, &why) && !d.makeRoom(&t, i, &why) {
-			ok = false
-			break
-		}
-	}
+	from := len(d.journal)
+	ok := d.roomForAll(tasks, i)
 	r := &Reservation{Job: e.job, At: d.now}
 	for _, p := range d.plan.Placements[kept:] {
 		r.addTask(e, p.Node, p.Task)
 	}
 	if ok && d.Quotas != nil {
-		d.follow(i)
+		d.follow(i, from, chosen)
 	}
 	d.rollback(mark, kept)
 	if !ok && simple {

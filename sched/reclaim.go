@@ -18,7 +18,7 @@ import (
 //
 // A job that borrows stands in the line behind all that do not, so it takes only
 // what would borrow too when it comes back; otherwise the two would take each
-// other's place in turn.
+// other's place in turn: return.go.
 //
 // Work inside a guarantee is never taken by another queue, so what is reclaimed
 // cannot be reclaimed in turn. Victims are the least important first, then the
@@ -37,6 +37,7 @@ type claim struct {
 	gangs    map[job.ID][]AllocID
 	borrowed []AllocID // of other queues of the cohort, in the order they are taken
 	listed   bool
+	spared   []job.ID // would start again before the job, once all that it takes has left
 	// fresh is what this cycle has proposed, by queue and resource, what it takes for
 	// other jobs, and what was told to leave before: none of it makes the work that
 	// runs on borrowed.
@@ -123,7 +124,7 @@ func (s *Quotas) lending(number int16) bool {
 // mayTake decides whether an allocation may be taken back for a task.
 func (d *Decider) mayTake(id AllocID, t *task) bool {
 	a := &d.Capacity.allocs[id]
-	if a.Evicting || a.Attempt == 0 || d.planned(id) {
+	if a.Evicting || a.Attempt == 0 || d.planned(id) || slices.Contains(d.claim.spared, a.Job) {
 		return false
 	}
 	lower := a.Preemptible && a.Priority < t.priority
@@ -138,35 +139,6 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 		return true
 	}
 	return lower && (d.beyond(id, -1, false) || d.unlimited(id))
-}
-
-// returnsBefore reports whether an allocation that is taken would come back into
-// the line before the job it is taken for: that job borrows, and it would not. It
-// would start again in its old place and be taken again, for ever.
-func (d *Decider) returnsBefore(id AllocID) bool {
-	return d.claim.borrows && (d.Capacity.allocs[id].Queue == 0 || !d.beyond(id, -1, true))
-}
-
-// returnsAhead reports whether lent work that is taken back would come into the line
-// before the job it is taken for, and so start again in its old place and be taken
-// again, for ever: it borrows where it runs, and in the line it does not, for it
-// accepts a model too of which its queue has enough left.
-func (d *Decider) returnsAhead(id AllocID, priority int32) bool {
-	a := &d.Capacity.allocs[id]
-	if a.Priority <= priority {
-		return false
-	}
-	q := d.Quotas.queues[a.Queue]
-	q.used = slices.Clone(q.used)
-	for k := range q.used {
-		q.used[k] -= d.sizeOf(id, k)
-	}
-	var n need
-	for _, u := range d.unit(id) {
-		b := &d.Capacity.allocs[u]
-		n.cpu, n.memory, n.milli = n.cpu+int64(b.CPU), n.memory+int64(b.Memory), n.milli+int64(b.Milli())
-	}
-	return !d.Quotas.borrows(&q, &n, d.Capacity.shapes[a.Shape].Accept&d.present())
 }
 
 // reclaimable reports whether an allocation is of another queue of the cohort,
@@ -350,7 +322,7 @@ func (d *Decider) nextBorrowed(q *queueQuota, k int, priority int32) (id AllocID
 	for _, straddle := range []bool{false, true} {
 		for _, id := range c.borrowed {
 			// What the cycle takes for another job already would free nothing, for ever.
-			if d.Capacity.allocs[id].Job != 0 && !d.planned(id) && d.beyond(id, k, straddle) && !d.returnsAhead(id, priority) {
+			if a := &d.Capacity.allocs[id]; a.Job != 0 && !d.planned(id) && !slices.Contains(c.spared, a.Job) && d.beyond(id, k, straddle) && !d.returnsAhead(id, priority) {
 				return id, straddle, true
 			}
 		}
@@ -359,8 +331,9 @@ func (d *Decider) nextBorrowed(q *queueQuota, k int, priority int32) (id AllocID
 }
 
 // follow lets the jobs alike behind the head reclaim along with it, so that a
-// queue with many small jobs has its guarantee back in one round.
-func (d *Decider) follow(i int32) {
+// queue with many small jobs has its guarantee back in one round. The marks are of
+// the journal and the preemptions before the head.
+func (d *Decider) follow(i int32, from, before int) {
 	e := &d.Waiting.entries[i]
 	if !d.claim.inside || e.spec.Tasks() != 1 {
 		return
@@ -376,7 +349,7 @@ func (d *Decider) follow(i int32) {
 		t := d.tasks[0]
 		mark, kept, chosen := len(d.journal), len(d.plan.Placements), len(d.plan.Preemptions)
 		var why Reason
-		if !d.place(&t, next, &why) && !d.makeRoom(&t, next, &why) {
+		if !d.place(&t, next, &why) && (!d.makeRoom(&t, next, &why) || len(d.returning(e, from, before)) > 0) {
 			d.rollback(mark, kept)
 			d.plan.Preemptions = d.plan.Preemptions[:chosen]
 			return
