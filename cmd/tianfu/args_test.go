@@ -56,7 +56,6 @@ func TestMistypedWordsAreGuessed(t *testing.T) {
 		{"job show j-1 j-2", `"j-2" is one argument too many: tianfu job show takes JOB; for example: tianfu job show j-42`},
 		{"cap set site=a", "AMOUNT is missing; for example: tianfu cap set site=jianzhou 70% for=6d"},
 		{"whatif", "CHANGE is missing; for example: tianfu whatif "},
-		{"bill", "--month is missing; for example: tianfu bill --month"},
 		{"report kpi", "--period and --site are missing; for example: tianfu report kpi --site"},
 	} {
 		var out, err bytes.Buffer

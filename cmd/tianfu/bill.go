@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ type billFlags struct {
 func (p *program) bill() *cobra.Command {
 	f := &billFlags{}
 	c := &cobra.Command{
-		Use:   "bill --month YYYY-MM",
+		Use:   "bill",
 		Short: "The bill of a month: energy at the tariff of its hours and what was held by the rate card",
 		Long: `Bill sums the ledger over a month of each site's calendar. Energy costs what it cost in the hour it was used,
 cooling and conversion included; CPU, memory and accelerators cost what the world's rate card says (rates:).
@@ -30,18 +31,17 @@ Idle draw that a holder's reservation caused is on its own column, and what nobo
 
 With --focus the charges are written as FOCUS 1.2 (FinOps Open Cost and Usage Specification), CSV or Parquet
 by the file's ending, with x_kwh, x_kgco2e, x_litres and x_idle_cost.`,
-		Example: "  tianfu bill --month 2026-07 --by tenant\n  tianfu bill --month 2026-07 --by job --tenant nlp -o csv\n  tianfu bill --month 2026-07 --focus july.parquet",
+		Example: "  tianfu bill\n  tianfu bill --month 2026-07 --by tenant\n  tianfu bill --month 2026-07 --by job --tenant nlp -o csv\n  tianfu bill --month 2026-07 --focus july.parquet",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.runBill(c, f) },
 	}
 	f.register(c)
-	c.Flags().StringVar(&f.month, "month", "", "month in the sites' time zones, such as 2026-07 (required)")
+	c.Flags().StringVar(&f.month, "month", "", "month in the sites' time zones, such as 2026-07 (default: this month, so far)")
 	c.Flags().StringVar(&f.by, "by", "tenant", "tenant, job or service")
 	c.Flags().StringVar(&f.tenant, "tenant", "", "only this tenant's")
 	c.Flags().StringVar(&f.focus, "focus", "", "also write the charges to this file, as FOCUS 1.2: .csv or .parquet")
 	c.Flags().StringVar(&f.issuer, "issuer", "Tianfu", "who issues the bill, in FOCUS")
 	c.Flags().StringVar(&f.account, "account", "centre", "billing account, in FOCUS")
-	c.MarkFlagRequired("month")
 	return c
 }
 
@@ -62,6 +62,12 @@ func (p *program) runBill(c *cobra.Command, f *billFlags) error {
 	}
 	if e := filepath.Ext(f.focus); f.focus != "" && e != ".csv" && e != ".parquet" {
 		return fault.New(fault.Invalid, "--focus", "the file's name ends with "+e, "end it with .csv or .parquet")
+	}
+	if f.month == "" && f.file != "" {
+		return fault.New(fault.Invalid, "--month", "it is missing, and a file of charges may be of any month", "write it as 2026-07")
+	}
+	if f.month == "" {
+		f.month = time.Now().UTC().Format("2006-01")
 	}
 	from, to, err := monthOf(f.month)
 	if err != nil {

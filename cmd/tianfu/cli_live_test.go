@@ -47,7 +47,7 @@ func TestCommandsOfARunningCentre(t *testing.T) {
 		t.Errorf("the filter let through:\n%s", out)
 	}
 	has("[]", 0, "job", "list", "--queue", "none", "-o", "json")
-	has("nodes: 1 ready", 0, "top", "--once")
+	has("nodes: 1 ready", 0, "top") // into a pipe: once
 	var view topView
 	if err := json.Unmarshal([]byte(has("", 0, "top", "--once", "-o", "json")), &view); err != nil || len(view.Running) != 2 || len(view.Pending) != 1 || len(view.PendingByWhy) != 1 || view.Nodes.CPUUsed != "0.2" {
 		t.Errorf("top: %v, %+v", err, view)

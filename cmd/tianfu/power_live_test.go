@@ -293,7 +293,7 @@ func (s *capped) ledger(id string) {
 	}
 	read("usage", "--by", "tenant")
 	before := read("usage", "--by", "job")
-	bill := read("bill", "--month", time.Now().UTC().Format("2006-01"), "--by", "job")
+	bill := read("bill", "--by", "job")
 	file := filepath.Join(t.TempDir(), "receipt.json")
 	s.command("receipt", id, "--out", file)
 	text, err := os.ReadFile(file)

@@ -49,7 +49,8 @@ func (p *program) top() *cobra.Command {
 	c := &cobra.Command{
 		Use: "top", Short: "Watch a centre: nodes, what runs, what waits and why", Args: cobra.NoArgs,
 		Long: `Watch a centre: its nodes in sum, the jobs that run, and the jobs that wait with the reason. It is drawn again
-every two seconds; --once prints it once, for scripts with -o json. You see the jobs that your token may see.`,
+every two seconds on a screen. --once, another format than a table, or a pipe or file as output prints it once. You
+see the jobs that your token may see.`,
 		Example: "  tianfu top\n  tianfu top --once -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := p.checkFormat(); err != nil {
@@ -59,7 +60,7 @@ every two seconds; --once prints it once, for scripts with -o json. You see the 
 			if err != nil {
 				return err
 			}
-			w.watch = !once && p.format == "table"
+			w.watch = !once && p.format == "table" && terminal(p.out)
 			return p.show(c.Context(), w, func(p *program) error {
 				v, err := lookAround(c.Context(), client, rows)
 				if err != nil {
