@@ -65,6 +65,22 @@ func (f *Frozen) PlanShifts(now unit.Instant, p *sched.SlotPlanner, policy strin
 	return f.s.PlanShifts(p, policy, why)
 }
 
+// Unheld is the plan by which nobody waits for a better hour: every plan that
+// stands is withdrawn, so that work starts as soon as the line lets it and what
+// runs goes on.
+func (f *Frozen) Unheld(now unit.Instant) (out []sched.Deferral) {
+	f.s.now = max(f.s.now, now)
+	f.s.jobs.living(func(id job.ID, j *jobState) {
+		if j.shift == nil || !j.shift.planned && j.shift.latest == 0 || j.running > 0 && len(j.shift.plan.Runs) < 2 {
+			return
+		}
+		if _, may := f.s.promise(j); may {
+			out = append(out, sched.Deferral{Job: id})
+		}
+	})
+	return out
+}
+
 // LastDue returns the last instant at which work that can be planned should have
 // ended; 0 = there is none.
 func (f *Frozen) LastDue() (last unit.Instant) {

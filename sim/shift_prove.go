@@ -25,7 +25,9 @@ const (
 // fragmented or another comes first, is put in front and the rest is planned
 // around it. Where that does not help either, what was planned before is tried, with
 // what is new placed around it: a better hour for one job is no reason to have
-// another late. Of the plans tried, the one with the fewest misses is returned.
+// another late. And where that does not, nobody waits any more: what can start does,
+// and sums are asked nothing. Of the plans tried, the one with the fewest misses is
+// returned.
 func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, policy string, why *control.Replan) []sched.Deferral {
 	anew, standing := why.Anew, *why
 	best := f.PlanShifts(now, p, policy, why)
@@ -51,7 +53,13 @@ func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, polic
 	if fewest > 0 && anew {
 		standing.Anew = false
 		plan := f.PlanShifts(now, p, policy, &standing)
-		if len(missedBy(f, plan)) < fewest {
+		if late = missedBy(f, plan); len(late) < fewest {
+			best, fewest = plan, len(late)
+		}
+	}
+	if fewest > 0 {
+		plan := f.Unheld(now)
+		if len(plan) > 0 && len(missedBy(f, plan)) < fewest {
 			best = plan
 		}
 	}
@@ -63,8 +71,11 @@ func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, polic
 func missedBy(f *control.Frozen, plan []sched.Deferral) (late []job.ID) {
 	s, last := f.Fork(), f.LastDue()
 	run := NewForward(s, s.Now(), func(id job.ID, spec *job.Spec, expected, elapsed time.Duration) time.Duration {
-		if elapsed > 0 {
-			return max(expected, elapsed+outrunning)
+		switch {
+		case elapsed > 0 && elapsed < expected:
+			return expected
+		case elapsed > 0:
+			return elapsed + outrunning
 		}
 		if d, ok := s.Deferral(id); ok {
 			expected -= d.Done
