@@ -57,7 +57,7 @@ type State struct {
 	held    *sched.Reservation
 	others  []sched.Reservation // of the heads of other cohorts; replaced, never changed
 	due     dueHeap             // pending jobs with a latest start
-	later   dueHeap             // jobs in backoff, by the instant they enter the line again
+	later   dueHeap             // jobs in backoff, or with elements in one, by the instant they enter the line again
 	waiters map[job.ID][]job.ID // jobs held by a dependency, by what they wait for
 	settle  []job.ID            // jobs whose dependency has ended, to be looked at
 	keys    map[submitKey]job.ID
@@ -95,6 +95,7 @@ type jobState struct {
 	failures  int32        // tries of its tasks that failed and were allowed another
 	holds     int32        // dependencies not yet met
 	eligible  unit.Instant // a backoff or a plan holds it until then
+	resting   int32        // elements of an array that a backoff of their own holds
 	shift     *shiftState  // of a job with a deadline or a wish
 }
 
@@ -109,8 +110,9 @@ type taskState struct {
 	attempt  int32         // tries begun
 	running  bool
 	done     bool
-	failures int32 // tries of an array's element that failed and were allowed another
-	exit     *Exit // of the last attempt, where the engine told of it
+	failures int32        // tries of an array's element that failed and were allowed another
+	eligible unit.Instant // a backoff holds the element until then; 0 = none
+	exit     *Exit        // of the last attempt, where the engine told of it
 }
 
 func (j *jobState) task(i int32) *taskState {

@@ -40,6 +40,10 @@ func (s *State) enter(id job.ID, j *jobState) {
 func (s *State) foldReleased(r *Record) {
 	j := s.jobOf(r.Job)
 	depended := j.holds > 0
+	j.rested(r.At)
+	if j.eligible > r.At {
+		return // elements of it are ready, and a plan holds it
+	}
 	j.eligible, j.holds = 0, 0
 	if depended {
 		s.enter(r.Job, j)
@@ -48,7 +52,7 @@ func (s *State) foldReleased(r *Record) {
 	if j.shift != nil {
 		j.shift.latest = 0
 	}
-	s.enqueue(r.Job, j, s.pendingOf(j))
+	s.reline(r.Job, j)
 }
 
 func (s *State) foldShiftPlanned(r *Record) {
@@ -66,12 +70,12 @@ func (s *State) foldShiftPlanned(r *Record) {
 			s.deferUntil(d.Job, j, d.Runs[0].From)
 		case !j.queued:
 			j.eligible, j.shift.latest = 0, 0
-			s.enqueue(d.Job, j, s.pendingOf(j))
+			s.reline(d.Job, j)
 		default:
 			s.requeue(d.Job, j)
 		}
 	}
-	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return s.jobOf(d.id).eligible != d.at })
+	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return !s.jobOf(d.id).awaits(d.at) })
 	heap.Init(&s.later)
 }
 

@@ -2,13 +2,9 @@ package control
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 )
-
-// EncodeAs writes a state as an earlier version did.
-func (f *Frozen) EncodeAs(w io.Writer, version uint64) error { return f.encode(w, version) }
 
 // Describe renders what the state holds, for tests that compare a live state
 // with one that was folded from its records.
@@ -23,7 +19,7 @@ func (s *State) Describe() string {
 		}
 		for k := range int32(j.spec.Tasks()) {
 			t := j.task(k)
-			fmt.Fprintf(&b, "  task %d attempt %d running %v done %v", k, t.attempt, t.running, t.done)
+			fmt.Fprintf(&b, "  task %d attempt %d running %v done %v failures %d eligible %d", k, t.attempt, t.running, t.done, t.failures, t.eligible)
 			if t.running {
 				a := *s.cap.Alloc(t.alloc)
 				a.Shape = 0

@@ -8,6 +8,7 @@ import (
 	"tianfu/job"
 	"tianfu/meter"
 	"tianfu/sched"
+	"tianfu/unit"
 )
 
 // fold applies one record to the state. It decides nothing: everything it
@@ -162,13 +163,24 @@ func (s *State) foldAllocated(r *Record) {
 		j.queued = false
 		return
 	}
+	s.reline(r.Job, j)
+}
+
+// reline gives a job its place in the line for what of it may be placed now, or
+// takes it out when nothing may.
+func (s *State) reline(id job.ID, j *jobState) {
 	pending := s.pendingOf(j)
-	if len(pending) == 0 {
-		s.waiting.Remove(j.handle)
-		j.queued = false
-		return
+	switch {
+	case j.more != nil && len(pending) == 0:
+		if j.queued {
+			s.waiting.Remove(j.handle)
+			j.queued = false
+		}
+	case j.queued:
+		s.waiting.SetPending(j.handle, pending)
+	default:
+		s.enqueue(id, j, pending)
 	}
-	s.waiting.SetPending(j.handle, pending)
 }
 
 // pendingOf lists the tasks of a job that neither run nor are done, and that may
@@ -183,7 +195,7 @@ func (s *State) pendingOf(j *jobState) []int32 {
 	}
 	var out []int32
 	for i := range j.more {
-		if t := &j.more[i]; !t.running && !t.done && len(out) < room {
+		if t := &j.more[i]; !t.running && !t.done && t.eligible == 0 && len(out) < room {
 			out = append(out, int32(i))
 		}
 	}
@@ -221,6 +233,7 @@ func (s *State) foldEnded(r *Record) {
 	again := !over && (r.Ending == Evicted || r.Ending == NodeLost)
 	if r.Ending == TaskFailed && j.spec.Array && !over && int(t.failures) < j.spec.Retries {
 		again = true
+		s.rest(r, j, t)
 		t.failures++
 		j.failures++
 	} else if r.Ending == TaskFailed && !j.spec.Array && !over && int(j.failures) < j.spec.Retries {
@@ -263,13 +276,41 @@ func (s *State) nextElements(id job.ID, j *jobState) {
 	if j.spec.Parallel == 0 || j.phase > Running || j.holds > 0 || j.eligible > 0 {
 		return
 	}
-	switch pending := s.pendingOf(j); {
-	case len(pending) == 0:
-	case j.queued:
-		s.waiting.SetPending(j.handle, pending)
+	s.reline(id, j)
+}
+
+// rest has an element of an array that failed wait its backoff, while others go
+// on. An array of one waits as a job does.
+func (s *State) rest(r *Record, j *jobState, t *taskState) {
+	until := r.At.Add(backoff(j.spec.Backoff, t.failures))
+	switch {
+	case until == r.At:
+	case j.more == nil:
+		j.eligible = until
 	default:
-		s.enqueue(id, j, pending)
+		t.eligible = until
+		j.resting++
+		heap.Push(&s.later, dueJob{until, r.Job})
 	}
+}
+
+// rested ends the backoffs of elements that are over.
+func (j *jobState) rested(now unit.Instant) {
+	if j.resting == 0 {
+		return
+	}
+	for i := range j.more {
+		if t := &j.more[i]; t.eligible != 0 && t.eligible <= now {
+			t.eligible = 0
+			j.resting--
+		}
+	}
+}
+
+// awaits tells whether an instant is one that a job, or an element of it, waits
+// for.
+func (j *jobState) awaits(at unit.Instant) bool {
+	return j.eligible == at || j.resting > 0 && slices.ContainsFunc(j.more, func(t taskState) bool { return t.eligible == at })
 }
 
 // backoff doubles with every failure before, up to the bound.
@@ -299,10 +340,8 @@ func (s *State) backInLine(id job.ID, j *jobState) {
 			j.queued = false
 		}
 		heap.Push(&s.later, dueJob{j.eligible, id})
-	case j.queued:
-		s.waiting.SetPending(j.handle, s.pendingOf(j))
 	default:
-		s.enqueue(id, j, s.pendingOf(j))
+		s.reline(id, j)
 	}
 }
 

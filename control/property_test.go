@@ -106,6 +106,9 @@ func randomSpec(rng *rand.Rand, number int, now unit.Instant) *job.Spec {
 	if len(s.Groups) == 1 && !s.Gang && s.Backoff == 0 && rng.IntN(4) == 0 {
 		s.Array, s.Groups[0].Count = true, 1+rng.IntN(12)
 		s.Parallel = int32(rng.IntN(4))
+		if number%2 == 0 {
+			s.Retries, s.Backoff = 2, 15*time.Second
+		}
 	}
 	if number > 2 && rng.IntN(4) == 0 {
 		for range 1 + rng.IntN(2) {

@@ -6,13 +6,13 @@ import (
 	"tianfu/job"
 )
 
-// release lets jobs into the line whose backoff is over, or whose dependencies
-// are met.
+// release lets jobs into the line whose backoff is over, or that of elements of
+// them, or whose dependencies are met.
 func (s *State) release() {
 	for len(s.later) > 0 && s.later[0].at <= s.now {
 		d := heap.Pop(&s.later).(dueJob)
 		j := s.jobOf(d.id)
-		if j.eligible == d.at && j.phase <= Running && !j.queued {
+		if j.phase <= Running && (j.eligible == d.at && !j.queued || j.eligible != d.at && j.awaits(d.at)) {
 			s.record(Record{Kind: Released, Job: d.id})
 		}
 	}

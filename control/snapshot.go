@@ -16,7 +16,7 @@ import (
 // up once the version before has been given out, with a snapshot of it and its
 // records in testdata (snapshot_old_test.go reads them). A snapshot only saves time:
 // the records are the truth as long as they are kept.
-const SnapshotVersion = 4 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day
+const SnapshotVersion = 5 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day; 5: backoffs of elements
 
 // Frozen is a state as it was between two steps. It shares with the state only
 // what never changes, so it can be written while the centre goes on.
@@ -49,12 +49,9 @@ func (f *Frozen) Now() unit.Instant { return f.s.now }
 // Encode writes the state; equal states have equal bytes. Whoever keeps them
 // adds a checksum: reading is proof against damage only as far as it neither
 // panics nor asks for more memory than there are bytes.
-func (f *Frozen) Encode(w io.Writer) error { return f.encode(w, SnapshotVersion) }
-
-// encode writes the state as a version had it, but for what that could not say.
-func (f *Frozen) encode(w io.Writer, version uint64) error {
+func (f *Frozen) Encode(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	x := sched.NewEncoder(out, version)
+	x := sched.NewEncoder(out, SnapshotVersion)
 	x.Uvarint(&x.Version)
 	config := appendConfig(nil, &f.s.cfg)
 	x.Bytes(&config)
@@ -187,6 +184,13 @@ func (j *jobState) code(x *sched.Coder) {
 	sched.Int(x, &j.open)
 	j.one.code(x)
 	sched.List(x, &j.more, func(t *taskState) { t.code(x) })
+	if x.Reading() {
+		for i := range j.more {
+			if j.more[i].eligible != 0 {
+				j.resting++
+			}
+		}
+	}
 	sched.Int(x, &j.failures)
 	sched.Int(x, &j.holds)
 	sched.Int(x, &j.eligible)
@@ -213,6 +217,9 @@ func (t *taskState) code(x *sched.Coder) {
 	x.Bool(&t.running)
 	x.Bool(&t.done)
 	sched.Int(x, &t.failures)
+	if x.Version >= 5 {
+		sched.Int(x, &t.eligible)
+	}
 	told := t.exit != nil
 	x.Bool(&told)
 	if !told {

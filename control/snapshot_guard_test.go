@@ -21,10 +21,10 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 			"decider": scratch, "verifier": scratch, "dirty": coded, "opened": coded, "out": scratch, "moves": coded, "ledger": coded, "power": coded, "budgets": coded}},
 		{jobState{}, map[string]string{
 			"spec": coded, "submitted": coded, "handle": coded, "queued": coded, "phase": coded, "failed": coded, "started": coded, "running": coded,
-			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded, "shift": coded}},
+			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded, "resting": derived, "shift": coded}},
 		{shiftState{}, map[string]string{
 			"due": coded, "plan": coded, "planned": coded, "plannedAt": coded, "latest": coded, "broken": coded, "pausing": coded, "begun": coded, "done": coded, "risk": coded, "atRisk": coded, "missed": coded, "lineSpec": derived}},
-		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "failures": coded, "exit": coded}},
+		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "failures": coded, "eligible": coded, "exit": coded}},
 		{Exit{}, map[string]string{"Code": coded, "Detail": coded, "Usage": coded}},
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},
 		{ledger{}, map[string]string{

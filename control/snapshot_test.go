@@ -158,32 +158,3 @@ func BenchmarkFreeze(b *testing.B) {
 		c.state.Freeze()
 	}
 }
-
-// TestSnapshotOfTheVersionBefore: a centre that the version before wrote down, which
-// knew no budgets, is read and goes on alike.
-func TestSnapshotOfTheVersionBefore(t *testing.T) {
-	for seed := range uint64(20) {
-		c, err := newScenarioOf(8000+seed, true, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 40 {
-			c.now = c.now.Add(time.Duration(1+c.rng.IntN(20)) * time.Second)
-			c.follow(c.state.Step(c.now, c.batch()))
-		}
-		var image bytes.Buffer
-		if err := c.state.Freeze().EncodeAs(&image, control.SnapshotVersion-1); err != nil {
-			t.Fatal(err)
-		}
-		if v := image.Bytes()[0]; v != control.SnapshotVersion-1 {
-			t.Fatalf("the image says version %d", v)
-		}
-		back, err := control.DecodeSnapshot(&image)
-		if err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
-		}
-		if a, b := c.state.Describe(), back.Describe(); a != b {
-			t.Fatalf("seed %d: written\n%s\nread\n%s", seed, a, b)
-		}
-	}
-}

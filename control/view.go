@@ -23,7 +23,7 @@ func (s *State) Delayed() int { return len(s.later) }
 func (s *State) Unstarted() []job.ID {
 	out := s.waiting.Jobs()
 	for _, d := range s.later {
-		if j := s.jobOf(d.id); j.eligible == d.at && j.phase <= Running && !j.queued {
+		if j := s.jobOf(d.id); j.awaits(d.at) && j.phase <= Running && !j.queued {
 			out = append(out, d.id)
 		}
 	}
@@ -49,7 +49,7 @@ func (s *State) Phase(id job.ID) (Phase, unit.Instant, bool) {
 // Why returns why a pending job was not placed when it was last looked at.
 func (s *State) Why(id job.ID) (sched.Reason, bool) {
 	j := s.jobOf(id)
-	if j == nil || j.phase > Running || !j.queued && j.holds == 0 && j.eligible == 0 {
+	if j == nil || j.phase > Running || !j.queued && j.holds == 0 && j.eligible == 0 && j.resting == 0 {
 		return sched.Reason{}, false
 	}
 	return s.whyOf(j), true
@@ -138,8 +138,9 @@ type Job struct {
 	Phase     Phase
 	Submitted unit.Instant
 	Failures  int          // tries that failed and were allowed another
-	Eligible  unit.Instant // a backoff holds it until then; 0 = none
+	Eligible  unit.Instant // a backoff holds it, or an element of it, until then; 0 = none
 	Running   int          // tasks holding a node
+	Resting   int          // elements of an array that a backoff of their own holds
 	Done      int          // tasks that ended for good
 	Tasks     []Task
 }
@@ -147,7 +148,8 @@ type Job struct {
 // Task is one task of a job as it stands.
 type Task struct {
 	Index     int32
-	Attempt   int32 // tries begun
+	Attempt   int32        // tries begun
+	Eligible  unit.Instant // a backoff of its own holds it until then; 0 = none
 	Running   bool
 	Done      bool
 	Evicting  bool
@@ -177,7 +179,22 @@ func (s *State) Summary(id job.ID) (Job, bool) {
 	if j == nil {
 		return Job{}, false
 	}
-	return Job{ID: id, Spec: j.spec, Phase: j.phase, Submitted: j.submitted, Failures: int(j.failures), Eligible: j.eligible, Running: int(j.running), Done: j.spec.Tasks() - int(j.open)}, true
+	return Job{ID: id, Spec: j.spec, Phase: j.phase, Submitted: j.submitted, Failures: int(j.failures), Eligible: j.nextTry(), Running: int(j.running), Resting: int(j.resting), Done: j.spec.Tasks() - int(j.open)}, true
+}
+
+// nextTry returns until when a backoff or a plan holds the job; where it holds
+// elements only, the first of them.
+func (j *jobState) nextTry() unit.Instant {
+	if j.resting == 0 || j.eligible != 0 {
+		return j.eligible
+	}
+	first := unit.Never
+	for i := range j.more {
+		if at := j.more[i].eligible; at != 0 {
+			first = min(first, at)
+		}
+	}
+	return first
 }
 
 // Job returns a job with its tasks; false when there is none.
@@ -205,7 +222,7 @@ func (s *State) Task(id job.ID, index int32) (Task, bool) {
 
 func (s *State) taskOf(j *jobState, index int32) Task {
 	t := j.task(index)
-	v := Task{Index: index, Attempt: t.attempt, Running: t.running, Done: t.done, End: unit.Never, Exit: t.exit}
+	v := Task{Index: index, Attempt: t.attempt, Eligible: t.eligible, Running: t.running, Done: t.done, End: unit.Never, Exit: t.exit}
 	if t.running {
 		a := s.cap.Alloc(t.alloc)
 		v.Node, v.Devices, v.Start, v.End, v.Evicting = s.cap.Node(a.Node).ID, a.Devices, a.Start, a.End, a.Evicting

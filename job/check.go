@@ -121,8 +121,6 @@ func (s *Spec) checkArray() error {
 		return bad("array", "is of one group of tasks, and no gang: its elements start one by one")
 	case s.Parallel > 0 && !s.Array:
 		return bad("parallel", "is of an array")
-	case s.Array && s.Backoff > 0:
-		return bad("backoff", "is not for an array: its elements are tried again at once, and others go on meanwhile")
 	}
 	return nil
 }

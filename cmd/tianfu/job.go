@@ -123,7 +123,11 @@ func jobTable(j *httpapi.Job) *table {
 		if x.Exit != nil {
 			exit = fmt.Sprintf("%d %s", x.Exit.Code, x.Exit.Detail)
 		}
-		t.add(taskName(j, x), x.State, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(x.Started), exit)
+		state := x.State
+		if x.NextTry != "" && state == "pending" {
+			state = "in backoff until " + seconds(x.NextTry)
+		}
+		t.add(taskName(j, x), state, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(x.Started), exit)
 	}
 	t.foot = fmt.Sprintf("%s %q of %s is %s", j.ID, j.Name, j.Tenant, j.Phase)
 	if j.Reason != nil {

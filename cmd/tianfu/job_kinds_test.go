@@ -78,6 +78,54 @@ func TestArrayRunsItsElements(t *testing.T) {
 	}
 }
 
+// TestArrayBackoffOutlivesACrash has two elements of an array fail at their first
+// try: each waits its own backoff, which the job shows and a crash does not end.
+func TestArrayBackoffOutlivesACrash(t *testing.T) {
+	s := startServer(t)
+	t.Setenv("TIANFU_TOKEN", s.token)
+	c, ctx := s.client(), context.Background()
+	body := shell("test $TIANFU_ARRAY_INDEX = 2 || test -e $TIANFU_CHECKPOINT/tried || { touch $TIANFU_CHECKPOINT/tried; exit 3; }")
+	body.Checkpoint, body.Retries, body.Backoff = &httpapi.CheckpointBody{}, 1, "5s"
+	body.Groups = []httpapi.GroupBody{{CPU: "100m", Memory: "64MiB"}}
+	var err error
+	if body.Array, err = httpapi.ParseArray("0-2"); err != nil {
+		t.Fatal(err)
+	}
+	made, err := c.Submit(ctx, body, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tries []string
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		j, err := c.Job(ctx, made.ID)
+		if err == nil && j.Resting == 2 && j.TasksDone == 1 {
+			tries = []string{j.Tasks[0].NextTry, j.Tasks[1].NextTry}
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no element waits: %+v, %v", j, err)
+		}
+	}
+	s.kill()
+	s.start()
+	j, err := c.Job(ctx, made.ID)
+	if err != nil || j.Resting == 2 && (j.Tasks[0].NextTry != tries[0] || j.Tasks[1].NextTry != tries[1]) {
+		t.Errorf("after the crash: %+v, %v; before it %s", j, err, tries)
+	}
+	for _, show := range [][]string{{"job", "show", made.ID}, {"why", made.ID}} {
+		_, out, errs := execute(append(show, "--server=http://"+s.address)...)
+		if now := time.Now().UTC().Format(time.RFC3339); now < tries[0][:19] && !strings.Contains(out, "until "+tries[0][:19]) {
+			t.Errorf("tianfu %s does not say until when it waits:\n%s%s", strings.Join(show, " "), out, errs)
+		}
+	}
+	j = waitEnd(t, c, made.ID)
+	for i, attempts := range []int32{2, 2, 1} {
+		if x := &j.Tasks[i]; j.Phase != "completed" || x.Attempt != attempts {
+			t.Errorf("task %d of a job that is %s: %+v", i, j.Phase, x)
+		}
+	}
+}
+
 // TestCheckpointOutlivesEviction drains the node under a task that saves its
 // progress: it gets its signal first, and the next attempt goes on from its
 // files, over a restart of the server too.

@@ -64,6 +64,7 @@ func whyTable(w *httpapi.Why) *table {
 		return t
 	}
 	reasonRows(t, w.Reason)
+	tryRow(t, &w.Job)
 	freeRow(t, w.Free)
 	if q := w.Queue; q != nil {
 		for _, r := range q.Resources {
@@ -124,6 +125,17 @@ func reasonRows(t *table, r *httpapi.Reason) {
 	budgetRow(t, r.Budget)
 	for _, c := range causes {
 		t.add("excluded", c, unit.Count(r.Excluded[c], "node"))
+	}
+}
+
+// tryRow says when work that failed is tried again.
+func tryRow(t *table, j *httpapi.Job) {
+	switch failed := unit.Count(j.Failures, "attempt") + " failed so far"; {
+	case j.NextTry == "":
+	case j.Resting > 0:
+		t.add("in backoff", unit.Count(j.Resting, "task")+", the first until "+seconds(j.NextTry), failed)
+	case j.Reason != nil && j.Reason.Cause == control.CauseBackoff.String():
+		t.add("in backoff", "until "+seconds(j.NextTry), failed)
 	}
 }
 
