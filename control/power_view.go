@@ -72,6 +72,16 @@ func (s *State) Areas() []Area {
 // Caps returns the caps that are in force or to come, by ID.
 func (s *State) Caps() []sched.CapEvent { return slices.Clone(s.power.caps) }
 
+// CapOn returns the cap that sets what an area may draw now, with its window; false
+// when no cap does.
+func (s *State) CapOn(area int32) (k CapEvent, from, to unit.Instant, on bool) {
+	lowest, from, to := s.cfg.Tree.Lowering(&s.cfg.Tree.Areas[area], s.power.caps, s.now)
+	if lowest == nil {
+		return k, 0, 0, false
+	}
+	return *lowest, from, to, true
+}
+
 // Sheds returns the latest sheddings, oldest first.
 func (s *State) Sheds() []Shed { return slices.Clone(s.power.sheds) }
 

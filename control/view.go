@@ -154,6 +154,7 @@ type Task struct {
 	Done      bool
 	Evicting  bool
 	Suspended bool         // stands still for power
+	For       int32        // area of the power tree for whose sake it stands still
 	Node      fleet.NodeID // while it runs
 	Devices   uint16       // set of device indexes, while it runs
 	Start     unit.Instant // of the attempt that runs
@@ -226,7 +227,7 @@ func (s *State) taskOf(j *jobState, index int32) Task {
 	if t.running {
 		a := s.cap.Alloc(t.alloc)
 		v.Node, v.Devices, v.Start, v.End, v.Evicting = s.cap.Node(a.Node).ID, a.Devices, a.Start, a.End, a.Evicting
-		v.Suspended = a.Suspended
+		v.Suspended, v.For = a.Suspended, a.For
 	}
 	return v
 }

@@ -84,6 +84,7 @@ type PowerShort struct {
 	Draw   float64 `json:"it_draw_watts" doc:"Of the area now"`
 	Budget float64 `json:"it_budget_watts" doc:"What new work may bring it to"`
 	Behind bool    `json:"suspended_work_first,omitempty" doc:"Work that stands still there goes first, whatever is left"`
+	Cap    *CapNow `json:"cap,omitempty" doc:"The cap that sets what the area may draw; left out where what is declared does"`
 }
 
 // reasonOf renders a reason for a caller: a job of another tenant that stands
@@ -107,7 +108,7 @@ func reasonOf(st *control.State, who Caller, r *control.Reason) *Reason {
 		out.Ahead = r.Ahead.String()
 	}
 	if p := &r.Short; r.Excluded[control.CausePowerCap] > 0 && st.HasPower() && int(p.Area) < len(st.PowerTree().Areas) {
-		out.Power = &PowerShort{Area: st.PowerTree().Areas[p.Area].Path, Need: inWatts(p.Need), Draw: inWatts(p.Draw), Budget: inWatts(p.Budget), Behind: p.Behind}
+		out.Power = &PowerShort{Area: st.PowerTree().Areas[p.Area].Path, Need: inWatts(p.Need), Draw: inWatts(p.Draw), Budget: inWatts(p.Budget), Behind: p.Behind, Cap: capOn(st, p.Area)}
 	}
 	out.Budget = budgetShort(st, r)
 	return out

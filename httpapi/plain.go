@@ -93,16 +93,24 @@ func plainLack(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason
 	case control.CauseTopology:
 		return fmt.Sprintf("no single %s has room for all its %d tasks", s.Topology.Level, s.Tasks())
 	case control.CausePowerCap:
-		switch p := shown.Power; {
-		case p == nil:
-			return "an area around the nodes that could take it may not draw more power"
-		case p.Behind:
-			return "work that was suspended for want of power in the area " + p.Area + " goes first"
-		default:
-			return fmt.Sprintf("a task would add %.0f W or more to the area %s, which draws %.0f W and may draw %.0f W", p.Need, p.Area, p.Draw, p.Budget)
-		}
+		return plainPower(shown.Power)
 	}
 	return ""
+}
+
+// plainPower says which area lacks power, and for which cap.
+func plainPower(p *PowerShort) string {
+	if p == nil {
+		return "an area around the nodes that could take it may not draw more power"
+	}
+	text := fmt.Sprintf("a task would add %.0f W or more to the area %s, which draws %.0f W and may draw %.0f W", p.Need, p.Area, p.Draw, p.Budget)
+	if p.Behind {
+		text = "work that was suspended for want of power in the area " + p.Area + " goes first"
+	}
+	if p.Cap != nil {
+		text += ": " + p.Cap.String()
+	}
+	return text
 }
 
 func number(milli int64) string {

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -56,6 +58,55 @@ type Cap struct {
 	To    string `json:"to,omitempty"`
 	Every string `json:"every,omitempty"`
 	Until string `json:"until,omitempty"`
+}
+
+// CapNow is a cap in force on an area, as whoever waits for it is told: which, from
+// when to when, and how the area stands.
+type CapNow struct {
+	ID     int32   `json:"id"`
+	Area   string  `json:"area"`
+	Level  string  `json:"level" doc:"Of the area in the power tree, such as site or rack"`
+	Limit  string  `json:"limit" doc:"As it was set"`
+	Watts  float64 `json:"limit_watts" doc:"Of a site facility power, otherwise IT power"`
+	Draw   float64 `json:"draw_watts" doc:"Of the area now, counted as the limit is"`
+	From   string  `json:"from" format:"date-time"`
+	To     string  `json:"to,omitempty" format:"date-time" doc:"Left out: until it is cleared"`
+	Repeat string  `json:"every,omitempty" doc:"From one window to the next"`
+}
+
+// capOn finds the cap in force on an area; nil = none.
+func capOn(st *control.State, area int32) *CapNow {
+	k, from, to, on := st.CapOn(area)
+	if !on {
+		return nil
+	}
+	a := st.Areas()[area]
+	c := &CapNow{ID: k.ID, Area: a.Declared.Path, Level: a.Declared.Level, Limit: k.Amount(), Watts: inWatts(a.Facts.Limit), Draw: inWatts(a.Facility), From: instant(from), To: instant(to)}
+	if k.Every > 0 {
+		c.Repeat = k.Every.String()
+	}
+	return c
+}
+
+// String says the cap in words.
+func (c *CapNow) String() string {
+	until := "until it is cleared"
+	if c.To != "" {
+		until = "to " + wholeSeconds(c.To)
+	}
+	text := fmt.Sprintf("cap %d holds the %s %s to %s", c.ID, c.Level, c.Area, c.Limit)
+	if strings.HasSuffix(c.Limit, "%") {
+		text += fmt.Sprintf(" (%.0f W)", c.Watts)
+	}
+	return fmt.Sprintf("%s from %s %s, and %.0f W are drawn", text, wholeSeconds(c.From), until, c.Draw)
+}
+
+// wholeSeconds cuts the fraction off an instant.
+func wholeSeconds(at string) string {
+	if t, err := time.Parse(time.RFC3339Nano, at); err == nil {
+		return t.Format(time.RFC3339)
+	}
+	return at
 }
 
 // PowerTree is the power tree as it stands.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -67,6 +68,7 @@ type PowerLimit struct {
 	Draw   float64 `json:"it_draw_kw"`
 	Budget float64 `json:"it_budget_kw"`
 	Band   string  `json:"band"`
+	Cap    *CapNow `json:"cap,omitempty" doc:"The cap in force on it"`
 }
 
 // Start is when a job is expected to start. Without an instant it is later than
@@ -117,6 +119,9 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 	out := Why{Job: shown, Asked: instant(w.Now), Asks: asks(spec), Waits: w.Waits}
 	if !w.Waits {
 		out.Says = stands(&shown, w)
+		if err := s.stillFor(ctx, w, &out); err != nil {
+			return nil, problem(err)
+		}
 		if w.Job.Phase == control.Cancelled && w.Unmet != 0 {
 			if d, err := s.visible(ctx, w.Unmet); err == nil {
 				out.Says += "; " + d.ID + ", which had to complete before it, is " + d.Phase
@@ -137,6 +142,9 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 	out.Deferral = plannedOf(w.Deferral)
 	if a := w.Area; a != nil {
 		out.Power = &PowerLimit{Area: a.Declared.Path, Draw: float64(a.Draw) / 1e6, Budget: float64(a.Budget) / 1e6, Band: a.Band.String()}
+		if out.Reason.Power != nil {
+			out.Power.Cap = out.Reason.Power.Cap
+		}
 	}
 	out.StartState = "computing"
 	if w.Starts {
@@ -144,6 +152,27 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 	}
 	out.Alternatives = alternativesOf(w.Alternatives)
 	return &whyOutput{Body: out}, nil
+}
+
+// stillFor says of a job with a task that stands still which area, and which cap,
+// it stands still for.
+func (s *Server) stillFor(ctx context.Context, w *live.Why, out *Why) error {
+	k := slices.IndexFunc(w.Job.Tasks, func(t control.Task) bool { return t.Suspended })
+	if k < 0 {
+		return nil
+	}
+	return s.centre.View(ctx, func(st *control.State) {
+		areas, area := st.Areas(), w.Job.Tasks[k].For
+		if int(area) >= len(areas) {
+			return // the tree is another one by now
+		}
+		a := &areas[area]
+		out.Power = &PowerLimit{Area: a.Declared.Path, Draw: float64(a.Draw) / 1e6, Budget: float64(a.Budget) / 1e6, Band: a.Band.String(), Cap: capOn(st, area)}
+		out.Says = "it stands still for want of power in the area " + a.Declared.Path
+		if c := out.Power.Cap; c != nil {
+			out.Says += ": " + c.String()
+		}
+	})
 }
 
 func plannedOf(d *control.Deferral) *Planned {

@@ -95,7 +95,27 @@ func (k *CapEvent) window(now unit.Instant) (in bool, next unit.Instant) {
 // InForce returns what an area may draw now with the caps on it, and when that
 // next changes. Of several caps the lowest holds. A cap never raises.
 func (p *Power) InForce(a *PowerArea, caps []CapEvent, now unit.Instant) (limit int64, next unit.Instant) {
-	limit, next = a.Limit, unit.Never
+	limit, next, _ = a.inForce(caps, now)
+	return limit, next
+}
+
+// Lowering returns the cap that sets what an area may draw now, and the end of
+// its window; nil when none does.
+func (p *Power) Lowering(a *PowerArea, caps []CapEvent, now unit.Instant) (k *CapEvent, from, to unit.Instant) {
+	_, _, lowest := a.inForce(caps, now)
+	if lowest < 0 {
+		return nil, 0, 0
+	}
+	k = &caps[lowest]
+	if from = k.From; k.Every > 0 {
+		from += (now - k.From) / unit.Instant(k.Every) * unit.Instant(k.Every)
+	}
+	_, to = k.window(now)
+	return k, from, to
+}
+
+func (a *PowerArea) inForce(caps []CapEvent, now unit.Instant) (limit int64, next unit.Instant, lowest int) {
+	limit, next, lowest = a.Limit, unit.Never, -1
 	for i := range caps {
 		k := &caps[i]
 		if k.Area != a.Path {
@@ -111,10 +131,10 @@ func (p *Power) InForce(a *PowerArea, caps []CapEvent, now unit.Instant) (limit 
 			to = part(a.Limit, k.Part)
 		}
 		if limit == 0 || to < limit {
-			limit = to
+			limit, lowest = to, i
 		}
 	}
-	return limit, next
+	return limit, next, lowest
 }
 
 // part returns a part of an amount without running over.

@@ -149,7 +149,10 @@ func TestCapsOnARealCentre(t *testing.T) {
 		t.Errorf("held back: %+v; %s is %s, %s is %s", a, stands, s.state(stands), firm, s.state(firm))
 	}
 	s.stopped(stands, "stands"+tag, firm)
-	if out := s.command("why", low); !strings.Contains(out, "Work that was suspended for want of power in the area here goes first.") {
+	if out := s.command("why", low); !strings.Contains(out, "Work that was suspended for want of power in the area here goes first: cap 1 holds the site here to 255W from 20") {
+		t.Errorf("why:\n%s", out)
+	}
+	if out := s.command("why", stands); !strings.Contains(out, "It stands still for want of power in the area here: cap 1 holds the site here to 255W from 20") {
 		t.Errorf("why:\n%s", out)
 	}
 	if out := s.command("cap", "list", "-o", "csv"); !strings.Contains(out, "1,here,255W,") {
@@ -167,8 +170,15 @@ func TestCapsOnARealCentre(t *testing.T) {
 	s.await(more+" is told why", func() bool {
 		return json.Unmarshal([]byte(s.command("why", more, "-o", "json")), &why) == nil && why.Waits
 	})
-	if p := why.Reason.Power; p == nil || *p != (httpapi.PowerShort{Area: "here", Need: 65, Draw: 385, Budget: 400}) {
-		t.Errorf("why: %s; %+v", why.Says, p)
+	p := why.Reason.Power
+	if p == nil || p.Cap == nil || p.Area != "here" || p.Need != 65 || p.Draw != 385 || p.Budget != 400 {
+		t.Fatalf("why: %s; %+v", why.Says, p)
+	}
+	if k := p.Cap; k.ID != 2 || k.Level != "site" || k.Limit != "400W" || k.Watts != 400 || k.Draw != 385 || k.From == "" || k.To == "" || why.Power == nil || why.Power.Cap == nil {
+		t.Errorf("the cap in the way: %+v", k)
+	}
+	if out := s.command("why", more); !strings.Contains(out, "cap 2 holds the site here to 400W from 20") || !strings.Contains(out, "385 of 400 W drawn, from 20") {
+		t.Errorf("why names no cap:\n%s", out)
 	}
 	if !strings.Contains(why.Says, "a task would add 65 W or more to the area here, which draws 385 W and may draw 400 W") {
 		t.Errorf("why says: %s", why.Says)

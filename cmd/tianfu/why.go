@@ -122,6 +122,9 @@ func reasonRows(t *table, r *httpapi.Reason) {
 	} else if p != nil {
 		t.add("lacks power", p.Area, "work suspended for its sake goes first")
 	}
+	if p := r.Power; p != nil && p.Cap != nil {
+		capRow(t, p.Cap)
+	}
 	budgetRow(t, r.Budget)
 	for _, c := range causes {
 		t.add("excluded", c, unit.Count(r.Excluded[c], "node"))
@@ -137,6 +140,15 @@ func tryRow(t *table, j *httpapi.Job) {
 	case j.Reason != nil && j.Reason.Cause == control.CauseBackoff.String():
 		t.add("in backoff", "until "+seconds(j.NextTry), failed)
 	}
+}
+
+func capRow(t *table, c *httpapi.CapNow) {
+	until := "until it is cleared"
+	if c.To != "" {
+		until = "to " + seconds(c.To)
+	}
+	t.add(fmt.Sprintf("cap %d", c.ID), fmt.Sprintf("%s %s: %s", c.Level, c.Area, c.Limit),
+		fmt.Sprintf("%.0f of %.0f W drawn, from %s %s", c.Draw, c.Watts, seconds(c.From), until))
 }
 
 func heldRow(t *table, d *httpapi.Planned) {
