@@ -59,7 +59,7 @@ an error with its exit code. /openapi.json describes every route.`,
 	r.register(c)
 	c.Flags().StringVarP(&data, "data", "d", "", "JSON to send: the text itself, @FILE, or - for standard input")
 	c.Flags().StringArrayVarP(&headers, "header", "H", nil, "header to send, NAME: VALUE; may be repeated")
-	return c
+	return only(c)
 }
 
 // apiBody reads what is to be sent.

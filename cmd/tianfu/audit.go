@@ -78,14 +78,11 @@ func (p *program) auditExport(r *remote) *cobra.Command {
 				w.Flush()
 				return errors.Join(err, w.Error(), out.Flush())
 			}
-			if p.format != "json" && p.format != "table" {
-				return fault.New(fault.Invalid, "--output", "an export is json or csv", "")
-			}
 			return errors.Join(exportJSON(c.Context(), client, after, out), out.Flush())
 		},
 	}
 	c.Flags().Uint64Var(&after, "after", 0, "begin after this sequence number")
-	return c
+	return only(c, "json", "csv")
 }
 
 // exportJSON writes one document with a record a line, so that a broken record

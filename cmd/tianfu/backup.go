@@ -30,9 +30,6 @@ by an operator; with --data from a directory whose centre is stopped. The file i
 name. What tasks wrote, and their working files, are not in it.`,
 		Example: "  tianfu backup --to centre.backup\n  tianfu backup --data /var/lib/tianfu --to centre.backup",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			take := func(w io.Writer) error { return backupDirectory(c.Context(), w, data) }
 			if data == "" {
 				client, err := r.client()
@@ -168,9 +165,6 @@ anything is refused. Then start the centre: tianfu serve --data DIR. Tasks that 
 are started again, under the same attempt: make sure that the old centre runs no more.`,
 		Example: "  tianfu restore centre.backup --check\n  tianfu restore centre.backup --data /var/lib/tianfu-new",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			if check == (data != "") {
 				return &usageError{errors.New("give --data DIR, or --check to verify only")}
 			}

@@ -53,9 +53,6 @@ type billDocument struct {
 }
 
 func (p *program) runBill(c *cobra.Command, f *billFlags) error {
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
 	by := meter.Dimension(f.by)
 	if err := checkDimension(by, []meter.Dimension{meter.ByTenant, meter.ByJob, meter.ByService}); err != nil {
 		return err

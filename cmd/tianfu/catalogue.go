@@ -52,9 +52,6 @@ Prices are always estimates.`,
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"accelerators", "cpus", "skus", "chassis", "parts"},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			c, _, err := catalogueOf(*world)
 			if err != nil {
 				return err
@@ -155,9 +152,6 @@ func (p *program) catalogueShow(world *string) *cobra.Command {
 		Example: "  tianfu catalogue show A100\n  tianfu catalogue show a100-8 -o yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			c, _, err := catalogueOf(*world)
 			if err != nil {
 				return err

@@ -37,9 +37,6 @@ it is made of; both are world files themselves.`,
   tianfu check examples/chengdu.yaml -o yaml > effective.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			tables := map[string]func(*fleet.World) *table{"sku": worldTable, "area": worldAreaTable, "node": worldNodeTable, "meter": worldMeterTable, "queue": worldQueueTable}
 			if tables[by] == nil {
 				return fault.New(fault.Invalid, "--by", strconv.Quote(by)+" is no view of a world", "use sku, area, node, meter or queue")

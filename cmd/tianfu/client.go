@@ -74,13 +74,9 @@ func (r *remote) client() (*httpapi.Client, error) {
 	return c, nil
 }
 
-// asking makes the body of a command that asks a running centre: the format of
-// the answer is checked first, so that nothing is changed that cannot be shown.
+// asking makes the body of a command that asks a running centre.
 func (p *program) asking(r *remote, f func(c *cobra.Command, client *httpapi.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		if err := p.checkFormat(); err != nil {
-			return err
-		}
 		client, err := r.client()
 		if err != nil {
 			return err

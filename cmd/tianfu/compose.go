@@ -40,9 +40,6 @@ at the plug and counts no cooling: multiply by the site's PUE.`,
   tianfu catalogue compose a100-8 --world examples/chengdu.yaml --site jianzhou`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			cat, w, err := catalogueOf(*world)
 			if err != nil {
 				return err

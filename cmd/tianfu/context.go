@@ -112,9 +112,6 @@ tianfu login keeps one for each centre, or the context names a file.`,
 func (p *program) contextList() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List your contexts", Args: cobra.NoArgs, Example: "  tianfu context list",
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			all, err := readContexts()
 			if err != nil {
 				return err
@@ -134,9 +131,6 @@ func (p *program) contextShow() *cobra.Command {
 	r := &remote{}
 	c := &cobra.Command{Use: "show", Short: "Show which centre commands go to, and why", Args: cobra.NoArgs, Example: "  tianfu context show",
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			k, from, err := inForce(r.server, r.context)
 			if err != nil {
 				return err

@@ -39,12 +39,6 @@ them in under catalogue: in the world file, or say with --model which known one 
   tianfu fleet import --from scontrol --model 'ascend=Ascend-910B' nodes.txt > world.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
-			if p.format == "csv" {
-				return fault.New(fault.Invalid, "--output", "a world file is no table", "leave it out, or use yaml or json")
-			}
 			text, w, notes, err := f.run(args[0])
 			if err != nil {
 				return err
@@ -65,7 +59,7 @@ them in under catalogue: in the world file, or say with --model which known one 
 	fl.StringVar(&f.name, "name", "", "name of the centre (default: what it came from)")
 	fl.StringArrayVar(&f.skus, "sku", nil, "map a device type to a SKU, as 'TYPE=SKU'; may be repeated (netbox)")
 	fl.StringArrayVar(&f.models, "model", nil, "map an accelerator as the source spells it to one of the catalogue, as 'SPELLING=NAME'; may be repeated (scontrol, kubectl)")
-	return c
+	return only(c, "yaml", "json")
 }
 
 type importFlags struct {

@@ -30,9 +30,6 @@ func (p *program) greenForecast() *cobra.Command {
 		Example: "  tianfu green forecast --ci sa.csv --column ci_lifecycle_g_per_kwh --start 2022-10-19T16:00:00Z",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			s, at, err := f.window()
 			if err != nil {
 				return err

@@ -15,9 +15,6 @@ func (p *program) greenPlants() *cobra.Command {
 		Example: "  tianfu green plants\n  tianfu green plants cold-plate -o json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			names := energy.PlantNames()
 			if len(args) == 1 {
 				names = args

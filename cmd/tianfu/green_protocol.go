@@ -96,9 +96,6 @@ func (p *program) protocolWaitAwhile() *cobra.Command {
   tianfu green protocol lets-wait-awhile --ci de.csv --jobs ml.csv --deadline semi-weekly --mode interrupting --error 5 --seeds 10 -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			s, err := f.series()
 			if err != nil {
 				return err
@@ -154,9 +151,6 @@ func (p *program) protocolGaia() *cobra.Command {
 		Example: "  tianfu green protocol gaia --ci sa.csv --column ci_lifecycle_g_per_kwh --start 2022-10-19T16:00:00Z --jobs pai.csv -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			if reserved < -1 || reserved > 1<<20 {
 				return fault.New(fault.Invalid, "--reserved", strconv.Itoa(reserved)+" is out of range", "0 to 1,048,576 CPUs")
 			}
@@ -198,9 +192,6 @@ func (p *program) protocolBounded() *cobra.Command {
 		Example: "  tianfu green protocol bounded --ci sa.csv --column ci_lifecycle_g_per_kwh --start 2022-10-19T16:00:00Z --jobs pai.csv --cpus 38 --forecast own",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			if _, err := energy.ForecasterOf(forecast); err != nil {
 				return fault.New(fault.Invalid, "--forecast", strconv.Quote(forecast)+" is not known", "use perfect, persistence or own")
 			}

@@ -46,9 +46,6 @@ func (p *program) greenPUE() *cobra.Command {
 }
 
 func (p *program) pue(f *pueFlags, setPublished bool) error {
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
 	if f.weather == "" {
 		return fault.New(fault.Invalid, "--weather", "no weather file is named", "give an EPW file or a CSV")
 	}

@@ -19,9 +19,6 @@ func (p *program) greenFactors() *cobra.Command {
 		Example: "  tianfu green factors\n  tianfu green factors --file factors.csv -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			factors := energy.BuiltInFactors()
 			if file != "" {
 				text, err := readBounded(file, energy.MaxPlantBytes)
@@ -59,9 +56,6 @@ func (p *program) greenSignal() *cobra.Command {
 		Example: "  tianfu green signal\n  tianfu green signal --file grid.csv --column ci_direct_g_per_kwh\n  tianfu green signal --file grid.csv --gaps -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			if file == "" {
 				return p.liveSignals(c.Context(), r)
 			}

@@ -44,9 +44,6 @@ func (p *program) greenTariff() *cobra.Command {
 }
 
 func (p *program) tariff(f *tariffFlags) error {
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
 	if (f.at == "") == (f.month == "") {
 		return fault.New(fault.Invalid, "--at, --month", "name an instant or a month, and not both", "such as --month 2026-08")
 	}

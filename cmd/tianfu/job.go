@@ -39,9 +39,6 @@ func (p *program) jobList(r *remote) *cobra.Command {
 next begins.`,
 		Example: "  tianfu job list --phase pending\n  tianfu job list --queue train --name 'resnet*' --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			client, err := r.client()
 			if err != nil {
 				return err

@@ -198,7 +198,7 @@ func lineOf(n *yaml.Node, err error) string {
 }
 
 func (p *program) jobSchema() *cobra.Command {
-	return &cobra.Command{
+	return only(&cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of a job file, for editors and checks", Args: cobra.NoArgs,
 		Long:    "Print the JSON Schema of a job file. A centre serves the same at /schemas/job.json.",
 		Example: "  tianfu job schema > job.schema.json\n  # in a job file, for editors:\n  # yaml-language-server: $schema=http://127.0.0.1:8420/schemas/job.json",
@@ -207,10 +207,13 @@ func (p *program) jobSchema() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if p.format == "yaml" {
+				return writeYAML(p.out, text)
+			}
 			_, err = fmt.Fprintf(p.out, "%s\n", text)
 			return err
 		},
-	}
+	}, "json", "yaml")
 }
 
 func (p *program) dataset() *cobra.Command {

@@ -74,7 +74,7 @@ func (p *program) jobLogs(r *remote) *cobra.Command {
 	c.Flags().IntVar(&task, "task", 0, "number of the task")
 	c.Flags().BoolVar(&stderr, "stderr", false, "the error output instead")
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for the task to start, and read on until it ends")
-	return c
+	return only(c)
 }
 
 // copyLog prints what a task wrote. Following, it waits for a task that has not
@@ -245,7 +245,7 @@ func (p *program) waitForOne(ctx context.Context, client *httpapi.Client, id str
 }
 
 func (p *program) jobWatch(r *remote) *cobra.Command {
-	return &cobra.Command{
+	return only(&cobra.Command{
 		Use: "watch", Short: "Print changes of jobs as they happen", Args: cobra.NoArgs,
 		Example: "  tianfu job watch\n  tianfu job watch -o json",
 		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
@@ -262,5 +262,5 @@ func (p *program) jobWatch(r *remote) *cobra.Command {
 				})
 			}))
 		}),
-	}
+	}, "table", "json")
 }

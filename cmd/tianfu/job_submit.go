@@ -29,9 +29,6 @@ Flags go before what the file says; what a task asks for is changed in the file.
   tianfu job submit --name hello --cpu 1 --memory 256MiB -- sh -c 'echo hello'
   tianfu job submit train.yaml --dry-run=server`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			body := b
 			if err := arrayFlag(array, b); err != nil {
 				return err

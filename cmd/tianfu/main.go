@@ -64,6 +64,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.SetFlagErrorFunc(flagError)
+	root.PersistentPreRunE = p.checkOutput
 	root.SetVersionTemplate("tianfu {{.Version}}\n")
 	root.PersistentFlags().StringVarP(&p.format, "output", "o", "table", "output format: table, json, yaml or csv")
 	for _, g := range p.groups() {

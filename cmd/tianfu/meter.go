@@ -56,9 +56,6 @@ func (p *program) meterList(world *string) *cobra.Command {
 		Example: "  tianfu meter list --world world.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			w, err := meterWorld(*world)
 			if err != nil {
 				return err
@@ -115,9 +112,6 @@ the others were read.`,
 		Example: "  tianfu meter read\n  tianfu meter read --world world.yaml pdu-r1\n  tianfu meter read --world world.yaml --watch",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			return p.runMeters(c.Context(), *world, args, f)
 		},
 	}
@@ -135,9 +129,6 @@ func (p *program) meterWatch(world *string) *cobra.Command {
 		Example: "  tianfu meter watch --world world.yaml pdu-r1 --count 10",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			return p.runMeters(c.Context(), *world, args, f)
 		},
 	}
@@ -164,6 +155,9 @@ func (p *program) runMeters(ctx context.Context, world string, args []string, f 
 	}
 	if len(meters) == 0 && len(bad) > 0 {
 		return bad[0]
+	}
+	if len(meters) == 0 && f.watch {
+		return fault.New(fault.NotFound, "meter watch", "there is no meter to watch", "declare some under meters: in a world file, and name it: --world FILE")
 	}
 	if f.watch {
 		return p.watchMeters(ctx, meters, f)

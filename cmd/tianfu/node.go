@@ -56,9 +56,6 @@ func (p *program) nodeList(r *remote) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List nodes", Args: cobra.NoArgs, Example: "  tianfu node list --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			client, err := r.client()
 			if err != nil {
 				return err

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
 	"tianfu/fault"
@@ -80,13 +82,30 @@ func plain(n *yaml.Node) {
 	}
 }
 
-// checkFormat refuses an unknown -o before any work is done.
-func (p *program) checkFormat() error {
-	switch p.format {
-	case "table", "json", "yaml", "csv":
-		return nil
+// only marks a command that prints in some of the formats, or, with none, writes
+// what it writes as it is.
+func only(c *cobra.Command, formats ...string) *cobra.Command {
+	c.Annotations = map[string]string{onlyFormats: strings.Join(formats, " ")}
+	return c
+}
+
+const onlyFormats = "formats"
+
+// checkOutput refuses a format of -o that is none, or that a command does not
+// print in, before any work is done.
+func (p *program) checkOutput(c *cobra.Command, _ []string) error {
+	if !slices.Contains([]string{"table", "json", "yaml", "csv"}, p.format) {
+		return fault.New(fault.Invalid, "--output", fmt.Sprintf("%q is not a format", p.format), "use table, json, yaml or csv")
 	}
-	return fault.New(fault.Invalid, "--output", fmt.Sprintf("%q is not a format", p.format), "use table, json, yaml or csv")
+	formats, some := c.Annotations[onlyFormats]
+	list := strings.Fields(formats)
+	switch {
+	case !some || !c.Flags().Changed("output") || slices.Contains(list, p.format):
+		return nil
+	case len(list) == 0:
+		return fault.New(fault.Invalid, "--output", fmt.Sprintf("%s writes what it writes as it is, not as %s", c.CommandPath(), p.format), "leave -o out")
+	}
+	return fault.New(fault.Invalid, "--output", fmt.Sprintf("%s prints %s, not %s", c.CommandPath(), strings.Join(list, " or "), p.format), "leave -o out, or use one of these")
 }
 
 // write lays the table out in columns; columns of numbers align to the right.

@@ -34,9 +34,6 @@ STATE: unplanned (nothing is planned yet), held (until its plan has it start), w
 its line), running, pausing (told to leave), paused (it has run and goes on later).`,
 		Example: "  tianfu plan show\n  tianfu plan show --watch\n  tianfu plan show -o csv",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			if limit < 1 || limit > 10_000 {
 				return fault.New(fault.Invalid, "--limit", strconv.Itoa(limit)+" is not between 1 and 10,000", "name how many jobs to show")
 			}

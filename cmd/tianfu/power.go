@@ -26,9 +26,6 @@ func (p *program) powerCommand() *cobra.Command {
 }
 
 func (p *program) showPower(c *cobra.Command, r *remote) error {
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
 	client, err := r.client()
 	if err != nil {
 		return err

@@ -118,9 +118,6 @@ func (f *replayFlags) register(c *cobra.Command) {
 }
 
 func (p *program) runReplay(ctx context.Context, f *replayFlags) error {
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
 	switch f.protocol {
 	case "inflate":
 		return p.replayInflate(ctx, f)

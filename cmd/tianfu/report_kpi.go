@@ -41,9 +41,6 @@ and an indicator without its figure is left out, with the reason.`,
 		Example: "  tianfu report kpi --site jianzhou --period 2026-07\n  tianfu report kpi --site jianzhou --period 2026 --renewable-kwh 120000 --reused-kwh 8000 -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			d, err := f.report(c)
 			if err != nil {
 				return err

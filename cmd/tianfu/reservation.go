@@ -70,9 +70,6 @@ What others still run there when a window opens is told to leave. The reservatio
 the world; a reload that would take its nodes or its queue away is refused until it is ended.`,
 		Example: "  tianfu reservation create course --queue train --nodes 'n{01..04}' --from 2026-12-05T09:00:00+08:00 --for 3h\n  tianfu reservation create nightly --queue genomes --accelerators 16 --model A100 --days daily --hours 22:00-06:00",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			f.body.Name = args[0]
 			if err := f.times(time.Now()); err != nil {
 				return err

@@ -33,9 +33,6 @@ a state, and change nothing. Each damage is named with its record and byte offse
 and lose. The exit code is 2 when there is any.`,
 		Example: "  tianfu store verify /var/lib/tianfu",
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			var v control.Recovery
 			var unfit error
 			f, err := bolt.Verify(args[0], func(seq uint64, b []byte) error {
@@ -142,9 +139,6 @@ directory of the engine is put aside too, so that no job gets the results of ano
 then have to be ended: --stop.`,
 		Example: "  tianfu store verify /var/lib/tianfu\n  tianfu store repair /var/lib/tianfu",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			f, err := bolt.Verify(args[0], nil)
 			if err != nil {
 				return err

@@ -53,9 +53,6 @@ every two seconds on a screen. --once, another format than a table, or a pipe or
 see the jobs that your token may see.`,
 		Example: "  tianfu top\n  tianfu top --once -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			client, err := r.client()
 			if err != nil {
 				return err

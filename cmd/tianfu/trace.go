@@ -119,9 +119,6 @@ func (p *program) traceInfo() *cobra.Command {
 		Example: "  tianfu trace info jobs.csv",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			w, err := readWorkload(args[0], sim.JobOptions{})
 			if err != nil {
 				return err

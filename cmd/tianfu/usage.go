@@ -79,9 +79,6 @@ exactly. A tenant sees its own rows only.`,
 		Example: "  tianfu usage --by tenant\n  tianfu usage --by job --from 2026-07-01T00:00:00+08:00 --to 2026-08-01T00:00:00+08:00\n  tianfu usage --charges replayed.json --by queue -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			r, err := f.usage(c.Context(), meter.Dimension(by))
 			if err != nil {
 				return err

@@ -61,9 +61,6 @@ carbon of every hour to its price, at 80 yuan a tonne.`,
 }
 
 func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) error {
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
 	if f.against == "" {
 		return fault.New(fault.Invalid, "--against", "is missing", "name a period of the centre such as last-week, a backup, or a file of tasks")
 	}
@@ -256,9 +253,6 @@ func (p *program) whatIfList(f *whatIfFlags) *cobra.Command {
 		Use: "list", Short: "List what-ifs, newest first: those of files, or with --server those of the centre", Args: cobra.NoArgs,
 		Example: "  tianfu whatif list\n  tianfu whatif list --server http://127.0.0.1:8420",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			list, err := f.listed(c)
 			if err != nil {
 				return err
@@ -296,9 +290,6 @@ func (p *program) whatIfShow(f *whatIfFlags) *cobra.Command {
 		Use: "show ID", Short: "Show a what-if: of a file, or with --server of the centre", Args: cobra.ExactArgs(1),
 		Example: "  tianfu whatif show w-0123456789ab",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			if f.live(c) {
 				client, err := f.client()
 				if err != nil {

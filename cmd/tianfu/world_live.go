@@ -347,9 +347,6 @@ what the work holds, and a queue stays while jobs of it are open. What operators
 health) stays unless the file declares another state. SIGHUP to the server does the same, and so does a start.`,
 		Example: "  tianfu check /var/lib/tianfu/world.yaml\n  tianfu world reload --dry-run=server\n  tianfu world reload",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := p.checkFormat(); err != nil {
-				return err
-			}
 			if dry != "" && dry != "server" {
 				return &usageError{errors.New("write --dry-run=server")}
 			}
