@@ -59,6 +59,7 @@ type Series struct {
 	Start  unit.Instant
 	Step   time.Duration
 	Values []float64
+	Offset time.Duration // from UTC, of the clock that the first row is told by
 }
 
 // End returns the instant after the last step.

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,13 +46,14 @@ type SeriesOptions struct {
 	// Column names the value column; empty takes the only one whose name ends
 	// with a unit of the quantity.
 	Column string
-	// Unit overrides the unit that the column's name ends with.
+	// Unit overrides the unit that the column's name ends with; with Positional it
+	// is the unit of a column whose name ends with none.
 	Unit string
 	// Gaps accepts missing steps and empty cells as "no data"; otherwise each
 	// is an error.
 	Gaps bool
-	// Positional takes the first column for the time whatever it is called, and
-	// without Column the second for the value.
+	// Positional takes the first column for the time where none has a time's name,
+	// and without Column the first other one for the value.
 	Positional bool
 }
 
@@ -101,9 +103,10 @@ func ParseSeries(name string, text []byte, options SeriesOptions) (*Series, erro
 }
 
 type seriesRow struct {
-	line  int
-	at    unit.Instant
-	value float64 // NaN is no data
+	line   int
+	at     unit.Instant
+	offset time.Duration
+	value  float64 // NaN is no data
 }
 
 // seriesColumns says where the two columns are.
@@ -118,26 +121,29 @@ func (o *SeriesOptions) columns(where string, header []string) (seriesColumns, e
 	c := seriesColumns{time: -1, value: -1, gaps: o.Gaps}
 	c.most, _ = o.Quantity.limits()
 	scales := o.Quantity.scales()
+	names := make([]string, len(header))
 	for i, h := range header {
-		h = strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))
-		scale, hasUnit := unitOf(h, scales)
-		if o.Positional && o.Column == "" {
-			hasUnit = i == 1
-		}
+		names[i] = strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))
+	}
+	if c.time = slices.IndexFunc(names, func(h string) bool { return slices.Contains(timeNames, h) }); c.time < 0 && o.Positional {
+		c.time = 0
+	}
+	for i, h := range names {
+		scale, meant := unitOf(h, scales)
 		switch {
-		case c.time < 0 && (o.Positional && i == 0 || h == "time" || h == "datetime" || h == "timestamp" || h == "datetime_utc" || h == "time_naive"):
-			c.time = i
-		case h == o.Column && o.Column != "" || o.Column == "" && hasUnit:
-			if o.Positional && i == 0 {
-				continue
-			}
+		case o.Column != "":
+			meant = h == o.Column
+		case o.Positional:
+			meant = c.value < 0
+		}
+		if meant && i != c.time {
 			if c.value >= 0 {
 				return c, fault.New(fault.Invalid, where, fmt.Sprintf("columns %s and %s could both be meant", c.name, h), "choose one by its name")
 			}
 			c.value, c.name, c.scale = i, h, scale
 		}
 	}
-	if o.Unit != "" {
+	if o.Unit != "" && !(o.Positional && c.scale > 0) {
 		c.scale = scales[o.Unit]
 	}
 	switch {
@@ -152,6 +158,9 @@ func (o *SeriesOptions) columns(where string, header []string) (seriesColumns, e
 	}
 	return c, nil
 }
+
+// timeNames are what the column of times may be called.
+var timeNames = []string{"time", "datetime", "timestamp", "datetime_utc", "time_naive"}
 
 // unitOf finds the unit that a column name ends with. CO2, CO2e and CO2eq
 // between mass and "per" say nothing more.
@@ -180,7 +189,8 @@ func (c *seriesColumns) read(where string, row []string) (seriesRow, error) {
 	var out seriesRow
 	s := strings.TrimSpace(row[c.time])
 	at, err := time.Parse(time.RFC3339, s)
-	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02 15:04"} {
+	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04Z07:00", "2006-01-02 15:04",
+		"2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04Z07:00"} {
 		if err == nil {
 			break
 		}
@@ -189,7 +199,8 @@ func (c *seriesColumns) read(where string, row []string) (seriesRow, error) {
 	if err != nil || at.Year() < 1970 || at.Year() > 2100 {
 		return out, fault.New(fault.Invalid, where, fmt.Sprintf("time %q", s), "write it as 2026-07-01T00:00:00Z")
 	}
-	out.at = unit.Instant(at.UnixNano())
+	_, ahead := at.Zone()
+	out.at, out.offset = unit.Instant(at.UnixNano()), time.Duration(ahead)*time.Second
 	if strings.TrimSpace(row[c.value]) == "" {
 		if !c.gaps {
 			return out, fault.New(fault.Invalid, where, c.name+" is empty", "fill it, or accept gaps as no data")
@@ -225,7 +236,7 @@ func (o *SeriesOptions) steps(name string, rows []seriesRow) (*Series, error) {
 		}
 		step = min(step, d)
 	}
-	s := &Series{Name: name, Start: rows[0].at, Step: step}
+	s := &Series{Name: name, Start: rows[0].at, Step: step, Offset: rows[0].offset}
 	most := 0.0
 	for i, row := range rows {
 		where := lineOf(name, row.line)

@@ -1,10 +1,10 @@
 package energy
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"tianfu/fault"
@@ -210,7 +210,8 @@ func ParseWeather(name string, text []byte) (*Weather, error) {
 	if len(text) > MaxWeatherBytes {
 		return nil, fault.Invalidf(name, "larger than %d bytes", MaxWeatherBytes)
 	}
-	if strings.HasPrefix(string(text[:min(len(text), 9)]), "LOCATION") {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if bytes.HasPrefix(text, []byte("LOCATION")) {
 		return ParseEPW(name, text)
 	}
 	return ParseWeatherCSV(name, text)

@@ -54,7 +54,7 @@ func epwRowText(month, day, hour int, rest string) string {
 
 func TestEPWFillsWhatIsMissing(t *testing.T) {
 	text := epwHead + epwRowText(1, 1, 1, "10.0,5.0,60,97000") + epwRowText(1, 1, 2, "10.0,5.0,999,999999") + epwRowText(1, 1, 3, "10.0,99.9,104,97000")
-	w, err := ParseWeather("f.epw", []byte(text))
+	w, err := ParseWeather("f.epw", []byte("\ufeff"+text)) // some editors begin a file with a mark
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,20 +14,43 @@ type Intensity struct {
 	Start time.Time
 	Step  time.Duration
 	Value []float64
+	Clock time.Time // Start as the series writes it, its offset left out
 }
 
-// ReadIntensity reads a series from CSV: instants in the first column, g/kWh in
-// the named one, or in the second. The rules are those of energy.ParseSeries.
+// ReadIntensity reads a series from CSV: instants in the column with a time's name, or
+// in the first, and values in the named one, or in the first other; g/kWh where its
+// name does not end with a unit. The rules are those of energy.ParseSeries.
 func ReadIntensity(name string, text []byte, column string) (*Intensity, error) {
 	r, err := energy.ParseSeries(name, text, energy.SeriesOptions{Column: column, Unit: "g_per_kwh", Positional: true})
 	if err != nil {
 		return nil, err
 	}
 	s := &Intensity{Start: time.Unix(0, int64(r.Start)).UTC(), Step: r.Step, Value: make([]float64, len(r.Values))}
+	s.Clock = s.Start.Add(r.Offset)
 	for i, v := range r.Values {
 		s.Value[i] = v * 1000
 	}
 	return s, nil
+}
+
+// In returns the series in steps of another length: the means of shorter steps, and
+// longer ones repeated. A step that is not whole at the end is left out.
+func (s *Intensity) In(step time.Duration) (*Intensity, error) {
+	if s.Step%step != 0 && step%s.Step != 0 || s.Start.Truncate(step) != s.Start {
+		return nil, fault.New(fault.Invalid, "the series of intensity", fmt.Sprintf("has steps of %v from %s, which make no steps of %v", s.Step, s.Start.Format(time.RFC3339), step), "give whole hours or parts of them, from a full hour on")
+	}
+	out := &Intensity{Start: s.Start, Clock: s.Clock, Step: step}
+	join, repeat := max(int(step/s.Step), 1), max(int(s.Step/step), 1)
+	for i := 0; i+join <= len(s.Value); i += join {
+		mean := 0.0
+		for _, v := range s.Value[i : i+join] {
+			mean += v / float64(join)
+		}
+		for range repeat {
+			out.Value = append(out.Value, mean)
+		}
+	}
+	return out, nil
 }
 
 // From returns the values from an instant on.

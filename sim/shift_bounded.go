@@ -42,6 +42,9 @@ type boundedJob struct{ arrival, length, cpus, deadline int }
 func NewBounded(jobs []ShiftJob, series []float64, at, cpus int) (*Bounded, error) {
 	b := &Bounded{series: series, first: at, hourly: series[at:], cpus: cpus}
 	for i := range jobs {
+		if jobs[i].Length == 0 {
+			continue // it has ended as it came
+		}
 		j := boundedJob{arrival: int(math.Ceil(jobs[i].Arrival / boundedSlot)), length: int(math.Ceil(jobs[i].Length / boundedSlot)), cpus: jobs[i].CPUs}
 		slack := 48 * boundedHour
 		switch {
@@ -57,8 +60,8 @@ func NewBounded(jobs []ShiftJob, series []float64, at, cpus int) (*Bounded, erro
 		if j.deadline > len(b.hourly)*boundedHour {
 			return nil, fault.New(fault.Invalid, "--ci", "ends before the last deadline", "give a longer series or an earlier --start")
 		}
+		b.order = append(b.order, len(b.jobs))
 		b.jobs = append(b.jobs, j)
-		b.order = append(b.order, i)
 	}
 	slices.SortStableFunc(b.order, func(x, y int) int { return b.jobs[x].arrival - b.jobs[y].arrival })
 	return b, nil

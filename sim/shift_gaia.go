@@ -85,15 +85,23 @@ func (g *Gaia) Run() []ShiftResult {
 			r.Wait += waits
 			r.JobWait += float64(end-j.length) / gaiaHour / float64(len(g.jobs))
 		}
-		r.Wait /= float64(runs)
+		r.Wait /= float64(max(runs, 1))
 		r.Normalised = r.Total
 		if len(out) > 0 {
-			r.Normalised = r.Total / out[0].Total
+			r.Normalised = partOf(r.Total, out[0].Total)
 		}
 		out = append(out, r)
 	}
 	out[0].Normalised = 1
 	return out
+}
+
+// partOf is what a total is of the baseline's; where that is nothing, all are.
+func partOf(total, base float64) float64 {
+	if base == 0 {
+		return 1
+	}
+	return total / base
 }
 
 // one runs a job and returns its carbon for one CPU, its contiguous runs, the
@@ -195,6 +203,6 @@ func (g *Gaia) Reserved(r int) ShiftResult {
 	}
 	out.Dollars += float64(r) * reservedPart * onDemandHour * float64(last) / gaiaHour
 	out.JobWait = out.Wait
-	out.Normalised = out.Total / g.Run()[0].Total
+	out.Normalised = partOf(out.Total, g.Run()[0].Total)
 	return out
 }

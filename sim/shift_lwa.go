@@ -13,6 +13,9 @@ import (
 // FixedJob is a job with a start and a length in slots of the series.
 type FixedJob struct{ Start, Length int }
 
+// WaitAwhileSlot is the slot of the protocol; a series of longer steps is cut into it.
+const WaitAwhileSlot = 30 * time.Minute
+
 // ReadFixedJobs reads start_minute and duration_minute, whole multiples of the
 // series' step.
 func ReadFixedJobs(name string, r io.Reader, step time.Duration) ([]FixedJob, error) {
@@ -55,6 +58,14 @@ type WaitAwhileResult struct {
 	Baseline float64 // kg at 1 kW a job
 }
 
+// SavedPercent is what was saved of a base, in percent; of nothing it is nothing.
+func SavedPercent(spent, base float64) float64 {
+	if base == 0 {
+		return 0
+	}
+	return 100 * (1 - spent/base)
+}
+
 // WaitAwhile runs the protocol.
 func WaitAwhile(p WaitAwhileParams) WaitAwhileResult {
 	truth := p.Series.Value
@@ -85,7 +96,7 @@ func WaitAwhile(p WaitAwhileParams) WaitAwhileResult {
 		spent += p.emissions(forecast, prefix) / float64(seeds)
 	}
 	hours := p.Series.Step.Hours()
-	return WaitAwhileResult{Saving: 100 * (1 - spent/base), Baseline: base * hours / 1000}
+	return WaitAwhileResult{Saving: SavedPercent(spent, base), Baseline: base * hours / 1000}
 }
 
 // emissions plans every job by the forecast and sums the truth.
@@ -129,14 +140,14 @@ func cheapestStart(prefix []float64, j FixedJob, last int) int {
 	return best
 }
 
-// deadline returns the slot of the job's deadline.
+// deadline returns the slot of the job's deadline, by the clock of the series.
 func (p *WaitAwhileParams) deadline(j FixedJob) int {
-	finish := p.Series.Start.Add(time.Duration(j.Start+j.Length) * p.Series.Step)
+	finish := p.Series.Clock.Add(time.Duration(j.Start+j.Length) * p.Series.Step)
 	at := nextWorkday(finish)
 	if p.SemiWeekly {
 		at = nextMondayOrThursday(finish)
 	}
-	return int(at.Sub(p.Series.Start) / p.Series.Step)
+	return int(at.Sub(p.Series.Clock) / p.Series.Step)
 }
 
 func nine(day time.Time) time.Time {

@@ -23,8 +23,8 @@ func (p *program) greenProtocol() *cobra.Command {
 type shiftFlags struct{ ci, column, jobs, start string }
 
 func (f *shiftFlags) register(c *cobra.Command, withStart bool) {
-	c.Flags().StringVar(&f.ci, "ci", "", "carbon intensity, CSV: instants in the first column, g/kWh in another")
-	c.Flags().StringVar(&f.column, "column", "", "column of the values (default: the second)")
+	c.Flags().StringVar(&f.ci, "ci", "", "carbon intensity, CSV: a column of instants and one of values, in g/kWh or in the unit that its name ends with")
+	c.Flags().StringVar(&f.column, "column", "", "column of the values (default: the first beside the instants)")
 	c.Flags().StringVar(&f.jobs, "jobs", "", "jobs, CSV")
 	if withStart {
 		c.Flags().StringVar(&f.start, "start", "", "instant of the first hour replayed, like 2022-10-19T16:00:00Z (default: the start of the series)")
@@ -43,14 +43,14 @@ func (f *shiftFlags) series() (*sim.Intensity, error) {
 	return sim.ReadIntensity(f.ci, text, f.column)
 }
 
-// window reads an hourly series and finds its first hour of interest.
+// window reads a series as hourly values and finds its first hour of interest.
 func (f *shiftFlags) window() (*sim.Intensity, int, error) {
 	s, err := f.series()
 	if err != nil {
 		return nil, 0, err
 	}
-	if s.Step != time.Hour {
-		return nil, 0, fault.New(fault.Invalid, f.ci, fmt.Sprintf("has steps of %v", s.Step), "this takes hourly values")
+	if s, err = s.In(time.Hour); err != nil {
+		return nil, 0, fault.Wrap(err, f.ci, "take hourly means")
 	}
 	if f.start == "" {
 		return s, 0, nil
@@ -97,6 +97,9 @@ func (p *program) protocolWaitAwhile() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := f.series()
+			if err == nil && s.Step > sim.WaitAwhileSlot {
+				s, err = s.In(sim.WaitAwhileSlot)
+			}
 			if err != nil {
 				return err
 			}
@@ -213,7 +216,7 @@ func (p *program) protocolBounded() *cobra.Command {
 			results := []sim.BoundedResult{b.FCFS(), b.Threshold(), b.Oracle(), planned}
 			t := &table{header: []string{"POLICY", "KG", "SAVING", "LATE JOBS", "PEAK CPUS"}}
 			for _, r := range results {
-				t.add(r.Policy, fmt.Sprintf("%.5f", r.KG), fmt.Sprintf("%.2f%%", 100*(1-r.KG/results[0].KG)), strconv.Itoa(r.Late), strconv.Itoa(r.Peak))
+				t.add(r.Policy, fmt.Sprintf("%.5f", r.KG), fmt.Sprintf("%.2f%%", sim.SavedPercent(r.KG, results[0].KG)), strconv.Itoa(r.Late), strconv.Itoa(r.Peak))
 			}
 			return p.print(map[string]any{"policies": results}, t)
 		},
