@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
 
 	"tianfu/audit"
 	"tianfu/control"
@@ -48,6 +49,7 @@ type serveFlags struct {
 	logFormat           string
 	meterEvery          time.Duration
 	otlp                string
+	connections         int
 	oidc                oidcFlags
 }
 
@@ -78,6 +80,7 @@ printed once. Tasks outlive the server: after a restart they are taken up again.
 	fl.DurationVar(&f.meterEvery, "meter-every", time.Minute, "length of an interval of the energy ledger, 1s to 24h; 0 keeps none")
 	fl.StringVar(&f.otlp, "otlp-endpoint", "", "send traces to this OpenTelemetry collector (OTLP/HTTP), such as http://127.0.0.1:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT; none, no traces)")
 	f.oidc.register(c)
+	fl.IntVar(&f.connections, "max-connections", httpapi.DefaultConnections, "the most connections to the API at one time; one more is told so and closed")
 	fl.DurationVar(&f.keepLogs, "keep-logs", 0, "how long to keep what ended tasks wrote, such as 720h (0 = for ever)")
 	fl.StringVar(&f.keepLogBytes, "keep-logs-size", "", "the most that what ended tasks wrote may take, such as 10GiB; the oldest goes first")
 	fl.StringVar(&f.logFormat, "log-format", "text", "of the server's own log on standard error: text or json")
@@ -153,7 +156,14 @@ func (p *program) runServe(ctx context.Context, f *serveFlags) error {
 	defer stop() // before what they use is closed
 	a := d.apiOptions(f, c, keeper)
 	a.Logger, a.Provider, a.Tracer = logger, provider, tracer
-	return p.serveUntil(ctx, c, httpapi.New(c, a), listener)
+	return p.serveUntil(ctx, c, f.server(httpapi.New(c, a)), listener)
+}
+
+// server serves an API within bounds of time, size and number.
+func (f *serveFlags) server(api http.Handler) *http.Server {
+	s := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	httpapi.LimitConnections(s, f.connections)
+	return s
 }
 
 // beside does work for as long as the context lasts; stop ends it and waits.
@@ -180,6 +190,9 @@ func roomForWriters() {
 func (f *serveFlags) check() error {
 	if f.meterEvery != 0 && (f.meterEvery < control.MinMetering || f.meterEvery > control.MaxMetering) {
 		return fault.New(fault.Invalid, "--meter-every", f.meterEvery.String()+" is out of range", "give 1s to 24h, or 0 for no ledger")
+	}
+	if f.connections < 1 || f.connections > 1<<20 {
+		return fault.New(fault.Invalid, "--max-connections", fmt.Sprintf("%d is out of range", f.connections), "give 1 to 1048576")
 	}
 	if f.keepRecords < 0 {
 		return fault.New(fault.Invalid, "--keep-records", f.keepRecords.String()+" is below zero", "give a time such as 2160h, or 0 for ever")
@@ -275,11 +288,10 @@ func (d *openedData) apiOptions(f *serveFlags, c *live.Centre, keeper *worldKeep
 
 // serveUntil runs the centre and its API until the context ends or the centre
 // fails.
-func (p *program) serveUntil(ctx context.Context, c *live.Centre, api http.Handler, l net.Listener) error {
+func (p *program) serveUntil(ctx context.Context, c *live.Centre, s *http.Server, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
+	s.BaseContext = func(net.Listener) context.Context { return ctx }
 	ended := make(chan error, 2)
 	go func() { ended <- c.Run(ctx) }()
 	go func() {
@@ -340,6 +352,7 @@ func (f *serveFlags) listener() (net.Listener, error) {
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.Unavailable, Where: "--listen", What: "open " + f.listen, Err: err, Fix: "choose another address"}
 	}
+	l = netutil.LimitListener(l, f.connections+httpapi.SpareConnections)
 	if f.cert == "" {
 		return l, nil
 	}
