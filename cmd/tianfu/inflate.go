@@ -35,6 +35,7 @@ type inflateRun struct {
 	Seeds           []int64            `json:"seeds"`
 	Allocation      map[string]spread  `json:"allocation_percent"`
 	Fragmentation   map[string]spread  `json:"fragmentation_percent"`
+	PowerModel      string             `json:"power_model"`
 	PowerKW         map[string]float64 `json:"it_power_kw"`
 	Saving          *float64           `json:"it_power_saving_percent_vs_fgd"`
 	MovesPerTask    float64            `json:"moves_per_task"`
@@ -86,7 +87,7 @@ func (p *program) inflateRuns(ctx context.Context, f *replayFlags) ([]inflateRun
 	if err := checkPossible(w, fl); err != nil {
 		fmt.Fprintf(p.err, "note: %v: it will be dropped\n", err)
 	}
-	power, _, err := f.powerOf(fl)
+	power, model, err := f.powerOf(fl)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -113,6 +114,7 @@ func (p *program) inflateRuns(ctx context.Context, f *replayFlags) ([]inflateRun
 	}
 	for i := range runs {
 		runs[i].summarise(w.Name, seeds)
+		runs[i].PowerModel = model
 		if power != nil {
 			saving := savingAgainst(&runs[i], &runs[baseline])
 			runs[i].Saving = &saving
@@ -314,6 +316,7 @@ func inflateTable(runs []inflateRun) *table {
 			fmt.Sprintf("%.2f%%", a["95"].Mean), fmt.Sprintf("%.2f%%", a["100"].Mean), fmt.Sprintf("%.2f-%.2f", a["100"].Min, a["100"].Max),
 			fmt.Sprintf("%.2f%%", a["130"].Mean), fmt.Sprintf("%.2f%%", r.Fragmentation["100"].Mean), saving,
 			fmt.Sprintf("%.4f", r.MovesPerTask), fmt.Sprintf("%.0f", r.PerSecond))
+		t.foot = powerModelIs(r.PowerModel)
 	}
 	return t
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.policies, "policy", "tianfu", "policies, separated by commas")
 	fl.StringVar(&f.seeds, "seeds", "42-51", "seeds of the inflation protocol: 42, 42-51 or 1,2,3")
 	fl.IntVar(&f.copies, "fleet-copies", 1, "copies of every node")
-	fl.StringVar(&f.power, "power", "", "power model: pwr-ccgrid25, catalogue or none (default: what knows all devices)")
+	fl.StringVar(&f.power, "power", "", "power model: pwr-ccgrid25, catalogue or none (default: catalogue for nodes of its SKUs, as in a world file; otherwise what knows all devices)")
 	fl.IntVar(&f.processors, "processors", 0, "size of the pool (backfill)")
 	fl.Float64Var(&f.scale, "scale", 1, "divide submit times by this (backfill)")
 	fl.StringVar(&f.estimates, "estimates", "exact", "run times that planning is told: exact, x1to5 or none")
@@ -223,14 +224,16 @@ func open(name string) (*os.File, error) {
 }
 
 // powerOf returns the power model of every node. Without a wish it is the
-// paper's model for fleets of the paper, otherwise the catalogue's, otherwise
-// none.
+// catalogue's where every node is of one of its SKUs, as in a world file; of a
+// trace the paper's, as far as it knows the devices, otherwise the catalogue's,
+// otherwise none.
 func (f *replayFlags) powerOf(fl *fleet.Fleet) ([]energy.NodeModel, string, error) {
 	switch f.power {
 	case "none":
 		return nil, "none", nil
 	case "":
-		if m, err := energy.ForCCGrid25(fl); err == nil {
+		bare := slices.ContainsFunc(fl.Nodes, func(n fleet.Node) bool { return n.SKU == "" })
+		if m, err := energy.ForCCGrid25(fl); bare && err == nil {
 			return m, energy.CCGrid25, nil
 		}
 		if m, err := cataloguePower(fl); err == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tianfu/control"
+	"tianfu/energy"
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/meter"
@@ -306,7 +307,21 @@ func timedTable(runs []timedRun) *table {
 		}
 	}
 	t.foot = powerTable(runs)
+	if len(runs) > 0 {
+		t.foot = strings.TrimSuffix(powerModelIs(runs[0].PowerModel)+"\n"+t.foot, "\n")
+	}
 	return t
+}
+
+// powerModelIs says in words what energies were counted with.
+func powerModelIs(model string) string {
+	switch model {
+	case energy.CCGrid25:
+		return "energy by the power model " + model + ": every node as the servers of the PWR paper, with its devices; --power catalogue takes the figures of the hardware catalogue"
+	case energy.Catalogue:
+		return "energy by the power model " + model + ": the figures of each node's SKU or devices in the hardware catalogue"
+	}
+	return "energy is not counted: no power model knows all the devices, or --power none was given"
 }
 
 func writeParquet(dir string, r *timedRun) error {
