@@ -75,7 +75,7 @@ func (s *State) foldShiftPlanned(r *Record) {
 			s.requeue(d.Job, j)
 		}
 	}
-	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return !s.jobOf(d.id).awaits(d.at) })
+	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return !s.jobOf(d.id).mayAwait(d.at) })
 	heap.Init(&s.later)
 }
 

@@ -313,6 +313,13 @@ func (j *jobState) awaits(at unit.Instant) bool {
 	return j.eligible == at || j.resting > 0 && slices.ContainsFunc(j.more, func(t taskState) bool { return t.eligible == at })
 }
 
+// mayAwait tells the same without a look at every element, which each of the many
+// instants of a large array would cost; an instant too many is passed over when it
+// comes.
+func (j *jobState) mayAwait(at unit.Instant) bool {
+	return j.eligible == at || j.resting > 0
+}
+
 // backoff doubles with every failure before, up to the bound.
 func backoff(first time.Duration, failures int32) time.Duration {
 	for ; failures > 0 && first < job.MaxBackoff; failures-- {

@@ -48,7 +48,7 @@ func (v *Recovery) State() (*State, error) {
 	}
 	s.due = slices.DeleteFunc(s.due, func(d dueJob) bool { return s.jobOf(d.id).phase != Pending || s.jobOf(d.id).started })
 	heap.Init(&s.due)
-	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return !s.jobOf(d.id).awaits(d.at) })
+	s.later = slices.DeleteFunc(s.later, func(d dueJob) bool { return !s.jobOf(d.id).mayAwait(d.at) })
 	heap.Init(&s.later)
 	s.tidyDeferrals()
 	return s, nil

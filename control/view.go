@@ -23,7 +23,7 @@ func (s *State) Delayed() int { return len(s.later) }
 func (s *State) Unstarted() []job.ID {
 	out := s.waiting.Jobs()
 	for _, d := range s.later {
-		if j := s.jobOf(d.id); j.awaits(d.at) && j.phase <= Running && !j.queued {
+		if j := s.jobOf(d.id); j.mayAwait(d.at) && j.phase <= Running && !j.queued {
 			out = append(out, d.id)
 		}
 	}
