@@ -112,6 +112,7 @@ type taskState struct {
 	done     bool
 	failures int32        // tries of an array's element that failed and were allowed another
 	eligible unit.Instant // a backoff holds the element until then; 0 = none
+	tries    []Try        // the latest attempts that have ended, oldest first; replaced, never changed
 	exit     *Exit        // of the last attempt, where the engine told of it
 }
 

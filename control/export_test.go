@@ -2,9 +2,15 @@ package control
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
+
+var describedTry = regexp.MustCompile(` \[\d+ [^\]]* (true|false)\]`)
+
+// DescribeBefore is Describe without what snapshots of versions before do not tell.
+func (s *State) DescribeBefore() string { return describedTry.ReplaceAllString(s.Describe(), "") }
 
 // Describe renders what the state holds, for tests that compare a live state
 // with one that was folded from its records.
@@ -20,6 +26,9 @@ func (s *State) Describe() string {
 		for k := range int32(j.spec.Tasks()) {
 			t := j.task(k)
 			fmt.Fprintf(&b, "  task %d attempt %d running %v done %v failures %d eligible %d", k, t.attempt, t.running, t.done, t.failures, t.eligible)
+			for _, y := range t.tries {
+				fmt.Fprintf(&b, " [%d %s %d-%d %d %v]", y.Attempt, y.Node, y.From, y.To, y.Ending, y.Exit != nil)
+			}
 			if t.running {
 				a := *s.cap.Alloc(t.alloc)
 				a.Shape = 0

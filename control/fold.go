@@ -218,6 +218,7 @@ func (s *State) foldEnded(r *Record) {
 	if s.budgets != nil {
 		s.budgetEnded(t.alloc, r.At)
 	}
+	s.tried(t, r)
 	node := s.cap.Alloc(t.alloc).Node
 	s.cap.Release(t.alloc, r.At)
 	s.noteStage(node, r.At)

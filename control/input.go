@@ -45,6 +45,11 @@ const (
 	Stopped  // its job was cancelled
 )
 
+var endings = [...]string{"succeeded", "failed", "evicted", "node lost", "stopped"}
+
+// String names the ending as users see it.
+func (e Ending) String() string { return endings[min(int(e), len(endings)-1)] }
+
 // Input is one thing that arrived: a command, a report or a tick.
 type Input struct {
 	Kind    InputKind

@@ -16,7 +16,7 @@ import (
 // up once the version before has been given out, with a snapshot of it and its
 // records in testdata (snapshot_old_test.go reads them). A snapshot only saves time:
 // the records are the truth as long as they are kept.
-const SnapshotVersion = 5 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day; 5: backoffs of elements
+const SnapshotVersion = 5 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day; 5: backoffs of elements, attempts that ended
 
 // Frozen is a state as it was between two steps. It shares with the state only
 // what never changes, so it can be written while the centre goes on.
@@ -220,18 +220,9 @@ func (t *taskState) code(x *sched.Coder) {
 	if x.Version >= 5 {
 		sched.Int(x, &t.eligible)
 	}
-	told := t.exit != nil
-	x.Bool(&told)
-	if !told {
-		return
-	}
-	if x.Reading() {
-		t.exit = &Exit{}
-	}
-	sched.Int(x, &t.exit.Code)
-	sched.Text(x, &t.exit.Detail)
-	for _, v := range []*int64{&t.exit.Usage.CPUMicros, &t.exit.Usage.MemoryPeak, &t.exit.Usage.ByteSeconds, &t.exit.Usage.WallMicros} {
-		sched.Int(x, v)
+	codeExit(x, &t.exit)
+	if x.Version >= 5 {
+		sched.List(x, &t.tries, func(y *Try) { y.code(x) })
 	}
 }
 

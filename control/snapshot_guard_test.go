@@ -24,7 +24,8 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 			"open": coded, "one": coded, "more": coded, "failures": coded, "holds": coded, "eligible": coded, "resting": derived, "shift": coded}},
 		{shiftState{}, map[string]string{
 			"due": coded, "plan": coded, "planned": coded, "plannedAt": coded, "latest": coded, "broken": coded, "pausing": coded, "begun": coded, "done": coded, "risk": coded, "atRisk": coded, "missed": coded, "lineSpec": derived}},
-		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "failures": coded, "eligible": coded, "exit": coded}},
+		{taskState{}, map[string]string{"alloc": coded, "attempt": coded, "running": coded, "done": coded, "failures": coded, "eligible": coded, "tries": coded, "exit": coded}},
+		{Try{}, map[string]string{"Attempt": coded, "Node": coded, "From": coded, "To": coded, "Ending": coded, "Exit": coded}},
 		{Exit{}, map[string]string{"Code": coded, "Detail": coded, "Usage": coded}},
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},
 		{ledger{}, map[string]string{

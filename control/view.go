@@ -160,6 +160,7 @@ type Task struct {
 	Start     unit.Instant // of the attempt that runs
 	End       unit.Instant // expected; Never = unknown
 	Exit      *Exit        // of the last attempt that ended; nil = none told
+	Tries     []Try        // the latest attempts that have ended, oldest first
 }
 
 // Reason says why a job waits; Cause is one thing that can stand between a task
@@ -223,7 +224,7 @@ func (s *State) Task(id job.ID, index int32) (Task, bool) {
 
 func (s *State) taskOf(j *jobState, index int32) Task {
 	t := j.task(index)
-	v := Task{Index: index, Attempt: t.attempt, Eligible: t.eligible, Running: t.running, Done: t.done, End: unit.Never, Exit: t.exit}
+	v := Task{Index: index, Attempt: t.attempt, Eligible: t.eligible, Running: t.running, Done: t.done, End: unit.Never, Exit: t.exit, Tries: t.tries}
 	if t.running {
 		a := s.cap.Alloc(t.alloc)
 		v.Node, v.Devices, v.Start, v.End, v.Evicting = s.cap.Node(a.Node).ID, a.Devices, a.Start, a.End, a.Evicting

@@ -39,6 +39,7 @@ type Job struct {
 	Reason      *Reason   `json:"reason,omitempty" doc:"Why it waits, when it was last looked at"`
 	Deferral    *Deferral `json:"deferral,omitempty" doc:"Of a job with a deadline or a wish: when it is planned to run, and how it stands"`
 	Tasks       []Task    `json:"tasks,omitempty"`
+	LeftOut     int       `json:"attempts_left_out,omitempty" doc:"Attempts of tasks that are not shown, for there are more than 1,000"`
 }
 
 // Task is one task of a job.
@@ -52,10 +53,28 @@ type Task struct {
 	Devices     []int   `json:"devices,omitempty"`
 	Allocated   string  `json:"allocated,omitempty"`
 	Started     string  `json:"started,omitempty"`
+	Ended       string  `json:"ended,omitempty" format:"date-time" doc:"Of a task that does not run: its last attempt. Node and allocated are that one's then"`
+	Seconds     float64 `json:"run_seconds,omitempty" doc:"Run time of the last attempt that ended: of its process, where the engine told, or else from allocated to ended"`
 	ExpectedEnd string  `json:"expected_end,omitempty"`
 	Exit        *Exit   `json:"exit,omitempty" doc:"Of the last attempt that ended"`
 	CPUSeconds  float64 `json:"cpu_seconds,omitempty"`
+
+	Attempts []Attempt `json:"attempts,omitempty" doc:"The latest 8 that have ended, oldest first; of a job of many tasks not of all, see attempts_left_out"`
 }
+
+// Attempt is an attempt that has ended.
+type Attempt struct {
+	Attempt   int32   `json:"attempt"`
+	Node      string  `json:"node"`
+	Allocated string  `json:"allocated" format:"date-time"`
+	Ended     string  `json:"ended" format:"date-time"`
+	Seconds   float64 `json:"run_seconds"`
+	Ending    string  `json:"ending" enum:"succeeded,failed,evicted,node lost,stopped"`
+	Exit      *Exit   `json:"exit,omitempty"`
+}
+
+// maxAttempts bounds the attempts that a job is shown with.
+const maxAttempts = 1000
 
 // Exit is how an attempt ended.
 type Exit struct {
@@ -388,8 +407,15 @@ func (s *Server) jobOf(st *control.State, who Caller, j *control.Job) Job {
 	if array != nil {
 		out.Array = array.String()
 	}
+	shown := 0
 	for i := range j.Tasks {
 		out.Tasks = append(out.Tasks, s.taskOf(j.ID, &j.Tasks[i]))
+		if n := len(j.Tasks[i].Tries); shown+n > maxAttempts {
+			out.LeftOut += n
+			out.Tasks[i].Attempts = nil
+		} else {
+			shown += n
+		}
 		if t := &out.Tasks[i]; t.State == "pending" && j.Phase != control.Pending && j.Phase != control.Running {
 			t.State = "cancelled" // it never comes to it
 		}
@@ -424,10 +450,27 @@ func (s *Server) taskOf(id job.ID, t *control.Task) Task {
 			out.State = "running"
 		}
 	}
-	if e := t.Exit; e != nil {
-		out.Exit = &Exit{Code: e.Code, Detail: e.Detail, CPUSeconds: float64(e.Usage.CPUMicros) / 1e6, MemoryPeak: e.Usage.MemoryPeak, Seconds: float64(e.Usage.WallMicros) / 1e6}
+	out.Exit = exitOf(t.Exit)
+	for i := range t.Tries {
+		y := &t.Tries[i]
+		a := Attempt{Attempt: y.Attempt, Node: string(y.Node), Allocated: instant(y.From), Ended: instant(y.To), Seconds: y.To.Sub(y.From).Seconds(), Ending: y.Ending.String(), Exit: exitOf(y.Exit)}
+		if a.Exit != nil && a.Exit.Seconds > 0 {
+			a.Seconds = a.Exit.Seconds
+		}
+		out.Attempts = append(out.Attempts, a)
+	}
+	if n := len(out.Attempts); n > 0 && !t.Running {
+		last := &out.Attempts[n-1]
+		out.Node, out.Allocated, out.Ended, out.Seconds = last.Node, last.Allocated, last.Ended, last.Seconds
 	}
 	return out
+}
+
+func exitOf(e *control.Exit) *Exit {
+	if e == nil {
+		return nil
+	}
+	return &Exit{Code: e.Code, Detail: e.Detail, CPUSeconds: float64(e.Usage.CPUMicros) / 1e6, MemoryPeak: e.Usage.MemoryPeak, Seconds: float64(e.Usage.WallMicros) / 1e6}
 }
 
 // taskNumber reads a query's task index.

@@ -255,13 +255,40 @@ func asks(s *job.Spec) string {
 	return out
 }
 
+// ranOn says where a job that has ended ran, and from when to when.
+func ranOn(j *Job) string {
+	nodes := map[string]bool{}
+	from, to := "", ""
+	for i := range j.Tasks {
+		t := &j.Tasks[i]
+		if t.Ended == "" {
+			continue
+		}
+		nodes[t.Node] = true
+		if from == "" || t.Allocated < from {
+			from = t.Allocated
+		}
+		to = max(to, t.Ended)
+	}
+	if len(nodes) == 0 {
+		return ""
+	}
+	where := unit.Count(len(nodes), "node")
+	if len(nodes) == 1 {
+		for n := range nodes {
+			where = n
+		}
+	}
+	return fmt.Sprintf(": it ran on %s from %s to %s", where, wholeSeconds(from), wholeSeconds(to))
+}
+
 // stands says where a job runs, or how it ended.
 func stands(j *Job, w *live.Why) string {
 	switch w.Job.Phase {
 	case control.Running, control.Pending:
 		var nodes []string
 		for i := range j.Tasks {
-			if t := &j.Tasks[i]; t.Node != "" && (len(nodes) == 0 || nodes[len(nodes)-1] != t.Node) {
+			if t := &j.Tasks[i]; t.Node != "" && t.Ended == "" && (len(nodes) == 0 || nodes[len(nodes)-1] != t.Node) {
 				nodes = append(nodes, t.Node)
 			}
 		}
@@ -271,7 +298,7 @@ func stands(j *Job, w *live.Why) string {
 		}
 		return "it runs on " + where + "; " + w.Placed
 	case control.Completed:
-		return "it has completed"
+		return "it has completed" + ranOn(j)
 	case control.Cancelled:
 		return "it was cancelled"
 	case control.Expired:

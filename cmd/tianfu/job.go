@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/httpapi"
+	"tianfu/unit"
 )
 
 func (p *program) job() *cobra.Command {
@@ -99,7 +100,11 @@ func (p *program) jobShow(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(j, jobTable(j))
+			tasks := shownTasks
+			if p.format == "csv" {
+				tasks = len(j.Tasks)
+			}
+			return p.print(j, jobTable(j, tasks))
 		}),
 	}
 }
@@ -112,25 +117,64 @@ func taskName(j *httpapi.Job, x *httpapi.Task) string {
 	return fmt.Sprintf("%s/%d", j.ID, x.Index)
 }
 
-func jobTable(j *httpapi.Job) *table {
-	t := &table{header: []string{"TASK", "STATE", "ATTEMPT", "NODE", "DEVICES", "STARTED", "LAST EXIT"}}
-	for i := range j.Tasks {
+// Bounds of the table of a job; JSON has more.
+const (
+	shownTasks    = 500 // tasks
+	shownAttempts = 20  // tasks of a job of which earlier attempts have lines of their own
+)
+
+func jobTable(j *httpapi.Job, tasks int) *table {
+	t := &table{header: []string{"TASK", "STATE", "ATTEMPT", "NODE", "DEVICES", "STARTED", "ENDED", "RAN", "LAST EXIT"}}
+	for i := range j.Tasks[:min(len(j.Tasks), tasks)] {
 		x := &j.Tasks[i]
-		exit := ""
-		if x.Exit != nil {
-			exit = fmt.Sprintf("%d %s", x.Exit.Code, x.Exit.Detail)
+		if len(j.Tasks) <= shownAttempts {
+			earlierRows(t, j, x)
 		}
 		state := x.State
 		if x.NextTry != "" && state == "pending" {
 			state = "in backoff until " + seconds(x.NextTry)
 		}
-		t.add(taskName(j, x), state, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(x.Started), exit)
+		started, ran := x.Started, ""
+		if x.Ended != "" {
+			started, ran = x.Allocated, ranFor(x.Seconds)
+		}
+		t.add(taskName(j, x), state, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(started), seconds(x.Ended), ran, exitText(x.Exit))
 	}
-	t.foot = fmt.Sprintf("%s %q of %s is %s", j.ID, j.Name, j.Tenant, j.Phase)
+	t.foot = ""
+	if left := len(j.Tasks) - tasks; left > 0 {
+		t.foot = fmt.Sprintf("and %s that are not shown; see -o csv or -o json\n", unit.Count(left, "task"))
+	}
+	t.foot += fmt.Sprintf("%s %q of %s is %s", j.ID, j.Name, j.Tenant, j.Phase)
 	if j.Reason != nil {
 		t.foot += ": " + j.Reason.Text
 	}
 	return t
+}
+
+// earlierRows adds the attempts of a task before its last.
+func earlierRows(t *table, j *httpapi.Job, x *httpapi.Task) {
+	for i := range x.Attempts {
+		a := &x.Attempts[i]
+		if a.Attempt != x.Attempt {
+			t.add(taskName(j, x), a.Ending, strconv.Itoa(int(a.Attempt)), a.Node, "", seconds(a.Allocated), seconds(a.Ended), ranFor(a.Seconds), exitText(a.Exit))
+		}
+	}
+}
+
+func exitText(e *httpapi.Exit) string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", e.Code, e.Detail)
+}
+
+// ranFor renders a run time, to a hundredth of a second where it is short.
+func ranFor(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < time.Minute {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
 }
 
 func (p *program) jobCancel(r *remote) *cobra.Command {

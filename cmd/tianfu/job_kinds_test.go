@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -120,9 +121,24 @@ func TestArrayBackoffOutlivesACrash(t *testing.T) {
 	}
 	j = waitEnd(t, c, made.ID)
 	for i, attempts := range []int32{2, 2, 1} {
-		if x := &j.Tasks[i]; j.Phase != "completed" || x.Attempt != attempts {
+		x := &j.Tasks[i]
+		if j.Phase != "completed" || x.Attempt != attempts || x.Node == "" || x.Ended == "" || x.Seconds <= 0 || len(x.Attempts) != int(attempts) {
 			t.Errorf("task %d of a job that is %s: %+v", i, j.Phase, x)
+			continue
 		}
+		first, last := x.Attempts[0], x.Attempts[attempts-1]
+		if last.Ending != "succeeded" || last.Node != x.Node || last.Ended != x.Ended || attempts == 2 && (first.Ending != "failed" || first.Exit == nil || first.Exit.Code != 3 || first.Ended > last.Allocated) {
+			t.Errorf("task %d was tried so: %+v", i, x.Attempts)
+		}
+	}
+	_, out, _ := execute("job", "show", made.ID, "--server=http://"+s.address)
+	for _, want := range []string{`(?m)^j-1\[0\] +failed +1 +\S+ +20\S+Z +20\S+Z +\S+s +3 exit$`, `(?m)^j-1\[0\] +done +2 +\S+ +20\S+Z +20\S+Z +\S+s +0 exit$`, `(?m)^j-1\[2\] +done +1 `} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("job show has no line %s:\n%s", want, out)
+		}
+	}
+	if _, out, _ := execute("why", made.ID, "--server=http://"+s.address); !strings.Contains(out, "It has completed: it ran on "+j.Tasks[0].Node+" from 20") {
+		t.Errorf("why:\n%s", out)
 	}
 }
 
