@@ -3,6 +3,8 @@ package local
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,12 +53,74 @@ func TestFullDisk(t *testing.T) {
 	if r := await(t, e, o.Key); r.Exit != (engine.Exit{Cause: engine.CauseStopped, Code: 9}) {
 		t.Errorf("ended on a full disk: %+v", r.Exit)
 	}
+	// The end of what it wrote had no room, nor had a line about it: the reader says so.
+	lostText := regexp.MustCompile(`\[tianfu: (\d+) bytes that the task wrote here from 20\S+Z to 20\S+Z were dropped: the disk was full\]\n$`)
+	for range 2 {
+		out := logOf(t, e, o.Key, engine.Stdout)
+		if m := lostText.FindStringSubmatch(out); m == nil || wholeNumber(t, m[1])+strings.Count(out, "\x00") != 4_000_000 {
+			t.Errorf("of what was dropped the log says %q, after %d bytes", m, strings.Count(out, "\x00"))
+		}
+	}
 	if err := os.Remove(full); err != nil {
 		t.Fatal(err)
 	}
 	if r, _, _ := run(t, e, shell(2, "exit 0")); !r.Exit.OK() {
 		t.Errorf("with room again: %+v", r.Exit)
 	}
+}
+
+// TestLogSaysWhatWasDropped fills the disk under a task that writes, and makes room
+// again while it runs: its log says how much it lacks, and goes on.
+func TestLogSaysWhatWasDropped(t *testing.T) {
+	mount := t.TempDir()
+	if err := unix.Mount("tmpfs", mount, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skip("needs a disk of its own: ", err)
+	}
+	t.Cleanup(func() { unix.Unmount(mount, unix.MNT_DETACH) })
+	dir := filepath.Join(mount, "engine")
+	t.Cleanup(func() { endAll(t, dir) })
+	e := open(t, Options{Dir: dir})
+	o := shell(1, "echo ready; until test -e /tmp/go; do sleep 0.02; done; head -c 3000000 /dev/zero; touch /tmp/written; until test -e /tmp/on; do sleep 0.02; done; sleep 1.2; echo and on")
+	if err := e.Start(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	waitLine(t, e, o.Key, "ready")
+	own := e.dirIn(dirTasks, o.Key)
+	for _, step := range []struct{ await, then string }{{"", "go"}, {"written", "on"}} {
+		for end := time.Now().Add(20 * time.Second); step.await != ""; time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat(filepath.Join(own.path(dirTmp), step.await)); err == nil {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal("the task does not come to ", step.await)
+			}
+		}
+		if step.then == "on" { // room again
+			if err := unix.Mount("", mount, "tmpfs", unix.MS_REMOUNT, "size=16m"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(own.path(dirTmp), step.then), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := await(t, e, o.Key); !r.Exit.OK() {
+		t.Fatalf("%+v", r.Exit)
+	}
+	out := logOf(t, e, o.Key, engine.Stdout)
+	m := regexp.MustCompile(`\n\[tianfu: (\d+) bytes that the task wrote here from 20\S+Z to 20\S+Z were dropped: the disk was full\]\nand on\n$`).FindStringSubmatch(out)
+	if m == nil || wholeNumber(t, m[1])+strings.Count(out, "\x00") != 3_000_000 {
+		t.Errorf("the log has %d bytes and ends %q", strings.Count(out, "\x00"), out[max(0, len(out)-200):])
+	}
+}
+
+func wholeNumber(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestMachineGoesDown sends the shim what a machine that goes down sends.

@@ -42,6 +42,10 @@ type outcome struct {
 	Usage   engine.Usage `json:"usage"`
 	Started unit.Instant `json:"started"`
 	Ended   unit.Instant `json:"ended"`
+	// What of each stream was dropped on a disk that was full to the end: the
+	// journal has room of its own.
+	LostOut *dropped `json:"lost_stdout,omitempty"`
+	LostErr *dropped `json:"lost_stderr,omitempty"`
 }
 
 // maxJournal bounds the journal: three lines, of which details are bounded too.

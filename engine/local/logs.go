@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tianfu/engine"
+	"tianfu/unit"
 )
 
 // A stream's log is a row of segments, each named by the offset of its first
@@ -80,6 +81,18 @@ func (l *logs) close() {
 	}
 }
 
+// end says what was dropped, as far as the disk takes it, and returns of each
+// stream what is not said; nil = nothing. It is to be called after drain.
+func (l *logs) end() (stdout, stderr *dropped) {
+	of := func(w *logWriter) *dropped {
+		if w.lost.Bytes == 0 || w.tell() {
+			return nil
+		}
+		return &w.lost
+	}
+	return of(l.stdout.log), of(l.stderr.log)
+}
+
 // head returns the first line of what was written to stderr.
 func (l *logs) head() string {
 	names := segmentsOf(string(l.dir), string(engine.Stderr))
@@ -92,7 +105,8 @@ func (l *logs) head() string {
 }
 
 // logWriter writes segments. A write that the disk refuses is dropped, and the
-// task goes on: its work is worth more than its words.
+// task goes on: its work is worth more than its words. How much was dropped is
+// said in the log once there is room again.
 type logWriter struct {
 	dir, name string
 	segment   int64 // bytes of one
@@ -100,27 +114,68 @@ type logWriter struct {
 	left      int64 // room in the open segment
 	f         *os.File
 	kept      []string
+	lost      dropped   // what was dropped and is not said yet
+	tried     time.Time // when it was last tried to say so
 }
 
 // Write never fails: an error would end the copying, and the task would block.
 func (w *logWriter) Write(p []byte) (int, error) {
 	n := len(p)
+	// A disk at its brim takes a little now and then: one note a second is enough.
+	if w.lost.Bytes > 0 && (time.Since(w.tried) < time.Second || !w.tell()) {
+		w.drop(n)
+	} else if k := w.put(p); k < n {
+		w.drop(n - k)
+	}
+	return n, nil
+}
+
+func (w *logWriter) drop(n int) {
+	if w.lost.To = now(); w.lost.Bytes == 0 {
+		w.lost.From, w.tried = w.lost.To, time.Now()
+	}
+	w.lost.Bytes += int64(n)
+}
+
+// tell says in the log what was dropped, whole or not at all.
+func (w *logWriter) tell() bool {
+	w.tried = time.Now()
+	note := []byte(w.lost.String())
+	if w.f == nil || w.left < int64(len(note)) {
+		if !w.next() {
+			return false
+		}
+	}
+	before := w.segment - w.left
+	if k := w.put(note); k < len(note) {
+		if w.f != nil && w.f.Truncate(before) == nil {
+			w.offset -= int64(k)
+			w.left += int64(k)
+		}
+		return false
+	}
+	w.lost = dropped{}
+	return true
+}
+
+// put writes as much as the disk takes.
+func (w *logWriter) put(p []byte) (n int) {
 	for len(p) > 0 {
 		if w.f == nil || w.left == 0 {
 			if !w.next() {
-				return n, nil
+				return n
 			}
 		}
-		part := p[:min(int64(len(p)), w.left)]
-		k, err := w.f.Write(part)
+		k, err := w.f.Write(p[:min(int64(len(p)), w.left)])
 		w.offset += int64(k)
 		w.left -= int64(k)
+		n += k
 		if err != nil {
-			return n, nil
+			return n
 		}
 		p = p[k:]
 	}
-	return n, nil
+	return n
 }
 
 func (w *logWriter) next() bool {
@@ -147,6 +202,20 @@ func (w *logWriter) close() {
 		w.f = nil
 	}
 }
+
+// dropped is what a task wrote while the disk was full.
+type dropped struct {
+	Bytes int64        `json:"bytes"`
+	From  unit.Instant `json:"from"`
+	To    unit.Instant `json:"to"`
+}
+
+// String is the line that stands in the log instead.
+func (l *dropped) String() string {
+	return fmt.Sprintf("\n[tianfu: %d bytes that the task wrote here from %s to %s were dropped: the disk was full]\n", l.Bytes, second(l.From), second(l.To))
+}
+
+func second(at unit.Instant) string { return time.Unix(0, int64(at)).UTC().Format(time.RFC3339) }
 
 type segment struct {
 	name   string

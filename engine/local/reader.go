@@ -22,8 +22,9 @@ type logReader struct {
 	follow bool
 	offset int64
 	f      *os.File
-	start  int64 // of the open segment
-	end    int64 // of the open segment, where the next begins; -1 while it is the last
+	start  int64  // of the open segment
+	end    int64  // of the open segment, where the next begins; -1 while it is the last
+	note   []byte // of what was dropped at the end, as far as it is not read; nil until the end
 }
 
 // Logs reads what a task wrote.
@@ -37,13 +38,7 @@ func (e *Engine) Logs(ctx context.Context, q engine.LogQuery) (engine.Log, error
 	}
 	r := &logReader{ctx: ctx, dir: func() taskDir { return e.dirOf(t) }, name: string(q.Stream), follow: q.Follow, offset: q.Offset}
 	if q.Offset < 0 {
-		r.offset = 0
-		if s := segmentsOf(string(r.dir()), r.name); len(s) > 0 {
-			last := s[len(s)-1]
-			if info, err := os.Stat(r.dir().path(last.name)); err == nil {
-				r.offset = max(0, last.offset+info.Size()+q.Offset)
-			}
-		}
+		r.offset = max(0, r.size()+q.Offset)
 	}
 	return r, nil
 }
@@ -69,7 +64,10 @@ func (r *logReader) Read(p []byte) (int, error) {
 		if n > 0 || err != nil {
 			return n, err
 		}
-		if j.ended != nil || !r.follow {
+		if j.ended != nil {
+			return r.last(p, j.ended)
+		}
+		if !r.follow {
 			return 0, io.EOF
 		}
 		select {
@@ -77,6 +75,41 @@ func (r *logReader) Read(p []byte) (int, error) {
 		case <-time.After(lookEvery):
 		}
 	}
+}
+
+// last reads the note of what was dropped at the end, which the disk had no room
+// for, and then the end. Who has read the note before begins beyond the log.
+func (r *logReader) last(p []byte, o *outcome) (int, error) {
+	l := o.LostOut
+	if r.name == string(engine.Stderr) {
+		l = o.LostErr
+	}
+	if l == nil {
+		return 0, io.EOF
+	}
+	if r.note == nil {
+		text, end := l.String(), r.size()
+		r.note = []byte(text[min(max(r.offset-end, 0), int64(len(text))):])
+	}
+	if len(r.note) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.note)
+	r.note, r.offset = r.note[n:], r.offset+int64(n)
+	return n, nil
+}
+
+// size is how much the log holds, with what was removed of it.
+func (r *logReader) size() int64 {
+	list := segmentsOf(string(r.dir()), r.name)
+	if len(list) == 0 {
+		return 0
+	}
+	last := list[len(list)-1]
+	if info, err := os.Stat(r.dir().path(last.name)); err == nil {
+		return last.offset + info.Size()
+	}
+	return last.offset
 }
 
 // take reads once; 0 without error means that there is nothing more yet.

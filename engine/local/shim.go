@@ -201,6 +201,7 @@ func (s *shim) run(signals <-chan os.Signal) outcome {
 	if !s.child.running && s.asked == "" {
 		o.Exit = engine.Exit{Cause: engine.CauseNotStarted, Code: -1, Detail: "the sandbox failed: " + logs.head()}
 	}
+	o.LostOut, o.LostErr = logs.end()
 	return o
 }
 
