@@ -25,6 +25,7 @@ type account struct {
 	closed map[string]unit.Instant        // the last page's end, by site
 	meters map[fleet.NodeID]*meterAccount // nodes with a meter
 	power  *powerBook                     // nil = power is not limited
+	days   *budgetBook                    // nil = no budget of a day is declared
 	leaves map[taskKey]bool               // told to leave
 	plans  map[job.ID]sched.Deferral      // that stand
 	begun  map[job.ID]bool                // a task of it has run
@@ -48,12 +49,18 @@ func newAccount(cfg *control.Config) *account {
 	if cfg.Tree != nil {
 		a.power = newPowerBook(cfg)
 	}
+	if len(cfg.DayBudgets) > 0 {
+		a.days = newBudgetBook(cfg)
+	}
 	return a
 }
 
 // add books a record; what it says of power is booked step by step.
 func (a *account) add(r *control.Record) error {
 	k := taskKey{r.Job, r.Task}
+	if a.days != nil {
+		a.days.add(r)
+	}
 	switch r.Kind {
 	case control.Opened:
 		for i := range a.cfg.Fleet.Nodes {
@@ -293,7 +300,11 @@ func (o *outside) plans() (in []control.Input) {
 // start.
 func (o *outside) goodHours() []control.Input {
 	x := control.Input{Kind: control.SiteHours, Site: o.cfg.Fleet.Nodes[0].Place.Site}
-	for i := range 8 {
+	hours := 8
+	if len(o.cfg.DayBudgets) > 0 {
+		hours = 40 // beyond all that was told before
+	}
+	for i := range hours {
 		from := o.now.Add(time.Duration(i) * time.Hour)
 		x.Hours = append(x.Hours, energy.SiteHour{From: from, To: from.Add(time.Hour), CarbonLocation: 1, CarbonMarket: energy.NoData, CarbonMarginal: energy.NoData, Price: 1, PUE: 1_000_000, Water: energy.NoData})
 	}

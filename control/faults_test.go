@@ -27,6 +27,9 @@ import (
 func TestFaultsBreakNoPromise(t *testing.T) {
 	forSeeds(t, 400, func(seed uint64) error {
 		o, err := newOutside(seed, 90*time.Minute)
+		if err == nil && seed/8%2 == 1 {
+			err = o.limitDays()
+		}
 		if err == nil {
 			err = o.live()
 		}
@@ -35,9 +38,12 @@ func TestFaultsBreakNoPromise(t *testing.T) {
 }
 
 // TestFaultsThatBrokeAPromise runs seeds in which one was broken: a plan took work
-// inside the guarantee of another queue, and the core ended.
+// inside the guarantee of another queue, and the core ended; or limits of power are so
+// tight that gangs once waited for ever: four that no check had told that they never
+// fit, four that fit and whose policy never found how, and a job that fitted only while
+// nodes slept.
 func TestFaultsThatBrokeAPromise(t *testing.T) {
-	for _, seed := range []uint64{7611} {
+	for _, seed := range []uint64{7611, 1140, 1434, 2212, 2314, 2378, 2602, 2902, 3080, 7512} {
 		o, err := newOutside(seed, 90*time.Minute)
 		if err == nil {
 			err = o.live()
@@ -106,15 +112,7 @@ func forSeeds(t *testing.T, seeds int, f func(uint64) error) {
 	for seed := range uint64(seeds) {
 		one(seed)
 	}
-	for k := 0; seeds >= 100 && k < len(hardSeeds); k++ {
-		one(hardSeeds[k])
-	}
 }
-
-// hardSeeds are centres whose limits of power are so tight that gangs once waited
-// for ever in them: four that no check had told that they never fit, four that fit
-// and whose policy never found how, and a job that fitted only while nodes slept.
-var hardSeeds = []uint64{1140, 1434, 2212, 2314, 2378, 2602, 2902, 3080, 7512}
 
 // attemptKey names an attempt, as engines do.
 type attemptKey struct {
@@ -416,6 +414,11 @@ func (o *outside) step(in []control.Input) error {
 	}
 	if err := o.account.powered(out, o.state); err != nil && !o.torn {
 		return fmt.Errorf("at %d: %w", o.now, err)
+	}
+	if o.account.days != nil {
+		if err := o.account.days.check(o.now); err != nil {
+			return fmt.Errorf("at %d: %w", o.now, err)
+		}
 	}
 	if err := o.account.late(o.state, o.now); err != nil {
 		return fmt.Errorf("at %d: %w", o.now, err)

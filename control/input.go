@@ -181,9 +181,9 @@ func (s *State) submit(in *Input) error {
 		if err := s.cap.Possible(spec, s.quotas, s.quotas.Number(spec.Queue)); err != nil {
 			return fault.Wrap(err, "job "+spec.Name, "submit")
 		}
-		if err := s.cap.PossibleBudget(spec, s.cfg.DayBudgets); err != nil {
-			return fault.Wrap(err, "job "+spec.Name, "submit")
-		}
+	}
+	if err := s.cap.PossibleBudget(spec, s.cfg.DayBudgets); err != nil {
+		return fault.Wrap(err, "job "+spec.Name, "submit")
 	}
 	id := job.ID(s.jobs.len() + 1)
 	s.record(Record{Kind: Submitted, Job: id, Spec: spec})

@@ -203,12 +203,17 @@ func (k *Kind) drawOfShape(s *Shape, memory int32) TaskDraw {
 	return k.drawOf(s.CPU, memory, int(s.Count), s.Share, s.Profile != 0)
 }
 
+// AwakeDraw returns what a node draws awake with nothing on it.
+func (c *Capacity) AwakeDraw(n int32) int64 {
+	return milliwatts(&c.kinds[c.nodes[n].kind], &drawn{})
+}
+
 // IdleDraw returns what a node draws with nothing on it, as it is kept now.
 func (c *Capacity) IdleDraw(n int32) int64 {
 	if c.power != nil && c.power.nodes[n].state == Asleep {
 		return c.power.p.Sleep.Draw
 	}
-	return milliwatts(&c.kinds[c.nodes[n].kind], &drawn{})
+	return c.AwakeDraw(n)
 }
 
 // charges returns what of a task's draw a budget counts; 0 where the task is none
@@ -233,7 +238,9 @@ func goesOn(a *Alloc, now unit.Instant) unit.Instant {
 }
 
 // Tally adds to the budgets what the model says of running work and of nodes:
-// from the end of the ledger up to now as spent, from then on as committed.
+// from the end of the ledger up to now as spent, from then on as committed. Nodes
+// that sleep are taken to be awake from now on: work may wake any of them, and they
+// may not fall asleep again.
 func (b *DayBudgets) Tally(c *Capacity, now unit.Instant) {
 	for n := range c.onNode {
 		site := b.Site[n]
@@ -242,20 +249,17 @@ func (b *DayBudgets) Tally(c *Capacity, now unit.Instant) {
 			b.charge(&Charge{c.DrawOfTask(a), a.Tenant, site, a.Start, goesOn(a, now)}, now)
 		}
 	}
-	idle := make([]int64, len(b.Rates))
-	for i := range b.List {
-		if x := &b.List[i]; x.At >= 0 {
-			idle[x.At] = -1
-		}
-	}
+	idle, awake := make([]int64, len(b.Rates)), make([]int64, len(b.Rates))
 	for n := range c.nodes {
-		if v := &idle[b.Site[n]]; *v != 0 {
-			*v = max(*v, 0) + c.IdleDraw(int32(n)) + 1 // so that a site that draws nothing is not taken for none
+		if site := b.Site[n]; b.OfSite[site] >= 0 {
+			idle[site] += c.IdleDraw(int32(n))
+			awake[site] += c.AwakeDraw(int32(n))
 		}
 	}
 	for i := range b.List {
 		if x := &b.List[i]; x.At >= 0 {
-			x.count(b.Rates[x.At], max(idle[x.At], 0), b.Until[x.At], unit.Never, now)
+			x.count(b.Rates[x.At], idle[x.At], b.Until[x.At], now, now)
+			x.count(b.Rates[x.At], awake[x.At], max(now, b.Until[x.At]), unit.Never, now)
 		}
 	}
 }

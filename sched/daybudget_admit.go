@@ -1,6 +1,8 @@
 package sched
 
 import (
+	"slices"
+
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -33,6 +35,15 @@ type budgetCycle struct {
 	shut  []bool // by pool, for the task being placed
 	any   bool   // some pool is shut
 	short BudgetShort
+	// ration is set while a gang is placed where it takes least.
+	ration *ration
+}
+
+// ration is the most that a task may take of a budget, in two days together.
+type ration struct {
+	budget int32
+	carbon bool
+	most   int64
 }
 
 // tookBudget is what a proposal took, so that it can be given back.
@@ -91,6 +102,9 @@ func (d *Decider) budgeted(t *task, spec *job.Spec, why *Reason) bool {
 		}
 		draw := kind.drawOfShape(s, t.ask.Memory)
 		short, over := d.overBudget(draw, t.tenant, pool.site, d.endOn(spec, kind.Model))
+		if k.ration != nil && !over && d.takesOf(k.ration, draw, t.tenant, pool.site, d.endOn(spec, kind.Model)) > k.ration.most {
+			over = true
+		}
 		if !over {
 			open = true
 			continue
@@ -106,6 +120,30 @@ func (d *Decider) budgeted(t *task, spec *job.Spec, why *Reason) bool {
 	}
 	*why = d.refusedByBudget(refused)
 	return false
+}
+
+// takesOf returns what a draw takes of the budget of a ration.
+func (d *Decider) takesOf(r *ration, draw TaskDraw, tenant int16, site int32, end unit.Instant) int64 {
+	x := &d.Budgets.List[r.budget]
+	need := x.need(d.Budgets.Rates[site], x.charges(draw, tenant, site), d.now, end)
+	if r.carbon {
+		return int64(need[0].Carbon + need[1].Carbon)
+	}
+	return int64(need[0].Energy + need[1].Energy)
+}
+
+// steps lists what a task may take of the budget of the ration, by where it runs,
+// from the least up.
+func (d *Decider) steps(t *task, spec *job.Spec) (out []int64) {
+	for p := range d.Budgets.pools {
+		pool := &d.Budgets.pools[p]
+		kind := &d.Capacity.kinds[pool.kind]
+		if s := &d.Capacity.shapes[t.ask.Shape]; kind.takes(s, t.ask.Memory) {
+			out = append(out, d.takesOf(d.budget.ration, kind.drawOfShape(s, t.ask.Memory), t.tenant, pool.site, d.endOn(spec, kind.Model)))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (d *Decider) refusedByBudget(nodes int32) Reason {

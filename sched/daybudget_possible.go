@@ -1,10 +1,13 @@
 package sched
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"tianfu/fault"
+	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -47,64 +50,85 @@ func what(s *job.Spec, b *DayBudget) string {
 // leastOfDay returns the least that a gang, or the most drawing task of another
 // job, takes of a budget in a day; false where it could run elsewhere.
 func (c *Capacity) leastOfDay(s *job.Spec, b *DayBudget) (unit.Millijoules, bool) {
-	sum, most := unit.Millijoules(0), unit.Millijoules(0)
+	sum, most, counted := unit.Millijoules(0), unit.Millijoules(0), false
 	var idle int64
 	if b.Tenant == "" {
 		for n := range c.specs {
 			if c.specs[n].Place.Site == b.Site {
-				idle += c.IdleDraw(int32(n))
+				idle += c.AwakeDraw(int32(n))
 			}
 		}
 	}
+	level := fleet.LevelFleet
+	if s.Gang && s.Topology.Mode == job.Must {
+		level = s.Topology.Level
+	}
 	for g := range s.Groups {
-		one, bound := c.leastOfTask(s, &s.Groups[g].Request, b)
-		if !bound {
-			return 0, false
+		count := int64(1)
+		if s.Gang {
+			count = int64(s.Groups[g].Count)
 		}
-		sum += one * unit.Millijoules(s.Groups[g].Count)
-		most = max(most, one)
+		some, bound := c.leastOfTasks(s, &s.Groups[g].Request, count, level, b)
+		counted = counted || bound
+		sum += some
+		most = max(most, some)
 	}
 	if !s.Gang {
 		sum = most
 	}
-	return sum + over(idle, 24*time.Hour), true
+	return sum + over(idle, 24*time.Hour), counted
 }
 
 func over(milliwatts int64, d time.Duration) unit.Millijoules {
 	return unit.Millijoules(float64(milliwatts) * d.Seconds())
 }
 
-func (c *Capacity) leastOfTask(s *job.Spec, r *job.Request, b *DayBudget) (unit.Millijoules, bool) {
+// leastOfTasks returns the least that so many tasks of a request take of a budget on
+// idle nodes of one domain: as many as fit where one takes least, then where it
+// takes the next more. It is false where none is counted.
+func (c *Capacity) leastOfTasks(s *job.Spec, r *job.Request, count int64, level fleet.Level, b *DayBudget) (unit.Millijoules, bool) {
 	k := c.keyOf(r)
-	shape := k.shape(0)
+	shape, dom := k.shape(0), c.domains[level].of(c, level)
 	type place struct {
-		kind uint16
-		here bool
+		domain int32
+		kind   uint16
+		here   bool
 	}
-	seen := map[place]bool{}
-	least, found := unit.Millijoules(0), false
+	nodes, order := map[place]int64{}, []place(nil)
 	for n := range c.nodes {
-		p := place{c.nodes[n].kind, c.specs[n].Place.Site == b.Site}
+		p := place{dom[n], c.nodes[n].kind, b.Tenant != "" || c.specs[n].Place.Site == b.Site}
+		if nodes[p] == 0 {
+			order = append(order, p)
+		}
+		nodes[p]++
+	}
+	cost := func(p place) unit.Millijoules {
+		if !p.here {
+			return 0
+		}
 		kind := &c.kinds[p.kind]
-		if seen[p] || !kind.takes(&shape, int32(r.Memory)) {
-			continue
-		}
-		seen[p] = true
-		if b.Tenant == "" && !p.here {
-			return 0, false
-		}
 		draw := kind.drawOfShape(&shape, int32(r.Memory))
-		mw := draw.Adds
-		if b.Tenant != "" {
-			mw += draw.Share
-		}
 		run := c.runOn(s, kind.Model)
 		if run <= 0 || run > 24*time.Hour {
 			run = 24 * time.Hour
 		}
-		if e := over(mw, run); !found || e < least {
-			least, found = e, true
+		if b.Tenant == "" {
+			draw.Share = 0
+		}
+		return over(draw.Share+draw.Adds, run)
+	}
+	slices.SortStableFunc(order, func(x, y place) int { return cmp.Or(cmp.Compare(x.domain, y.domain), cmp.Compare(cost(x), cost(y))) })
+	least, found := unit.Millijoules(0), false
+	for at := 0; at < len(order); {
+		sum, left, domain := unit.Millijoules(0), count, order[at].domain
+		for ; at < len(order) && order[at].domain == domain; at++ {
+			fit := min(left, nodes[order[at]]*int64(c.idleSlots(&c.kinds[order[at].kind], &shape, int32(r.Memory))))
+			sum += cost(order[at]) * unit.Millijoules(fit)
+			left -= fit
+		}
+		if left == 0 && (!found || sum < least) {
+			least, found = sum, true
 		}
 	}
-	return least, found
+	return least, found && least > 0
 }

@@ -95,7 +95,7 @@ type Decider struct {
 	// reclaims counts the jobs that tried to have back what their queue lent.
 	reclaims int
 	behind   int // jobs looked at behind one of their group
-	looks    int // at nodes for gangs that power kept out
+	looks    int // at nodes for gangs that power or a budget kept out
 	within   restriction
 	barred   uint64 // models of which the queue of the task being placed may not use more
 	held     []hold

@@ -6,22 +6,30 @@ import (
 )
 
 // thriftyLooks bounds the nodes that a cycle looks at for the sake of gangs that
-// power kept out.
+// power or a budget kept out.
 const thriftyLooks = 1 << 14
 
-// startThrifty tries a gang that power kept out once more, each task where it adds
-// the least. A policy chooses nodes and devices for other ends, and where a limit
-// is tight it may spend the power of a whole gang on its first tasks: such a gang
-// would wait for ever, and all that stands behind it, although it fits. Only the
-// first in line is tried so; what is behind has the policy's places or waits.
+// startThrifty tries a gang that power or a budget of a day kept out once more, each
+// task where it adds the least. A policy chooses nodes and devices for other ends,
+// and where a limit is tight it may spend what is left for a whole gang on its first
+// tasks: such a gang would wait for ever, and all that stands behind it, although it
+// fits. For power only the first in line is tried so; what is behind has the policy's
+// places or waits.
 func (d *Decider) startThrifty(i int32, why *Reason) bool {
 	e, c := &d.Waiting.entries[i], d.Capacity
-	if c.power == nil || why.Excluded[PowerCap] == 0 || d.head != 0 && d.head != e.job {
-		return false
+	short := why.Over
+	if c.power != nil && why.Excluded[PowerCap] > 0 && (d.head == 0 || d.head == e.job) && d.inDomains(i, d.placeThrifty) {
+		return true
 	}
+	return d.Budgets != nil && why.Excluded[OverBudget] > 0 && d.inDomains(i, func(i int32) bool { return d.placeFrugal(i, &short) })
+}
+
+// inDomains tries a way to place a gang in every domain that may hold it.
+func (d *Decider) inDomains(i int32, place func(int32) bool) bool {
+	e := &d.Waiting.entries[i]
 	level := e.spec.Topology.Level
 	if e.spec.Topology.Mode != job.Must || level >= fleet.LevelFleet {
-		return d.placeThrifty(i)
+		return place(i)
 	}
 	need := int32(1)
 	if e.asks == nil {
@@ -33,12 +41,42 @@ func (d *Decider) startThrifty(i int32, why *Reason) bool {
 			continue
 		}
 		d.within = restriction{level: level, domain: s.domain, on: true}
-		placed := d.placeThrifty(i)
+		placed := place(i)
 		if d.within = (restriction{}); placed {
 			return true
 		}
 	}
 	return false
+}
+
+// placeFrugal proposes all tasks of the gang, or none: as many as fit where one takes
+// least of the budget that has too little left, then where it takes the next more.
+func (d *Decider) placeFrugal(i int32, short *BudgetShort) bool {
+	d.apply()
+	mark, kept, k := len(d.journal), len(d.plan.Placements), &d.budget
+	k.ration = &ration{budget: short.Budget, carbon: short.Carbon}
+	defer func() { k.ration = nil }()
+	var steps []int64
+	for n, at := 0, 0; n < len(d.tasks); n++ {
+		t := d.tasks[n]
+		if n == 0 || t.ask != d.tasks[n-1].ask {
+			steps, at = d.steps(&t, d.Waiting.entries[i].spec), 0
+		}
+		if d.looks += len(steps); d.looks > thriftyLooks {
+			at = len(steps)
+		}
+		for ; at < len(steps); at++ {
+			var why Reason
+			if k.ration.most = steps[at]; d.place(&t, i, &why) {
+				break
+			}
+		}
+		if at == len(steps) {
+			d.rollback(mark, kept)
+			return false
+		}
+	}
+	return true
 }
 
 // placeThrifty proposes all tasks of the gang, or none of them: each where it adds
