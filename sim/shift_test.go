@@ -63,7 +63,12 @@ func TestIntensityInAnyShape(t *testing.T) {
 // TestWaitAwhileGoesByTheClockOfItsSeries: nine o'clock is where the series says so,
 // with an offset or without one.
 func TestWaitAwhileGoesByTheClockOfItsSeries(t *testing.T) {
-	dear := func(i int) float64 { return 300 + 200*math.Sin(float64(i)*math.Pi/24) }
+	dear := func(i int) float64 { // what begins after Thursday's nine o'clock is clean
+		if i == 3*48+19 || i == 3*48+20 {
+			return 10
+		}
+		return 300 + 200*math.Sin(float64(i)*math.Pi/24)
+	}
 	naive := made(t, "time,ci_g_per_kwh", "2006-01-02T15:04:05", 30*time.Minute, 48*14, dear)
 	offset := made(t, "time,ci_g_per_kwh", time.RFC3339, 30*time.Minute, 48*14, dear)
 	jobs := []sim.FixedJob{{Start: 20, Length: 30}, {Start: 70, Length: 44}, {Start: 130, Length: 12}}
