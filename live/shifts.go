@@ -14,11 +14,13 @@ import (
 // DefaultShiftPolicy is how a live centre chooses better hours.
 const DefaultShiftPolicy = "tianfu"
 
-// Plans in time are made PlanDelay after what asks for them, so that a burst of
-// jobs is one plan, and all anew when an hour begins. One that is refused - what
+// Plans in time are made PlanDelay after what asks for them, so that a job with no
+// reason to wait starts soon, and PlanApart or more one after the other, so that a
+// burst of jobs is two plans at most; and all anew when an hour begins. One that is refused - what
 // it was made on has changed meanwhile - is made again, a few times in a row.
 const (
-	PlanDelay   = 2 * time.Second
+	PlanDelay   = 200 * time.Millisecond
+	PlanApart   = 2 * time.Second
 	planTimeout = time.Minute
 	planTries   = 3
 )
@@ -28,9 +30,10 @@ const (
 type shifts struct {
 	asked chan struct{}
 
-	mu   sync.Mutex
-	why  control.Replan
-	last PlanLook
+	mu    sync.Mutex
+	why   control.Replan
+	last  PlanLook
+	ready unit.Instant // when the last plan was; 0 = there was none
 }
 
 // PlanLook is when a live centre last looked for better hours, and what became of
@@ -98,7 +101,7 @@ func (c *Centre) startShifts(ctx context.Context) func() {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(PlanDelay):
+			case <-time.After(c.planWait()):
 			}
 			select { // what asked meanwhile is in this plan
 			case <-c.shifts.asked:
@@ -117,6 +120,17 @@ func (c *Centre) startShifts(ctx context.Context) func() {
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// planWait is how long a plan that is asked for now has to wait. A large centre's
+// takes a while, so it counts from when the last one was ready.
+func (c *Centre) planWait() time.Duration {
+	c.shifts.mu.Lock()
+	defer c.shifts.mu.Unlock()
+	if c.shifts.ready == 0 {
+		return PlanDelay
+	}
+	return max(PlanDelay, PlanApart-c.o.Now().Sub(c.shifts.ready))
 }
 
 // hourAfter is when the next hour begins: then hours that were expected are
@@ -147,6 +161,6 @@ func (c *Centre) planShifts(ctx context.Context, planner *sched.SlotPlanner, why
 	}
 	c.shifts.mu.Lock()
 	defer c.shifts.mu.Unlock()
-	c.shifts.last = look
+	c.shifts.last, c.shifts.ready = look, c.o.Now()
 	return look.Refused == ""
 }

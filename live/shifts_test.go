@@ -162,6 +162,25 @@ func (r *shiftRun) shows(id job.ID, want control.Phase, spans ...string) {
 	}
 }
 
+// TestNoReasonToWait: a job with a wish that comes in the cheapest hour starts as soon
+// as it has been looked at, not with the next slot, though the hour's slots cost alike
+// and the first is partly over; one that comes right after it, a plan later.
+func TestNoReasonToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newShiftRun(t, []float64{0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}, map[job.ID]time.Duration{1: 20 * time.Minute, 2: 20 * time.Minute})
+		defer func() { r.stop() }()
+		time.Sleep(6*time.Minute + 1700*time.Millisecond)
+		first := r.submit(20*time.Minute, 8*time.Hour, false)
+		time.Sleep(live.PlanDelay)
+		synctest.Wait()
+		r.shows(first, control.Running, "00:06-00:30")
+		second := r.submit(20*time.Minute, 8*time.Hour, true)
+		time.Sleep(live.PlanApart)
+		synctest.Wait()
+		r.shows(second, control.Running, "00:06-00:30")
+	})
+}
+
 // TestLiveShifts is a night in a live centre: a job waits for the clean hour, one
 // that may pause runs in the two cleanest, one with little time starts in the
 // dirtiest, and the process is ended and begun again at every turn.
@@ -195,7 +214,7 @@ func TestLiveShifts(t *testing.T) {
 		r.until(1, 11)
 		r.restart()
 		r.shows(hurries, control.Pending, "01:45-02:05")
-		r.shows(tight, control.Running, "01:05-01:25")
+		r.shows(tight, control.Running, "01:01-01:25")
 		r.shows(waits, control.Pending, "02:00-03:00")
 		r.until(1, 46)
 		r.shows(hurries, control.Running, "01:45-02:05")

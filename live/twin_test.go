@@ -147,7 +147,7 @@ func (s *scenario) simulated(t *testing.T) (log [][]byte) {
 	replay, err := sim.NewTimed(sim.TimedParams{
 		Fleet: s.cfg.Fleet, Policy: s.cfg.Policy, Rules: s.cfg.Rules, Params: s.cfg.Params, Estimate: s.estimate,
 		Power: s.cfg.Power, Tree: s.cfg.Tree, Queueing: s.cfg.Queueing, Bookings: s.cfg.Bookings, Deferring: s.cfg.Deferring, Metering: s.cfg.Metering,
-		Shifting: &sim.Shifting{Policy: live.DefaultShiftPolicy, Forecast: "perfect", Delay: live.PlanDelay},
+		Shifting: &sim.Shifting{Policy: live.DefaultShiftPolicy, Forecast: "perfect", Delay: live.PlanDelay, Apart: live.PlanApart},
 		Workload: &sim.Workload{Name: "twin", Jobs: s.jobs, Timed: true}, Events: s.events, Inputs: s.inputs, Opening: s.opening,
 		Attempt: func(_ int, o *control.Order) sim.Attempt {
 			run, exit := s.outcome(o.Job, o.Task, o.Attempt)

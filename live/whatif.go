@@ -180,7 +180,7 @@ func (c *Centre) whatIf(f *control.Frozen, q *Question) (*sim.WhatIf, error) {
 		p.Metering = control.Metering{Every: time.Hour}
 	}
 	if slices.ContainsFunc(w.Jobs, func(a sim.Arrival) bool { return a.Spec.Wish != job.NoWish }) && len(hours) > 0 {
-		p.Shifting = &sim.Shifting{Policy: DefaultShiftPolicy, Forecast: "own", Delay: PlanDelay}
+		p.Shifting = &sim.Shifting{Policy: DefaultShiftPolicy, Forecast: "own", Delay: PlanDelay, Apart: PlanApart}
 	}
 	return sim.CompareChange(p, q.Change, q.Against, q.Aids)
 }

@@ -65,7 +65,7 @@ func (j *SlotJob) energy() int64 { return j.Power * int64(j.Run/time.Second) }
 type SlotChoice struct {
 	Site, Model int // Model -1 = none
 	Spans       []SlotSpan
-	Cost        int64 // by the job's wish, for a kilowatt over one slot
+	Cost        int64 // by the job's wish, for a kilowatt, times the seconds of a slot
 }
 
 // SlotSpan is slots [From, To).

@@ -52,13 +52,17 @@ func (s *SlotPlanner) priceOf(j *SlotJob, k int) *slotPrice {
 	return &s.prices[len(s.prices)-1]
 }
 
-// scale divides costs until sums over a plan, times its slots, are integers.
+// slotSeconds is the seconds of a slot: what a run costs is counted by the second.
+const slotSeconds = int64(SlotLength / time.Second)
+
+// scale divides costs until sums over a plan by the second, times its slots, are
+// integers.
 func scale(cost []int64) {
 	most := int64(0)
 	for _, c := range cost {
 		most = max(most, c, -c)
 	}
-	for ; most >= 1<<40; most /= 1024 {
+	for ; most >= 1<<31; most /= 1024 {
 		for t := range cost {
 			cost[t] /= 1024
 		}
@@ -163,15 +167,17 @@ func (s *SlotPlanner) through(j *SlotJob, v *slotPrice, asap bool) (SlotChoice, 
 }
 
 // costOf is what a run costs that begins in a slot: of the first and the last one
-// only the part that it runs in.
+// only the part that it runs in. It counts the same seconds wherever the run begins,
+// for where all slots are alike nothing is gained by waiting for the next one.
 func (s *SlotPlanner) costOf(j *SlotJob, v *slotPrice, t, length int) int64 {
-	c := v.prefix[t+length] - v.prefix[t]
-	over := time.Duration(length)*SlotLength - j.Run
+	c := (v.prefix[t+length] - v.prefix[t]) * slotSeconds
+	over := int64(length)*slotSeconds - int64((j.Run+time.Second-1)/time.Second)
 	if t == 0 {
-		c -= v.cost[0] * int64(s.p.Passed/time.Second) / int64(SlotLength/time.Second)
-		over -= s.p.Passed
+		passed := int64(s.p.Passed / time.Second)
+		c -= v.cost[0] * passed
+		over -= passed
 	}
-	return c - v.cost[t+length-1]*int64(over/time.Second)/int64(SlotLength/time.Second)
+	return c - v.cost[t+length-1]*over
 }
 
 // prefers tells whether a policy would rather start at t than at the best so far.
@@ -269,7 +275,7 @@ func (s *SlotPlanner) pausing(j *SlotJob, v *slotPrice, slots []int32) (SlotChoi
 	}
 	var c SlotChoice
 	for _, t := range slots {
-		c.Cost += v.cost[t]
+		c.Cost += v.cost[t] * slotSeconds
 		if n := len(c.Spans); n > 0 && c.Spans[n-1].To == int(t) {
 			c.Spans[n-1].To++
 			continue

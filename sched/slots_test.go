@@ -71,6 +71,26 @@ func TestSlotPlansHold(t *testing.T) {
 	}
 }
 
+// TestNothingIsGainedByWaiting: where all slots cost alike a job starts now, however
+// much of the first slot is over and however long it runs.
+func TestNothingIsGainedByWaiting(t *testing.T) {
+	var s SlotPlanner
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		p := slotProblem(seed, 1, 40, 288)
+		site := &p.Sites[0]
+		for i := range site.Carbon {
+			site.Carbon[i], site.Money[i] = 123_457, 456_789_123
+		}
+		p.Passed = time.Duration(rng.Int64N(int64(SlotLength)))
+		j := &p.Jobs[0]
+		j.Run, j.Due = 1+time.Duration(rng.Int64N(int64(8*time.Hour))), 288
+		if c := s.Plan(p).Choices[0]; len(c.Spans) != 1 || c.Spans[0].From != 0 {
+			t.Fatalf("seed %d: a run of %s, %s into the slot, is planned for %v", seed, j.Run, p.Passed, c.Spans)
+		}
+	}
+}
+
 func holds(p *SlotProblem, r *SlotResult) error {
 	site := p.Sites[0]
 	cpu, memory, milli := slices.Clone(site.CPU), slices.Clone(site.Memory), [][]int64{slices.Clone(site.Milli[0]), slices.Clone(site.Milli[1])}

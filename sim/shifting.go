@@ -25,8 +25,8 @@ type Shifting struct {
 	Pausable    bool
 	// Delay passes from what asks for a plan - a job with a wish that came, hours
 	// that became known, an hour that begins - until it is made, as in a live
-	// centre; 0 = it is made at once.
-	Delay time.Duration
+	// centre; 0 = it is made at once. Apart is the least time between two plans then.
+	Delay, Apart time.Duration
 }
 
 // shifter drives the plans of a replay: it tells the core what hours cost and
@@ -38,6 +38,7 @@ type shifter struct {
 	why     control.Replan
 	asked   unit.Instant // with a delay: when the plan that was asked for is due
 	ready   bool         // with a delay: the plan is due now
+	made    unit.Instant // with a delay: when the last plan was
 	refused int          // plans in a row
 	sites   []siteOutlook
 }
@@ -63,7 +64,7 @@ func (t *Timed) prepareShifting() error {
 	if !slices.Contains(sched.ShiftPolicies, p.Policy) {
 		return fault.New(fault.Invalid, "shift policy "+p.Policy, "is not known", "use no-wait, lowest-slot, lowest-window, carbon-time, threshold, wait-awhile or tianfu")
 	}
-	sh := &shifter{Shifting: *p, next: -1, asked: unit.Never}
+	sh := &shifter{Shifting: *p, next: -1, asked: unit.Never, made: -unit.Instant(p.Apart)}
 	for _, site := range t.feed.sites {
 		o := siteOutlook{name: site, hours: t.p.Hours[site]}
 		if p.Forecast != "perfect" {
@@ -126,7 +127,12 @@ func (sh *shifter) wake(alone bool) unit.Instant {
 }
 
 // due is when the next plan is made, where plans take their time.
-func (sh *shifter) due() unit.Instant { return min(sh.asked, sh.next.Add(sh.Delay)) }
+func (sh *shifter) due() unit.Instant { return min(sh.asked, sh.after(sh.next)) }
+
+// after is when a plan is made that is asked for at an instant.
+func (sh *shifter) after(at unit.Instant) unit.Instant {
+	return max(at.Add(sh.Delay), sh.made.Add(sh.Apart))
+}
 
 // tells tells whether there are hours to come that something is told of.
 func (sh *shifter) tells() bool {
@@ -139,7 +145,7 @@ func (sh *shifter) tells() bool {
 func (sh *shifter) see(r *control.Record) {
 	sh.why.See(r)
 	if sh.why.Due && sh.Delay > 0 && sh.asked == unit.Never {
-		sh.asked = r.At.Add(sh.Delay)
+		sh.asked = sh.after(r.At)
 	}
 }
 
@@ -203,6 +209,7 @@ func (t *Timed) replan() {
 	case sh.Delay == 0 && !why.Anew && sh.Policy != "tianfu":
 		plan = t.state.PlanShifts(&sh.planner, sh.Policy, &why)
 	case wishes:
+		sh.made = t.now
 		why.Anew = why.Anew || sh.refused > 0
 		plan = PlanShifts(t.state.Freeze(), t.now, &sh.planner, sh.Policy, &why)
 	}
@@ -234,7 +241,7 @@ func (t *Timed) retry(refused bool) {
 	if !refused || sh.Delay == 0 {
 		sh.refused = 0
 	} else if sh.refused++; sh.refused < planTries {
-		sh.asked = t.now.Add(sh.Delay)
+		sh.asked = sh.after(t.now)
 	}
 }
 
