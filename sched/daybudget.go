@@ -157,17 +157,6 @@ func (r *SiteRates) Over(milliwatts int64, from, to unit.Instant) Drawn {
 	return Drawn{unit.Millijoules(ceilMulDiv(milliwatts, e1-e0, 1e12)), unit.Micrograms(ceilMulDiv(milliwatts, g1-g0, 3_600_000_000))}
 }
 
-// ceilMulDiv returns a*b/c rounded up, for amounts from 0.
-func ceilMulDiv(a, b, c int64) int64 {
-	hi, lo := bits.Mul64(uint64(max(a, 0)), uint64(max(b, 0)))
-	lo, carry := bits.Add64(lo, uint64(c-1), 0)
-	if hi += carry; hi >= uint64(c) {
-		return math.MaxInt64 / 8 // more than there can be
-	}
-	q, _ := bits.Div64(hi, lo, uint64(c))
-	return int64(min(q, math.MaxInt64/8))
-}
-
 // TaskDraw is what a task draws by the model of its node, in milliwatts: Share of
 // what the node draws anyway, and Adds of its own at full use, as if it were
 // alone there.

@@ -184,7 +184,7 @@ func (p *gangProof) neverIn(classes []proofClass) bool {
 		}
 		for i := range p.groups {
 			w := &p.groups[i].weight
-			*w = mulDivCeil(*w, proofWeight, most)
+			*w = ceilMulDiv(*w, proofWeight, most)
 		}
 		if over, _ := p.outweighs(classes); over {
 			return true
@@ -379,15 +379,4 @@ func (p *gangProof) roomShare(g *provenGroup, classes []proofClass) int64 {
 		room += x.count * int64(p.c.idleSlots(&p.c.kinds[x.kind], &g.shape, g.memory))
 	}
 	return (1 << 40) / max(room, 1)
-}
-
-// mulDivCeil is a*b/c, rounded up, held to Unlimited.
-func mulDivCeil(a, b, c int64) int64 {
-	if a == 0 || b == 0 {
-		return 0
-	}
-	if a > Unlimited/b {
-		return Unlimited
-	}
-	return (a*b + c - 1) / c
 }

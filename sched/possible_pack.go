@@ -128,7 +128,7 @@ func (x *knapsack) relaxed(whole *wants) int64 {
 			if it.wants[d] == 0 {
 				rest += it.weight * it.most
 			} else {
-				dense = max(dense, mulDivCeil(it.weight, room, it.wants[d]))
+				dense = max(dense, ceilMulDiv(it.weight, room, it.wants[d]))
 			}
 		}
 		bound = min(bound, rest+dense)
@@ -143,7 +143,7 @@ type costly struct{ weight, cost, most int64 }
 // mostWithin returns the most weight that stays within a limit, or a bound of it.
 func mostWithin(limit int64, items []costly) int64 {
 	slices.SortStableFunc(items, func(a, b costly) int { // dense first; what costs nothing before all
-		l, r := mulDivCeil(b.weight, mostWeight, max(b.cost, 1)), mulDivCeil(a.weight, mostWeight, max(a.cost, 1))
+		l, r := ceilMulDiv(b.weight, mostWeight, max(b.cost, 1)), ceilMulDiv(a.weight, mostWeight, max(a.cost, 1))
 		return cmp.Or(cmp.Compare(min(a.cost, 1), min(b.cost, 1)), cmp.Compare(l, r), cmp.Compare(a.cost, b.cost))
 	})
 	x := budgeted{items: items}
@@ -163,7 +163,7 @@ func inParts(limit int64, items []costly) (sum int64) {
 			limit -= it.cost * it.most
 			continue
 		}
-		return sum + mulDivCeil(it.weight, limit, it.cost)
+		return sum + ceilMulDiv(it.weight, limit, it.cost)
 	}
 	return sum
 }
