@@ -29,11 +29,15 @@ func (s *State) cycleOnce() {
 
 // snapshot is the state as the scheduler sees it.
 func (s *State) snapshot() sched.Snapshot {
-	return sched.Snapshot{
+	snap := sched.Snapshot{
 		Capacity: s.cap, Index: s.index, Waiting: s.waiting, Tenants: s.tenants, Quotas: s.quotas,
 		Rules: s.cfg.Rules, HalfLife: s.cfg.halfLife(), Held: s.held, Others: s.others, Moved: s.moves,
 		Budgets: s.dayBudgets(),
 	}
+	if len(s.judged) > 0 {
+		snap.Endangers = s.endangers
+	}
+	return snap
 }
 
 // commit records what a verified plan proposes and orders it.

@@ -117,6 +117,24 @@ func (j *jobState) latestStart() unit.Instant {
 	return at
 }
 
+// endangers tells whether a running job that had to begin again now would miss its
+// deadline; where nobody knows how long it runs, it might. One that has missed it has
+// no more to lose.
+func (s *State) endangers(id job.ID) bool {
+	j := s.jobOf(id)
+	switch {
+	case j.shift == nil || j.spec.Deadline == 0 || s.now >= j.spec.Deadline:
+		return false
+	case j.spec.Run() <= 0:
+		return true
+	}
+	left := j.left()
+	if j.spec.Pausable && j.shift.begun > 0 { // leaving does not lose what it has done
+		left -= s.now.Sub(j.shift.begun)
+	}
+	return s.now.Add(left+safeMargin) > j.spec.Deadline
+}
+
 // deferUntil holds a pending job back, as part of the fold.
 func (s *State) deferUntil(id job.ID, j *jobState, at unit.Instant) {
 	if j.queued {

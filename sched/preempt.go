@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"tianfu/job"
-	"tianfu/unit"
 )
 
 // victimNodes bounds how many nodes with enough victims are compared for one
@@ -17,6 +16,7 @@ type victims struct {
 	node     int32
 	allocs   []AllocID
 	priority int32 // of the most important one
+	late     int   // whose deadline is endangered
 	lost     int64 // milli-device seconds of work thrown away
 }
 
@@ -161,7 +161,8 @@ func (d *Decider) holdEvicted(e *entry, r *Reservation) {
 }
 
 // cheapest returns the victims that cost least: the least important ones, then
-// the fewest, then the least work lost, then the lowest rank.
+// the fewest, then those that endanger the fewest deadlines, then the least work
+// lost, then the lowest rank.
 func (d *Decider) cheapest(t *task, e *entry) (victims, bool) {
 	var best victims
 	found := 0
@@ -186,6 +187,8 @@ func (v *victims) cheaper(o *victims) bool {
 		return v.priority < o.priority
 	case len(v.allocs) != len(o.allocs):
 		return len(v.allocs) < len(o.allocs)
+	case v.late != o.late:
+		return v.late < o.late
 	}
 	return v.lost < o.lost
 }
@@ -214,13 +217,7 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 	if len(pool) == 0 {
 		return v, false
 	}
-	slices.SortStableFunc(pool, func(x, y AllocID) int {
-		a, b := &c.allocs[x], &c.allocs[y]
-		if k := cmp.Compare(a.Priority, b.Priority); k != 0 {
-			return k
-		}
-		return cmp.Compare(b.Start, a.Start) // the latest started loses least
-	})
+	slices.SortStableFunc(pool, d.sooner)
 	fits := func(x *node) bool {
 		return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority))
 	}
@@ -254,13 +251,37 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 			nd = x
 			continue
 		}
-		v.add(&c.allocs[pool[k]], pool[k], d.now)
+		d.addTo(&v, pool[k])
 	}
 	return v, true
 }
 
-func (v *victims) add(a *Alloc, id AllocID, now unit.Instant) {
+// sooner is the order in which victims are taken: the least important first, of those
+// work whose deadline is in no danger, then the latest started, which loses least.
+func (d *Decider) sooner(x, y AllocID) int {
+	a, b := &d.Capacity.allocs[x], &d.Capacity.allocs[y]
+	if k := cmp.Compare(a.Priority, b.Priority); k != 0 {
+		return k
+	}
+	if late := d.endangers(x); late != d.endangers(y) {
+		if late {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Compare(b.Start, a.Start)
+}
+
+func (d *Decider) endangers(id AllocID) bool {
+	return d.Endangers != nil && d.Endangers(d.Capacity.allocs[id].Job)
+}
+
+func (d *Decider) addTo(v *victims, id AllocID) {
+	a := &d.Capacity.allocs[id]
 	v.allocs = append(v.allocs, id)
 	v.priority = max(v.priority, a.Priority)
-	v.lost += int64(now.Sub(a.Start).Seconds()) * int64(max(a.Milli(), 1))
+	if d.endangers(id) {
+		v.late++
+	}
+	v.lost += int64(d.now.Sub(a.Start).Seconds()) * int64(max(a.Milli(), 1))
 }

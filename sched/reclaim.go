@@ -21,9 +21,10 @@ import (
 // other's place in turn: return.go.
 //
 // Work inside a guarantee is never taken by another queue, so what is reclaimed
-// cannot be reclaimed in turn. Victims are the least important first, then the
-// latest started. A gang leaves whole; one that straddles the guarantee of its
-// queue is taken only when nothing beyond the guarantee is enough.
+// cannot be reclaimed in turn. Victims are the least important first, of those work
+// whose deadline is in no danger, then the latest started. A gang leaves whole; one
+// that straddles the guarantee of its queue is taken only when nothing beyond the
+// guarantee is enough.
 
 // followers bounds how many jobs alike reclaim along with the head.
 const followers = 64
@@ -316,7 +317,7 @@ func (d *Decider) nextBorrowed(q *queueQuota, k int, priority int32) (id AllocID
 		}
 		slices.SortFunc(c.borrowed, func(x, y AllocID) int {
 			a, b := &d.Capacity.allocs[x], &d.Capacity.allocs[y]
-			return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(b.Start, a.Start), cmp.Compare(b.Job, a.Job), cmp.Compare(b.Task, a.Task))
+			return cmp.Or(d.sooner(x, y), cmp.Compare(b.Job, a.Job), cmp.Compare(b.Task, a.Task))
 		})
 	}
 	for _, straddle := range []bool{false, true} {

@@ -49,6 +49,9 @@ type Snapshot struct {
 	Others   []Reservation // of the heads of other cohorts
 	Moved    int64         // tasks moved so far, for a policy with a budget
 	Budgets  *DayBudgets   // of energy and carbon; nil = none
+	// Endangers tells whether a running job that had to begin again would miss a
+	// deadline that it may still meet; nil = none has a deadline.
+	Endangers func(job.ID) bool
 }
 
 // Usage is what a tenant holds now and the weight of its fair share.
