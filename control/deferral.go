@@ -254,7 +254,7 @@ func (s *State) promise(j *jobState) (sched.Promise, bool) {
 // occupy adds what a deferral takes while it runs.
 func (s *State) occupy(uses []sched.Occupation, d *sched.Deferral, fresh bool) []sched.Occupation {
 	spec := s.jobOf(d.Job).spec
-	o := sched.Occupation{Load: sched.LoadOf(spec), Tasks: int64(spec.Tasks()), Site: d.Site, Model: d.Model, New: fresh}
+	o := sched.Occupation{Load: sched.LoadOf(spec), Site: d.Site, Model: d.Model, New: fresh}
 	for _, r := range d.Runs {
 		o.From, o.To = r.From, r.To
 		uses = append(uses, o)
@@ -299,7 +299,7 @@ func (s *State) running(but map[job.ID]bool) []sched.Occupation {
 			if but[a.Job] {
 				continue
 			}
-			o := sched.Occupation{Load: sched.Load{CPU: int64(a.CPU), Memory: int64(a.Memory), Milli: int64(a.Milli())}, Tasks: 1, Site: node.Place.Site, From: s.now, To: a.End}
+			o := sched.Occupation{Load: sched.Load{CPU: int64(a.CPU), Memory: int64(a.Memory), Milli: int64(a.Milli()), Tasks: 1}, Site: node.Place.Site, From: s.now, To: a.End}
 			if o.Milli > 0 {
 				o.Model = node.Model
 			}

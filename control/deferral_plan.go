@@ -108,6 +108,7 @@ type shiftBuilder struct {
 	problem sched.SlotProblem
 	names   []string // sites
 	model   map[fleet.Model]int
+	nodes   *sched.SiteNodes
 	outlook *powerOutlook
 	budgets *sched.DayBudgets // nil = none is declared
 }
@@ -161,6 +162,7 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 	}
 	p.Slots = min(max(b.slot(last)+1, 24*int(time.Hour/sched.SlotLength)), sched.MaxSlots)
 	b.room(planned)
+	b.nodes = sched.NewSiteNodes(s.cap, len(b.names), func(site string) int { k, _ := slices.BinarySearch(b.names, site); return k })
 	for i := range p.Jobs {
 		b.place(&p.Jobs[i], why.Anew)
 	}
@@ -225,6 +227,7 @@ func (b *shiftBuilder) room(planned map[job.ID]bool) {
 		p.Sites = append(p.Sites, site)
 	}
 	p.LevelSites()
+	tasks, bounded := make([]int64, len(b.names)), false
 	for n := range int32(s.cap.Nodes()) {
 		node := s.cap.Node(n)
 		k, _ := slices.BinarySearch(b.names, node.Place.Site)
@@ -233,6 +236,8 @@ func (b *shiftBuilder) room(planned map[job.ID]bool) {
 			continue
 		}
 		site := &p.Sites[k]
+		bounded = bounded || node.Tasks > 0
+		tasks[k] += int64(s.cap.Kind(n).Tasks)
 		site.CPU[0] += int64(node.CPU)
 		site.Memory[0] += int64(node.Memory)
 		for i := range node.Devices {
@@ -243,6 +248,9 @@ func (b *shiftBuilder) room(planned map[job.ID]bool) {
 	}
 	for k := range p.Sites {
 		site := &p.Sites[k]
+		if bounded { // one that has no bound takes more than fit
+			site.Tasks = slices.Repeat(tasks[k:k+1], p.Slots)
+		}
 		for _, list := range append([][]int64{site.CPU, site.Memory}, site.Milli...) {
 			for t := 1; t < len(list); t++ {
 				list[t] = list[0]
@@ -288,6 +296,9 @@ func (b *shiftBuilder) use(o *sched.Occupation) {
 	for t := from; t < to; t++ {
 		site.CPU[t] -= o.CPU
 		site.Memory[t] -= o.Memory
+		if len(site.Tasks) > 0 {
+			site.Tasks[t] -= o.Tasks
+		}
 		if m >= 0 {
 			site.Milli[m][t] -= o.Milli
 		}
@@ -315,7 +326,9 @@ func (b *shiftBuilder) place(out *sched.SlotJob, anew bool) {
 			out.Sites = math.MaxUint64
 		}
 	}
-	if out.Running {
+	if !out.Running {
+		out.Holding = b.nodes.Holding(j.spec, b.problem.Models)
+	} else {
 		a := b.s.cap.Alloc(j.task(0).alloc)
 		node := b.s.cap.Node(a.Node)
 		k, _ := slices.BinarySearch(b.names, node.Place.Site)

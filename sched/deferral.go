@@ -34,6 +34,7 @@ type Deferral struct {
 // Load is what work takes of the fleet while it runs.
 type Load struct {
 	CPU, Memory, Milli int64 // milli CPU, MiB, thousandths of accelerators
+	Tasks              int64
 }
 
 // LoadOf sums up what the tasks of a job ask for.
@@ -42,6 +43,7 @@ func LoadOf(s *job.Spec) Load {
 	for i := range s.Groups {
 		g := &s.Groups[i]
 		n := int64(g.Count)
+		l.Tasks += n
 		l.CPU += n * int64(g.Request.CPU)
 		l.Memory += n * int64(g.Request.Memory)
 		l.Milli += n * int64(g.Request.Accelerators) * int64(g.Request.Share)
@@ -54,7 +56,6 @@ type Occupation struct {
 	Load
 	Site     string
 	Model    fleet.Model // of the accelerators; empty = none
-	Tasks    int64       // that it is divided over
 	Power    int64       // milliwatts that it adds; 0 where power is not modelled
 	From, To unit.Instant
 	New      bool // of the plan that is verified, not what runs or stands
@@ -123,6 +124,7 @@ func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 		at := sitePool{site: s.Place.Site}
 		l := room[at]
 		l.CPU, l.Memory = l.CPU+int64(s.CPU), l.Memory+int64(s.Memory)
+		l.Tasks += int64(c.kinds[c.nodes[n].kind].Tasks)
 		room[at] = l
 		for i := range s.Devices {
 			if s.Devices[i].Health == fleet.Healthy && !s.Devices[i].Cordoned {
@@ -144,7 +146,7 @@ func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 		for _, at := range [2]sitePool{{site: u.Site}, {u.Site, u.Model}} {
 			l := held[at]
 			if at.model == "" {
-				l.CPU, l.Memory = l.CPU+sign*u.CPU, l.Memory+sign*u.Memory
+				l.CPU, l.Memory, l.Tasks = l.CPU+sign*u.CPU, l.Memory+sign*u.Memory, l.Tasks+sign*u.Tasks
 			} else {
 				l.Milli += sign * u.Milli
 			}
@@ -152,7 +154,7 @@ func VerifyRoom(c *Capacity, uses []Occupation, now unit.Instant) error {
 			if u.New {
 				fresh[at] += int(sign)
 			}
-			if r := room[at]; !e.ends && fresh[at] > 0 && (l.CPU > r.CPU || l.Memory > r.Memory || l.Milli > r.Milli) {
+			if r := room[at]; !e.ends && fresh[at] > 0 && (l.CPU > r.CPU || l.Memory > r.Memory || l.Milli > r.Milli || at.model == "" && l.Tasks > r.Tasks) {
 				return fmt.Errorf("at %s work at site %q needs more than it has: %s", e.at, u.Site, l.beyond(r, at.model))
 			}
 			if u.Model == "" {
@@ -231,6 +233,8 @@ func (l Load) beyond(r Load, m fleet.Model) string {
 		return fmt.Sprintf("%v of %v CPUs", unit.MilliCPU(l.CPU), unit.MilliCPU(r.CPU))
 	case l.Memory > r.Memory:
 		return fmt.Sprintf("%v of %v memory", unit.MiB(l.Memory), unit.MiB(r.Memory))
+	case m == "":
+		return fmt.Sprintf("%d of the %d tasks that its nodes take", l.Tasks, r.Tasks)
 	}
 	return fmt.Sprintf("%d of %d thousandths of %s", l.Milli, r.Milli, m)
 }

@@ -22,6 +22,7 @@ const (
 type SlotSite struct {
 	Name        string
 	CPU, Memory []int64
+	Tasks       []int64   // that its nodes still take; nil = not limited
 	Milli       [][]int64 // of accelerators, by model of the problem
 	Power       []int64   // milliwatts; nil = not limited
 	Carbon      []int64
@@ -37,8 +38,11 @@ type SlotJob struct {
 	Power  int64  // milliwatts it adds while it runs
 	Models uint64 // accepted models of the problem, as a set; 0 = it asks for none
 	Sites  uint64 // sites of the problem that may run it, as a set
-	Run    time.Duration
-	Due    int // it must have ended when this slot begins
+	// Holding has, by site, the models on whose nodes its tasks have room (SiteNodes);
+	// nil = sums are all that is known.
+	Holding []uint64
+	Run     time.Duration
+	Due     int // it must have ended when this slot begins
 	// StartBy is the last slot it may start in; -1 = any.
 	StartBy int
 	// NotBefore is the first slot it may start in; what runs goes on.

@@ -165,6 +165,7 @@ func (s *SlotPlanner) fresh() {
 		to.CPU = append(to.CPU[:0], from.CPU...)
 		to.Memory = append(to.Memory[:0], from.Memory...)
 		to.Power = append(to.Power[:0], from.Power...)
+		to.Tasks = append(to.Tasks[:0], from.Tasks...)
 		for len(to.Milli) < len(from.Milli) {
 			to.Milli = append(to.Milli, nil)
 		}
@@ -191,6 +192,9 @@ func (s *SlotPlanner) take(j *SlotJob, c *SlotChoice) {
 				milli[t] -= j.Load.Milli
 			}
 		}
+		for t := span.From; t < min(span.To, len(site.Tasks)); t++ {
+			site.Tasks[t] -= j.Load.Tasks
+		}
 		for t := span.From; t < min(span.To, len(site.Power)); t++ {
 			site.Power[t] -= j.Power
 		}
@@ -211,7 +215,7 @@ func (s *SlotPlanner) choose(j *SlotJob, asap bool) (best SlotChoice, found bool
 			if j.Models != 0 {
 				m = bits.TrailingZeros64(models)
 			}
-			if s.fit(j, k, m) {
+			if j.holds(k, m) && s.fit(j, k, m) {
 				c, ok := s.pick(j, k, asap)
 				c.Site, c.Model = k, m
 				if ok && (!found || s.better(&c, &best, asap)) {
@@ -244,19 +248,22 @@ func (s *SlotPlanner) fit(j *SlotJob, k, m int) bool {
 	}
 	s.fits = slices.Grow(s.fits[:0], due)[:due]
 	cpu, memory := site.CPU[:due], site.Memory[:due]
-	var milli, power []int64
+	var milli, power, tasks []int64
 	if m >= 0 {
 		milli = site.Milli[m][:due]
 	}
 	if len(site.Power) > 0 {
 		power = site.Power[:due]
 	}
+	if len(site.Tasks) > 0 {
+		tasks = site.Tasks[:due]
+	}
 	run, any := int32(0), false
 	for t := due - 1; t >= 0; t-- {
 		if t == 0 && j.Running {
 			run++ // it has its room already
 			any = true
-		} else if t < j.NotBefore && !j.Running || cpu[t] < j.Load.CPU || memory[t] < j.Load.Memory || milli != nil && milli[t] < j.Load.Milli || power != nil && power[t] < j.Power {
+		} else if t < j.NotBefore && !j.Running || cpu[t] < j.Load.CPU || memory[t] < j.Load.Memory || milli != nil && milli[t] < j.Load.Milli || power != nil && power[t] < j.Power || tasks != nil && tasks[t] < j.Load.Tasks {
 			run = 0
 		} else {
 			run++
