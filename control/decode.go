@@ -74,6 +74,9 @@ func (d *reader) body(r *Record) {
 	case NodeChanged:
 		r.Node, r.Device, r.Health = d.int32(), int32(d.varint()), fleet.Health(d.byte())
 		d.flags(&r.Cordon, &r.Drain)
+	case NodeShort:
+		r.Node = d.int32()
+		d.flags(&r.Short)
 	case ShiftPlanned:
 		r.Deferrals = d.deferrals()
 	case DeadlineAtRisk, DeadlineMissed:

@@ -67,6 +67,8 @@ func AppendRecord(b []byte, r *Record) []byte {
 		b = binary.AppendUvarint(b, uint64(r.Node))
 		b = binary.AppendVarint(b, int64(r.Device))
 		return append(b, byte(r.Health), flags(r.Cordon, r.Drain))
+	case NodeShort:
+		return append(binary.AppendUvarint(b, uint64(r.Node)), flags(r.Short))
 	case ShiftPlanned:
 		return appendDeferrals(b, r.Deferrals)
 	case DeadlineAtRisk, DeadlineMissed:

@@ -53,6 +53,8 @@ func (s *State) fold(r *Record) {
 		s.foldBooked(r)
 	case NodeChanged:
 		s.cap.SetHealth(r.Node, int(r.Device), r.Health, r.Cordon, r.Drain)
+	case NodeShort:
+		s.cap.SetShortOfDisk(r.Node, r.Short)
 	case SiteHoursKnown:
 		s.foldSiteHours(r)
 		s.power.stale = true
@@ -231,7 +233,7 @@ func (s *State) foldEnded(r *Record) {
 		s.foldLeft(j, r)
 	}
 	over := j.phase > Running || j.spec.Gang && j.failed
-	again := !over && (r.Ending == Evicted || r.Ending == NodeLost)
+	again := !over && (r.Ending == Evicted || r.Ending == NodeLost || r.Ending == NotTaken)
 	if r.Ending == TaskFailed && j.spec.Array && !over && int(t.failures) < j.spec.Retries {
 		again = true
 		s.rest(r, j, t)

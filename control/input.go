@@ -23,6 +23,7 @@ const (
 	Planned        InputKind = 30  // command: a plan in time, made on a snapshot
 	SiteHours      InputKind = 5   // report: what hours at a site cost, observed or forecast
 	EnergyMeasured InputKind = 35  // report: what a meter and engines said of a span of time
+	NodeDisk       InputKind = 6   // report: a node has too little disk for new work, or has it again
 	CloseIntervals InputKind = 36  // command: close the open intervals of the ledger now
 	Book           InputKind = 20  // command: keep nodes for a queue in windows
 	Unbook         InputKind = 21  // command: end such a reservation
@@ -43,9 +44,10 @@ const (
 	Evicted  // it was told to leave
 	NodeLost // its node failed
 	Stopped  // its job was cancelled
+	NotTaken // its node could not take it, and may soon: no fault of the task
 )
 
-var endings = [...]string{"succeeded", "failed", "evicted", "node lost", "stopped"}
+var endings = [...]string{"succeeded", "failed", "evicted", "node lost", "stopped", "not taken"}
 
 // String names the ending as users see it.
 func (e Ending) String() string { return endings[min(int(e), len(endings)-1)] }
@@ -63,6 +65,7 @@ type Input struct {
 	Health  fleet.Health
 	Cordon  bool
 	Drain   bool
+	Short   bool              // of disk
 	Exit    *Exit             // of an exited report; nil when nobody told
 	Site    string            // of a report of site hours
 	Hours   []energy.SiteHour // in order of time
@@ -121,6 +124,8 @@ func (s *State) accept(in *Input) error {
 		return s.exited(in)
 	case NodeState:
 		return s.nodeState(in)
+	case NodeDisk:
+		return s.nodeDisk(in)
 	case Submit:
 		return s.submit(in)
 	case Cancel:
@@ -283,6 +288,19 @@ func (s *State) nodeState(in *Input) error {
 		case in.Drain:
 			s.evict(id, task, j.task(task), CauseDrain)
 		}
+	}
+	return nil
+}
+
+// nodeDisk takes that a node has too little disk for new work, or has it again.
+// What runs there goes on.
+func (s *State) nodeDisk(in *Input) error {
+	n, ok := s.nodes[in.Node]
+	if !ok {
+		return fault.New(fault.NotFound, "node "+string(in.Node), "no such node", "")
+	}
+	if s.cap.Node(n).ShortOfDisk != in.Short {
+		s.record(Record{Kind: NodeShort, Node: n, Short: in.Short})
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ const (
 	Unbooked       RecordKind = 22 // such a reservation is ended
 	// SiteHoursKnown: what hours at a site cost, observed or forecast.
 	SiteHoursKnown RecordKind = 12
+	NodeShort      RecordKind = 13 // a node has too little disk for new work, or has it again
 	Metered        RecordKind = 35 // an interval of a site is in the ledger
 	EnergyRead     RecordKind = 36 // what a meter said, not in the ledger yet
 
@@ -96,6 +97,7 @@ type Record struct {
 	Health  fleet.Health
 	Cordon  bool
 	Drain   bool
+	Short   bool // of disk
 	Reason  sched.Reason
 	Spec    *job.Spec
 	Held    *sched.Reservation  // nil = given up

@@ -258,6 +258,9 @@ func (s *State) carryNodes(old *State) {
 		if before.Health == now.Health && before.Cordoned == now.Cordoned && before.Drain == now.Drain {
 			s.cap.SetHealth(n, -1, seen.Health, seen.Cordoned, seen.Drain)
 		}
+		if seen.ShortOfDisk {
+			s.cap.SetShortOfDisk(n, true)
+		}
 		if slices.Equal(before.Devices, now.Devices) && before.Model == now.Model {
 			for d := range seen.Devices {
 				s.cap.SetHealth(n, d, seen.Devices[d].Health, seen.Devices[d].Cordoned, false)

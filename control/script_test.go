@@ -38,11 +38,11 @@ import (
 //	       retries=2 backoff=10 after=j-1 after-any=j-2 key=k
 //	       array parallel=2 (of count tasks)
 //	       gang must=segment prefer=rack priority=1 preemptible run=60 start-by=100
-//	exit j-1[/task] [failed|evicted|lost|stopped]
+//	exit j-1[/task] [failed|evicted|lost|stopped|not-taken]
 //	       deadline=1000 wish=carbon|price|weights pausable
 //	hours SITE 0-3600=400 3600-7200=100:300 ...         (g/kWh, and a price)
 //	defer j-1 3600-4000 5000-5400 site=s1 model=A100    (the plan of a driver)
-//	node NAME [device=0] healthy|suspect|failed|cordon|drain
+//	node NAME [device=0] healthy|suspect|failed|cordon|drain|full|room
 //	cancel j-1
 //	cap AREA 70%|1kW from=10 for=60 every=100 until=500
 //	clear CAP
@@ -373,7 +373,7 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		}
 		fmt.Fprintln(b)
 	case control.Ended:
-		fmt.Fprintf(b, "ended %s/%d: %s\n", c.name(r.Job), r.Task, [...]string{"succeeded", "failed", "evicted", "node lost", "stopped"}[r.Ending])
+		fmt.Fprintf(b, "ended %s/%d: %s\n", c.name(r.Job), r.Task, [...]string{"succeeded", "failed", "evicted", "node lost", "stopped", "not taken"}[r.Ending])
 	case control.JobExpired:
 		fmt.Fprintf(b, "expired %s: %s\n", c.name(r.Job), r.Reason.String())
 	case control.JobCancelled:
@@ -410,6 +410,8 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 		fmt.Fprintf(b, "reservation %s for %s: %v from %s to %s\n", p.Name, p.Queue, p.Nodes, atSecond(p.Spans[0].From), atSecond(p.Spans[0].To))
 	case control.Unbooked:
 		fmt.Fprintf(b, "reservation %s ended\n", r.Name)
+	case control.NodeShort:
+		fmt.Fprintf(b, "node %s short of disk %v\n", node(), r.Short)
 	case control.NodeChanged:
 		fmt.Fprintf(b, "node %s device %d: %s cordon=%v drain=%v\n", node(), r.Device, r.Health, r.Cordon, r.Drain)
 	case control.ShiftPlanned, control.DeadlineAtRisk, control.DeadlineMissed, control.SiteHoursKnown:
@@ -455,7 +457,7 @@ func (c *scriptCentre) input(w []string) (control.Input, error) {
 				in.Attempt = int32(n)
 				continue
 			}
-			in.Ending = map[string]control.Ending{"failed": control.TaskFailed, "evicted": control.Evicted, "lost": control.NodeLost, "stopped": control.Stopped}[s]
+			in.Ending = map[string]control.Ending{"failed": control.TaskFailed, "evicted": control.Evicted, "lost": control.NodeLost, "stopped": control.Stopped, "not-taken": control.NotTaken}[s]
 		}
 		return in, err
 	case "node":
@@ -472,6 +474,8 @@ func (c *scriptCentre) input(w []string) (control.Input, error) {
 				in.Cordon = true
 			case "drain":
 				in.Drain = true
+			case "full", "room":
+				in.Kind, in.Short = control.NodeDisk, s == "full"
 			case "healthy":
 			default:
 				return in, fmt.Errorf("unknown word %s", s)

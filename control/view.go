@@ -128,6 +128,7 @@ const (
 	CauseOthersHours = sched.Booked
 	CauseNodeFull    = sched.NodeFull
 	CauseOverBudget  = sched.OverBudget
+	CauseNoDisk      = sched.NoDisk
 )
 
 // Job is a job as it stands. It shares the spec with the state, which is never

@@ -36,6 +36,7 @@ const (
 	CauseTimeLimit  Cause = "time-limit"    // it ran longer than its limit
 	CauseMemory     Cause = "out-of-memory" // the kernel killed in it at its memory limit
 	CauseNotStarted Cause = "not-started"   // no process of it ever ran; Detail says why
+	CauseNoRoom     Cause = "no-room"       // no process of it ever ran, for the engine's disk was full; another start may
 	CauseLost       Cause = "lost"          // of a Lost report; Detail says what is known
 )
 

@@ -84,6 +84,7 @@ type Node struct {
 	Health      Health
 	Cordoned    bool
 	Drain       bool
+	ShortOfDisk bool // it has too little disk for new work; only a running centre says so
 	Maintenance []Window
 }
 

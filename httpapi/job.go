@@ -69,7 +69,7 @@ type Attempt struct {
 	Allocated string  `json:"allocated" format:"date-time"`
 	Ended     string  `json:"ended" format:"date-time"`
 	Seconds   float64 `json:"run_seconds"`
-	Ending    string  `json:"ending" enum:"succeeded,failed,evicted,node lost,stopped"`
+	Ending    string  `json:"ending" enum:"succeeded,failed,evicted,node lost,stopped,not taken"`
 	Exit      *Exit   `json:"exit,omitempty"`
 }
 

@@ -22,6 +22,7 @@ type Node struct {
 	Health       string   `json:"health"`
 	Cordoned     bool     `json:"cordoned,omitempty"`
 	Drain        bool     `json:"drain,omitempty"`
+	ShortOfDisk  bool     `json:"short_of_disk,omitempty" doc:"It has too little disk left for new work, and takes none until there is room"`
 	CPU          string   `json:"cpu" doc:"Logical CPUs"`
 	CPUFree      string   `json:"cpu_free"`
 	Memory       string   `json:"memory"`
@@ -130,7 +131,7 @@ func nodeOf(st *control.State, n int32) Node {
 	c := st.Capacity()
 	d, left := c.Node(n), c.Left(n)
 	return Node{
-		Name: string(d.ID), Site: d.Place.Site, Rack: d.Place.Rack, Segment: d.Segment, SKU: d.SKU, Health: d.Health.String(), Cordoned: d.Cordoned, Drain: d.Drain,
+		Name: string(d.ID), Site: d.Place.Site, Rack: d.Place.Rack, Segment: d.Segment, SKU: d.SKU, Health: d.Health.String(), Cordoned: d.Cordoned, Drain: d.Drain, ShortOfDisk: d.ShortOfDisk,
 		CPU: d.CPU.String(), CPUFree: left.CPU.String(), Memory: d.Memory.String(), MemoryFree: left.Memory.String(),
 		Model: string(d.Model), Accelerators: len(d.Devices), Free: left.Whole,
 		Running: len(c.OnNode(n)), MostTasks: d.Tasks,

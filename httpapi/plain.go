@@ -86,6 +86,8 @@ func plainLack(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason
 		return "it would run into a maintenance window of the nodes that have room"
 	case control.CauseNodeFull:
 		return "the nodes it could run on run as many tasks as they may at one time; see tasks in tianfu node show"
+	case control.CauseNoDisk:
+		return "the nodes it could run on have too little disk left for new work; it starts once there is room"
 	case control.CauseOthersHours:
 		return "the nodes with room are reserved for another queue, now or before it would have ended"
 	case control.CauseNodeAsleep:

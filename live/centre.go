@@ -74,6 +74,7 @@ type Centre struct {
 	acks      chan engine.Key
 	events    *feed
 	runs      runs
+	disk      disk
 	index     pageIndex       // of the ledger in the store
 	done      chan struct{}   // closed when nothing more is answered
 	ended     <-chan struct{} // of the context that Run was given
@@ -156,6 +157,7 @@ func (c *Centre) Run(ctx context.Context) error {
 	defer stopShifts()
 	stopMetering := c.startMetering(ctx)
 	defer stopMetering()
+	c.background.Go(func() { c.watchDisk(ctx) })
 	defer c.snapshots.writing.Wait()
 	defer c.background.Wait()
 	defer c.estimates.close()

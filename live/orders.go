@@ -151,6 +151,9 @@ func (c *Centre) carryOut(ctx context.Context, o act) {
 		switch kind := fault.KindOf(err); {
 		case kind == fault.NotFound && o.Kind != control.Start:
 			return // it has gone by itself
+		case noRoom(&o, err):
+			c.notTaken(ctx, k, err)
+			return
 		case kind == fault.Unavailable || kind == fault.Exhausted:
 			c.o.Logger.Warn("the engine does not take an order; trying again", "task", k, "error", err)
 		case o.Kind == control.Start:
@@ -187,10 +190,9 @@ func (c *Centre) give(ctx context.Context, o act, k engine.Key) error {
 
 // notStarted reports an attempt that the engine refused.
 func (c *Centre) notStarted(ctx context.Context, k engine.Key, why error) {
-	detail := why.Error()
 	c.send(ctx, ask{input: control.Input{
 		Kind: control.Exited, Job: k.Job, Task: int32(k.Task), Attempt: int32(k.Generation), Ending: control.TaskFailed,
-		Exit: &control.Exit{Code: -1, Detail: "not-started: " + detail[:min(len(detail), 480)]},
+		Exit: &control.Exit{Code: -1, Detail: bounded("not-started: " + why.Error())},
 	}})
 }
 

@@ -63,6 +63,10 @@ func (c *Centre) report(b *batch, r engine.Report) {
 			Kind: control.Exited, Job: r.Key.Job, Task: int32(r.Key.Task), Attempt: int32(r.Key.Generation),
 			Ending: c.ending(&r), Exit: exitOf(&r),
 		}
+		if in.Ending == control.NotTaken { // the node takes no other in this very step
+			c.disk.full(time.Now())
+			b.inputs = append(b.inputs, control.Input{Kind: control.NodeDisk, Node: c.o.Node, Short: true})
+		}
 		b.inputs = append(b.inputs, in)
 		if _, runs := c.running(r.Key); !runs {
 			// The core has closed this attempt already: nothing will be recorded, so
@@ -98,6 +102,8 @@ func (c *Centre) ending(r *engine.Report) control.Ending {
 		return control.NodeLost
 	case r.Exit.OK():
 		return control.Succeeded
+	case r.Exit.Cause == engine.CauseNoRoom:
+		return control.NotTaken
 	case ok && j.Phase == control.Cancelled:
 		return control.Stopped
 	case runs && t.Evicting:
@@ -114,10 +120,7 @@ func exitOf(r *engine.Report) *control.Exit {
 	if r.Exit.Detail != "" {
 		detail += ": " + r.Exit.Detail
 	}
-	if len(detail) > 512 {
-		detail = detail[:512]
-	}
-	return &control.Exit{Code: int32(r.Exit.Code), Detail: detail, Usage: control.Usage{
+	return &control.Exit{Code: int32(r.Exit.Code), Detail: bounded(detail), Usage: control.Usage{
 		CPUMicros: r.Usage.CPUMicros, MemoryPeak: r.Usage.MemoryPeak, ByteSeconds: r.Usage.ByteSeconds, WallMicros: r.Usage.WallMicros}}
 }
 

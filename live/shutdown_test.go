@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,20 +19,31 @@ import (
 	"tianfu/unit"
 )
 
-// stuck is an engine that takes every order but the starts of one job, for which
-// it has no room.
+// stuck is an engine that takes every order but the starts of one job, which it
+// refuses with an error of a kind.
 type stuck struct {
+	mu      sync.Mutex
 	job     job.ID
+	kind    fault.Kind
 	started chan engine.Key
 	reports chan engine.Report
 }
 
 func (e *stuck) Start(_ context.Context, o engine.Order) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if o.Key.Job == e.job {
-		return fault.New(fault.Exhausted, o.Key.String(), "no room", "")
+		return fault.New(e.kind, o.Key.String(), "no room", "")
 	}
 	e.started <- o.Key
 	return nil
+}
+
+// takeAll has the engine take every order from now on.
+func (e *stuck) takeAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.job = 0
 }
 func (e *stuck) Stop(context.Context, engine.Key, time.Duration) error { return nil }
 func (e *stuck) Ack(context.Context, engine.Key) error                 { return nil }
@@ -103,7 +115,7 @@ func TestRunEndsWhileWorkWaits(t *testing.T) {
 // TestOneStartHoldsNoOtherUp gives orders while one cannot be carried out.
 func TestOneStartHoldsNoOtherUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &stuck{job: 1, started: make(chan engine.Key, 100), reports: make(chan engine.Report)}
+		e := &stuck{job: 1, kind: fault.Unavailable, started: make(chan engine.Key, 100), reports: make(chan engine.Report)}
 		c := small(t, memory.New(), e)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

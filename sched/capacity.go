@@ -191,6 +191,8 @@ func (c *Capacity) refresh(n int32) {
 		nd.blocked = Unhealthy
 	case spec.Cordoned || spec.Drain || spec.Health != fleet.Healthy:
 		nd.blocked = Cordoned
+	case spec.ShortOfDisk:
+		nd.blocked = NoDisk
 	case c.power != nil && c.power.nodes[n].state != Awake:
 		nd.blocked = NodeAsleep
 	}

@@ -101,6 +101,13 @@ func (c *Capacity) Nodes() int { return len(c.nodes) }
 // Node returns a node as declared, by rank.
 func (c *Capacity) Node(n int32) *fleet.Node { return &c.specs[n] }
 
+// SetShortOfDisk notes that a node has too little disk for new work, or has it
+// again.
+func (c *Capacity) SetShortOfDisk(n int32, short bool) {
+	c.specs[n].ShortOfDisk = short
+	c.refresh(n)
+}
+
 // SetHealth changes health and cordon of a node (device < 0) or device.
 func (c *Capacity) SetHealth(n int32, device int, h fleet.Health, cordon, drain bool) {
 	spec := &c.specs[n]

@@ -41,6 +41,7 @@ const (
 	NodeFull          // the node runs as many tasks as it may
 	Interrupted       // it was told to leave, or lost its node, after it had started
 	OverBudget        // too little is left of a day's budget of energy or carbon
+	NoDisk            // the node has too little disk left for new work
 	NumCauses
 )
 
@@ -57,6 +58,7 @@ var causeWords = [NumCauses]string{
 	"node full of tasks",
 	"interrupted after it had started",
 	"day's budget",
+	"node short of disk",
 }
 
 // String names the cause in words.

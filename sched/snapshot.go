@@ -21,6 +21,9 @@ func (c *Capacity) Code(x *Coder) {
 		Int(x, &s.Health)
 		x.Bool(&s.Cordoned)
 		x.Bool(&s.Drain)
+		if x.Version >= 5 {
+			x.Bool(&s.ShortOfDisk)
+		}
 		devices := slices.Clone(s.Devices) // the declared fleet stays as it is
 		for i := range devices {
 			Int(x, &devices[i].Health)
@@ -228,6 +231,8 @@ func (r *Reason) Code(x *Coder) {
 		causes = int(NodeFull) // as many as there were
 	} else if x.Version < 4 {
 		causes = int(OverBudget)
+	} else if x.Version < 5 {
+		causes = int(NoDisk)
 	}
 	for i := range causes {
 		Int(x, &r.Excluded[i])

@@ -161,7 +161,7 @@ func (v *Verifier) placement(s *Snapshot, p *Placement, e *entry, r *job.Request
 		return fmt.Errorf("%s/%d on node %d, which does not exist", p.Job, p.Task, p.Node)
 	}
 	n := &c.specs[p.Node]
-	if n.Health != fleet.Healthy || n.Cordoned || n.Drain {
+	if n.Health != fleet.Healthy || n.Cordoned || n.Drain || n.ShortOfDisk {
 		return fmt.Errorf("%s/%d on node %s, which takes no work", p.Job, p.Task, n.ID)
 	}
 	if e.spec.Site != "" && n.Place.Site != e.spec.Site {
@@ -321,7 +321,7 @@ func (v *Verifier) moves(s *Snapshot, p *Plan) error {
 			}
 		}
 		a, to := &c.allocs[m.Alloc], &c.specs[m.Node]
-		if to.Health != fleet.Healthy || to.Cordoned || to.Drain || a.Profile != 0 || c.shapes[a.Shape].Accept>>c.nodes[m.Node].model&1 == 0 && a.Devices != 0 ||
+		if to.Health != fleet.Healthy || to.Cordoned || to.Drain || to.ShortOfDisk || a.Profile != 0 || c.shapes[a.Shape].Accept>>c.nodes[m.Node].model&1 == 0 && a.Devices != 0 ||
 			bits.OnesCount16(m.Devices) != bits.OnesCount16(a.Devices) {
 			return fmt.Errorf("move of %s/%d to node %s, which may not run it", m.Job, m.Task, to.ID)
 		}

@@ -100,6 +100,9 @@ func checkData(data string) []finding {
 	}
 	free := s.Bavail * uint64(s.Bsize) >> 20
 	f := finding{Name: "disk", OK: free >= 1024, Detail: fmt.Sprintf("%d MiB free at %s", free, at)}
+	if free < 64 {
+		f.Detail += ": the node is short of disk, and what is to start waits"
+	}
 	if !f.OK {
 		f.Fix = "make room: below 64 MiB no new work is taken"
 	}

@@ -38,6 +38,9 @@ func nodesTable(nodes []httpapi.Node) *table {
 		case n.Cordoned:
 			state += ", cordoned"
 		}
+		if n.ShortOfDisk {
+			state += ", short of disk"
+		}
 		t.add(n.Name, n.Site, state, n.CPU, n.CPUFree, n.Memory, n.MemoryFree, n.Model, strconv.Itoa(n.Accelerators), strconv.Itoa(n.Free), tasksOn(n), strings.Join(n.Tasks, " "))
 	}
 	return t

@@ -207,6 +207,9 @@ func (e *Engine) finish(t *task, o outcome) {
 func (e *Engine) giveUp(t *task) {
 	at := now()
 	o := outcome{Exit: engine.Exit{Cause: engine.CauseNotStarted, Code: -1, Detail: "no shim took the task; " + fileShims + " in the engine's directory says why"}, Started: at, Ended: at}
+	if e.full() {
+		o.Exit.Cause, o.Exit.Detail = engine.CauseNoRoom, "no shim took the task: the disk is full"
+	}
 	lock, err := e.dirIn(dirTasks, t.key).tryLock()
 	if err != nil || lock == nil {
 		return // a shim took it after all; the next engine attaches it
@@ -214,6 +217,17 @@ func (e *Engine) giveUp(t *task) {
 	_ = noteEnd(lock, o)
 	lock.Close()
 	e.finish(t, o)
+}
+
+// roomToStart is what must be free on the engine's disk for a task to be started:
+// its directory, journal and reports.
+const roomToStart = 1 << 20
+
+// full tells whether the disk has too little room for a task to start. One that
+// does not say is taken at its word when it writes.
+func (e *Engine) full() bool {
+	var st unix.Statfs_t
+	return unix.Statfs(e.opts.Dir, &st) == nil && st.Bavail*uint64(st.Bsize) < roomToStart
 }
 
 // clear ends what a killed shim left behind: all of its cgroup, or, where there

@@ -155,10 +155,11 @@ func (s *shim) run(signals <-chan os.Signal) outcome {
 		if s.cg != nil {
 			s.cg.remove()
 		}
-		return outcome{
-			Exit:    engine.Exit{Cause: engine.CauseNotStarted, Code: -1, Detail: err.Error()},
-			Started: s.began, Ended: now(),
+		cause := engine.CauseNotStarted
+		if isFull(err) {
+			cause = engine.CauseNoRoom
 		}
+		return outcome{Exit: engine.Exit{Cause: cause, Code: -1, Detail: err.Error()}, Started: s.began, Ended: now()}
 	}
 	if site := s.spec.Cgroup; site.Version != 0 {
 		o := &s.spec.Order

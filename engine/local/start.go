@@ -55,6 +55,9 @@ func (e *Engine) prepare(o engine.Order) (*os.File, error) {
 	if !e.site.level.AtLeast(e.opts.Require) && e.opts.Require != "" {
 		return nil, fault.New(fault.Denied, "start "+o.Key.String(), "tasks would run at level "+string(e.site.level)+", and "+string(e.opts.Require)+" is required", "see what `tianfu doctor` says of the sandbox")
 	}
+	if e.full() {
+		return nil, disk(unix.ENOSPC, e.opts.Dir)
+	}
 	name := e.dirIn(dirTasks, o.Key)
 	part := taskDir(filepath.Join(e.opts.Dir, dirTasks, newTask+o.Key.String()))
 	sp, err := e.site.plan(o, name)

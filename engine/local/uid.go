@@ -45,7 +45,7 @@ func (u *uids) of(t job.Tenant) (int, error) {
 		return uid, nil
 	}
 	if len(u.byT) >= maxTenants-1 {
-		return 0, fault.New(fault.Exhausted, "tenant "+string(t), "no user is left for another tenant", "")
+		return 0, fault.New(fault.Unavailable, "tenant "+string(t), "no user is left for another tenant", "")
 	}
 	uid := u.base + len(u.byT) + 1
 	u.byT[t] = uid
