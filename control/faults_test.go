@@ -54,6 +54,24 @@ func TestFaultsThatBrokeAPromise(t *testing.T) {
 	}
 }
 
+// TestFaultsThatBrokeABudget runs seeds in which a job waited for a budget for ever: a
+// gang that drew more than a day's on the nodes there are, or was never tried where it
+// draws less, and a job with a latest start that nobody had held to its budget.
+func TestFaultsThatBrokeABudget(t *testing.T) {
+	for _, seed := range []uint64{51, 303, 313, 419} {
+		o, err := newOutside(seed, 90*time.Minute)
+		if err == nil {
+			err = o.limitDays()
+		}
+		if err == nil {
+			err = o.live()
+		}
+		if err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+}
+
 // TestEveryPrefixGoesOn stops random histories after every single record, even
 // halfway through a step, and lets a centre go on from there.
 func TestEveryPrefixGoesOn(t *testing.T) {
