@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"tianfu/fault"
 	"tianfu/fleet"
 	"tianfu/job"
-	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -20,10 +18,18 @@ import (
 type BookingTold struct {
 	Key   string // makes a repeated request the first one; empty = none
 	Parts []fleet.Booking
+	// Ask is what is kept where it is an amount: the core chooses the parts, and
+	// chooses again when a node of them fails or is cordoned. nil = whole nodes.
+	Ask *BookingAsk
 }
 
 // Name returns the name of the reservation.
-func (b *BookingTold) Name() string { return b.Parts[0].Name }
+func (b *BookingTold) Name() string {
+	if len(b.Parts) == 0 {
+		return b.Ask.Name
+	}
+	return b.Parts[0].Name
+}
 
 // Over tells whether the last window has passed.
 func (b *BookingTold) Over(now unit.Instant) bool {
@@ -50,7 +56,7 @@ func (s *State) Booked() []BookingTold { return s.booked }
 // book takes a reservation, or says why not.
 func (s *State) book(in *Input) error {
 	b := in.Booked
-	if b == nil || len(b.Parts) == 0 || len(b.Key) > 128 {
+	if b == nil || len(b.Parts) == 0 == (b.Ask == nil) || len(b.Key) > 128 {
 		return fault.New(fault.Invalid, "reservation", "has no nodes, or a key of more than 128 bytes", "name at least one node")
 	}
 	where := "reservation " + b.Name()
@@ -66,6 +72,13 @@ func (s *State) book(in *Input) error {
 	}
 	if len(s.booked) >= fleet.MaxReservations {
 		return fault.New(fault.Exhausted, where, fmt.Sprintf("%d reservations are made already", len(s.booked)), "end some: tianfu reservation delete NAME")
+	}
+	if b.Ask != nil {
+		chosen, err := s.choose(b)
+		if err != nil {
+			return err
+		}
+		b = chosen
 	}
 	if err := s.checkBooking(b); err != nil {
 		return err
@@ -136,6 +149,7 @@ func (s *State) unbook(in *Input) error {
 	where := "reservation " + in.Name
 	if slices.ContainsFunc(s.booked, func(b BookingTold) bool { return b.Name() == in.Name && !b.Over(s.now) }) {
 		s.record(Record{Kind: Unbooked, Name: in.Name})
+		s.keepElsewhere() // there may be room now for one that lost a node
 		return nil
 	}
 	if slices.ContainsFunc(s.cfg.Bookings, func(b fleet.Booking) bool { return b.Name == in.Name }) {
@@ -150,6 +164,8 @@ func (s *State) foldBooked(r *Record) {
 	s.booked = s.liveBookings(r.At)
 	if r.Kind == Unbooked {
 		s.booked = slices.DeleteFunc(s.booked, func(b BookingTold) bool { return b.Name() == r.Name })
+	} else if k := slices.IndexFunc(s.booked, func(b BookingTold) bool { return b.Name() == r.Booked.Name() }); k >= 0 {
+		s.booked[k] = *r.Booked // on other nodes from now on
 	} else {
 		s.booked = append(s.booked, *r.Booked)
 	}
@@ -191,7 +207,7 @@ func (s *State) checkBookings(next *Config) error {
 // those that stood there. Windows that have ended by now are left out.
 func (s *State) rebook(now unit.Instant) {
 	list := s.Bookings()
-	s.cap.Book(list, s.NodeRank)
+	s.cap.Book(list, s.NodeRank, s.quotas)
 	s.windows = slices.DeleteFunc(slices.Clone(s.windows), func(w windowEdge) bool { return w.queue != "" })
 	for i := range list {
 		b := &list[i]
@@ -202,8 +218,8 @@ func (s *State) rebook(now unit.Instant) {
 			}
 			for _, w := range b.Spans {
 				if w.To > now {
-					q := job.Queue(b.Queue)
-					s.windows = append(s.windows, windowEdge{at: w.From, node: n, opens: true, queue: q, until: w.To}, windowEdge{at: w.To, node: n, queue: q, until: w.To})
+					q, part := job.Queue(b.Queue), b.Portions != nil
+					s.windows = append(s.windows, windowEdge{at: w.From, node: n, opens: true, queue: q, until: w.To, part: part}, windowEdge{at: w.To, node: n, queue: q, until: w.To, part: part})
 				}
 			}
 		}
@@ -213,63 +229,3 @@ func (s *State) rebook(now unit.Instant) {
 
 // allWindows keeps every window, also those long past.
 const allWindows = unit.Instant(math.MinInt64)
-
-func appendBookings(b []byte, list []fleet.Booking) []byte {
-	b = binary.AppendUvarint(b, uint64(len(list)))
-	for i := range list {
-		k := &list[i]
-		b = appendString(appendString(b, k.Name), k.Queue)
-		b = binary.AppendUvarint(b, uint64(len(k.Nodes)))
-		for _, n := range k.Nodes {
-			b = appendString(b, string(n))
-		}
-		b = binary.AppendUvarint(b, uint64(len(k.Spans)))
-		for _, w := range k.Spans {
-			b = binary.AppendVarint(binary.AppendVarint(b, int64(w.From)), int64(w.To))
-		}
-	}
-	return b
-}
-
-func (d *reader) bookings() []fleet.Booking {
-	var out []fleet.Booking
-	for range d.count() {
-		b := fleet.Booking{Name: d.string(), Queue: d.string()}
-		for range d.count() {
-			b.Nodes = append(b.Nodes, fleet.NodeID(d.string()))
-		}
-		for range d.count() {
-			b.Spans = append(b.Spans, fleet.Window{From: unit.Instant(d.varint()), To: unit.Instant(d.varint())})
-		}
-		out = append(out, b)
-	}
-	return out
-}
-
-// booked reads a reservation made while the centre runs; one without nodes or
-// windows was never accepted.
-func (d *reader) booked() *BookingTold {
-	b := &BookingTold{Key: d.string(), Parts: d.bookings()}
-	if len(b.Parts) == 0 || slices.ContainsFunc(b.Parts, func(p fleet.Booking) bool { return len(p.Spans) == 0 }) {
-		d.fail("a reservation has no nodes or no windows")
-	}
-	return b
-}
-
-func (b *BookingTold) append(to []byte) []byte {
-	return appendBookings(appendString(to, b.Key), b.Parts)
-}
-
-func (b *BookingTold) code(x *sched.Coder) {
-	var text []byte
-	if !x.Reading() {
-		text = b.append(nil)
-	}
-	x.Bytes(&text)
-	if x.Reading() && x.Err() == nil {
-		d := &reader{b: text}
-		if *b = *d.booked(); d.err != nil || d.at != len(text) {
-			x.Fail("a reservation cannot be read")
-		}
-	}
-}

@@ -281,6 +281,7 @@ func (s *State) NextWake() unit.Instant {
 // record folds a fact into the state and adds it to the step's outcome.
 func (s *State) record(r Record) {
 	r.At = s.now
+	r.Reason.Keeper = nil // of the moment: no record has it
 	s.out.Records = append(s.out.Records, r)
 	s.fold(&s.out.Records[len(s.out.Records)-1])
 }

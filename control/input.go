@@ -289,6 +289,8 @@ func (s *State) nodeState(in *Input) error {
 			s.evict(id, task, j.task(task), CauseDrain)
 		}
 	}
+	s.keepElsewhere()
+	s.leaveParts(n) // a device less may be one that is kept
 	return nil
 }
 
@@ -312,6 +314,7 @@ type windowEdge struct {
 	opens bool
 	queue job.Queue    // of a reservation, whose jobs stay; empty = maintenance
 	until unit.Instant // end of the window of a reservation
+	part  bool         // of one of a portion of the node: others leave as far as they are in its way
 }
 
 func (a windowEdge) compare(b windowEdge) int {
@@ -327,7 +330,11 @@ func (s *State) passWindows() {
 		edge := s.windows[0]
 		s.windows = s.windows[1:]
 		s.dirty = true
-		if !edge.opens {
+		if edge.part && edge.opens {
+			s.keepElsewhere() // where nothing had room when its node failed
+			s.leaveParts(edge.node)
+		}
+		if edge.part || !edge.opens {
 			continue
 		}
 		for _, a := range s.cap.Running(edge.node) {

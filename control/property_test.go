@@ -239,7 +239,11 @@ func (c *scenario) book() control.Input {
 	for range 1 + rng.IntN(2) {
 		p.Nodes = append(p.Nodes, c.cfg.Fleet.Nodes[rng.IntN(len(c.cfg.Fleet.Nodes))].ID)
 	}
-	b.Parts = []fleet.Booking{p}
+	if rng.IntN(2) == 0 {
+		b.Ask = c.askFor(p)
+	} else {
+		b.Parts = []fleet.Booking{p}
+	}
 	return control.Input{Kind: control.Book, Booked: b}
 }
 
@@ -471,6 +475,9 @@ func TestRandomCentresKeepTheirPromises(t *testing.T) {
 				t.Fatalf("seed %d step %d policy %s: %v", seed, step, c.cfg.Policy, err)
 			}
 			if err := c.checkQuotas(); err != nil {
+				t.Fatalf("seed %d step %d policy %s: %v", seed, step, c.cfg.Policy, err)
+			}
+			if err := c.checkPortions(); err != nil {
 				t.Fatalf("seed %d step %d policy %s: %v", seed, step, c.cfg.Policy, err)
 			}
 			if err := c.checkGangs(o); err != nil {

@@ -85,6 +85,7 @@ const (
 	partMetering  = 35
 	partTasks     = 40
 	partBudgets   = 45
+	partPortions  = 50
 )
 
 func (c *Config) hasParts() bool {
@@ -115,6 +116,9 @@ func appendParts(b []byte, c *Config) []byte {
 	}
 	if len(c.DayBudgets) > 0 {
 		b = appendDayBudgets(append(b, partBudgets), c.DayBudgets)
+	}
+	if hasPortions(c.Bookings) {
+		b = appendPortions(append(b, partPortions), c.Bookings)
 	}
 	return append(b, partsEnd)
 }
@@ -147,6 +151,8 @@ func (d *reader) parts(c *Config) {
 			d.nodeTasks(c.Fleet)
 		case partBudgets:
 			c.DayBudgets = d.dayBudgets()
+		case partPortions:
+			d.portions(c.Bookings)
 		default:
 			d.fail("part %d of the configuration is not known: it was written by a newer version", part)
 		}

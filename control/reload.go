@@ -60,6 +60,7 @@ func (s *State) configure(in *Input) error {
 			}
 		}
 	}
+	s.keepElsewhere()
 	return nil
 }
 
@@ -311,7 +312,7 @@ func (c *Config) Changes(next *Config) []string {
 	if !bytes.Equal(appendDayBudgets(nil, c.DayBudgets), appendDayBudgets(nil, next.DayBudgets)) {
 		out = append(out, "budgets of energy or carbon are changed")
 	}
-	if !bytes.Equal(appendBookings(nil, c.Bookings), appendBookings(nil, next.Bookings)) {
+	if !bytes.Equal(appendPortions(appendBookings(nil, c.Bookings), c.Bookings), appendPortions(appendBookings(nil, next.Bookings), next.Bookings)) {
 		out = append(out, "reservations are changed")
 	}
 	if c.Policy != next.Policy {

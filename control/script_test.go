@@ -209,6 +209,38 @@ func scriptBooking(name string, w []string) (fleet.Booking, error) {
 	return b, nil
 }
 
+// scriptAsk reads QUEUE FROM-TO and amounts.
+func scriptAsk(name string, w []string) (*control.BookingTold, error) {
+	at, err := scriptBooking(name, w[:2])
+	if err != nil {
+		return nil, err
+	}
+	a := &control.BookingAsk{Name: name, Queue: at.Queue, Sites: []fleet.SiteSpans{{Spans: at.Spans}}}
+	for _, kv := range w[2:] {
+		k, v, _ := strings.Cut(kv, "=")
+		switch k {
+		case "cpu":
+			a.CPU, err = unit.ParseMilliCPU(v)
+		case "memory":
+			a.Memory, err = unit.ParseMiB(v)
+		case "gpu":
+			a.Accelerators, err = strconv.Atoi(v)
+		case "model":
+			a.Model = fleet.Model(v)
+		case "nodes":
+			for n := range strings.SplitSeq(v, ",") {
+				a.Nodes = append(a.Nodes, fleet.NodeID(n))
+			}
+		default:
+			err = fmt.Errorf("unknown key %s", k)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &control.BookingTold{Ask: a}, nil
+}
+
 func setNode(n *fleet.Node, kv string) (err error) {
 	k, v, _ := strings.Cut(kv, "=")
 	switch k {
@@ -408,6 +440,9 @@ func (c *scriptCentre) describe(b *strings.Builder, r *control.Record) {
 	case control.Booked:
 		p := &r.Booked.Parts[0]
 		fmt.Fprintf(b, "reservation %s for %s: %v from %s to %s\n", p.Name, p.Queue, p.Nodes, atSecond(p.Spans[0].From), atSecond(p.Spans[0].To))
+		for k := range p.Portions {
+			fmt.Fprintf(b, "  of %s: %s\n", p.Nodes[k], p.Portions[k].String())
+		}
 	case control.Unbooked:
 		fmt.Fprintf(b, "reservation %s ended\n", r.Name)
 	case control.NodeShort:
@@ -439,6 +474,9 @@ func (c *scriptCentre) input(w []string) (control.Input, error) {
 	case "book": // NAME QUEUE FROM-TO NODE...
 		b, err := scriptBooking(w[1], w[2:])
 		return control.Input{Kind: control.Book, Booked: &control.BookingTold{Parts: []fleet.Booking{b}}}, err
+	case "keep": // NAME QUEUE FROM-TO cpu= memory= gpu= model= nodes=
+		b, err := scriptAsk(w[1], w[2:])
+		return control.Input{Kind: control.Book, Booked: b}, err
 	case "unbook":
 		return control.Input{Kind: control.Unbook, Name: w[1]}, nil
 	case "close":

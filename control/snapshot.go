@@ -16,7 +16,7 @@ import (
 // up once the version before has been given out, with a snapshot of it and its
 // records in testdata (snapshot_old_test.go reads them). A snapshot only saves time:
 // the records are the truth as long as they are kept.
-const SnapshotVersion = 5 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day; 5: backoffs of elements, attempts that ended
+const SnapshotVersion = 5 // 2: reservations made while the centre runs; 3: nodes full of tasks; 4: budgets of a day; 5: backoffs of elements, attempts that ended, reservations of portions
 
 // Frozen is a state as it was between two steps. It shares with the state only
 // what never changes, so it can be written while the centre goes on.
@@ -131,6 +131,9 @@ func (s *State) code(x *sched.Coder) {
 		x.Bool(&w.opens)
 		sched.Text(x, &w.queue)
 		sched.Int(x, &w.until)
+		if x.Version >= 5 {
+			x.Bool(&w.part)
+		}
 	})
 	s.windows = windows
 	if x.Version >= 2 {
@@ -229,7 +232,7 @@ func (t *taskState) code(x *sched.Coder) {
 // restore works out what follows from the parts that were read.
 func (s *State) restore() {
 	if len(s.booked) > 0 {
-		s.cap.Book(s.Bookings(), s.NodeRank)
+		s.cap.Book(s.Bookings(), s.NodeRank, s.quotas)
 	}
 	if s.ledger != nil && s.opened {
 		s.meterNext()

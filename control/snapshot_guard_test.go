@@ -36,8 +36,8 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{gauge{}, map[string]string{"spans": coded, "covered": coded, "has": coded, "booked": coded, "late": coded}},
 		{energySpan{}, map[string]string{"from": coded, "to": coded, "energy": coded, "basis": coded, "devices": coded}},
 		{dueJob{}, map[string]string{"at": coded, "id": coded}},
-		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded, "queue": coded, "until": coded}},
-		{BookingTold{}, map[string]string{"Key": coded, "Parts": coded}},
+		{windowEdge{}, map[string]string{"at": coded, "node": coded, "opens": coded, "queue": coded, "until": coded, "part": coded}},
+		{BookingTold{}, map[string]string{"Key": coded, "Parts": coded, "Ask": coded}},
 		{siteTable{}, map[string]string{"name": coded, "hours": coded}},
 		{powerState{}, map[string]string{
 			"caps": coded, "lastCap": coded, "solar": coded, "batteries": coded, "stores": derived, "sheds": coded, "edge": coded, "sleepy": coded, "waking": coded, "stale": coded}},

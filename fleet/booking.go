@@ -9,12 +9,21 @@ import (
 )
 
 // Booking is a reservation written out: the nodes and the windows in which only
-// jobs of the queue run on them.
+// jobs of the queue run on them, or on the portions that are kept of them.
 type Booking struct {
-	Name  string
-	Queue string
-	Nodes []NodeID
-	Spans []Window // in order, without overlap
+	Name     string
+	Queue    string
+	Nodes    []NodeID
+	Spans    []Window  // in order, without overlap
+	Portions []Portion // of the nodes, in their order; nil = whole nodes
+}
+
+// PortionOf returns what is kept of node k of the booking.
+func (b *Booking) PortionOf(k int, n *Node) Portion {
+	if b.Portions == nil {
+		return WholeOf(n)
+	}
+	return b.Portions[k]
 }
 
 // Zones finds the time zone of a site.
@@ -40,24 +49,66 @@ func (w *World) Bookings(load func(zone string) (*time.Location, error), from un
 	return out, overlap(out)
 }
 
-// Book writes out one reservation of a fleet that has others already, from an
-// instant on. Where it names no nodes, those are taken that no other has in its
-// windows. It does not look at the queue, nor at whether nodes that are named
-// are free: the core does.
-func (f *Fleet) Book(r Reserve, others []Booking, zones Zones, from unit.Instant) ([]Booking, error) {
-	where := "reservation " + r.Name
-	fail := func(e *fault.Error) ([]Booking, error) {
-		e.Where = where
-		return nil, e
+// SiteSpans are the windows of a reservation at a site.
+type SiteSpans struct {
+	Site  string
+	Spans []Window // in order, without overlap
+}
+
+// Amounts says what a reservation asks for where it is of amounts, and when that is at
+// every site of the fleet; ok is false where it keeps whole nodes. Which nodes is for
+// the core to say, which knows what runs.
+func (f *Fleet) Amounts(r Reserve, zones Zones, from unit.Instant) (w *Want, sites []SiteSpans, ok bool, err error) {
+	if !r.amounts() {
+		return nil, nil, false, nil
 	}
+	if err := r.begins(from); err != nil {
+		return nil, nil, true, err
+	}
+	w, bad := r.want(len(f.Nodes))
+	if bad != nil {
+		bad.Where = "reservation " + r.Name
+		return nil, nil, true, bad
+	}
+	seen := map[string]bool{}
+	for i := range f.Nodes {
+		site := f.Nodes[i].Place.Site
+		if seen[site] {
+			continue
+		}
+		seen[site] = true
+		spans, err := r.spans(site, zones, from)
+		if err != nil {
+			return nil, nil, true, err
+		}
+		sites = append(sites, SiteSpans{site, spans})
+	}
+	return w, sites, true, nil
+}
+
+// begins checks the name and the windows; a single one without a beginning begins at
+// an instant.
+func (r *Reserve) begins(from unit.Instant) error {
 	if !plainName(r.Name) {
-		return nil, fault.New(fault.Invalid, "reservation", "has no name, or one with control characters or of more than 128 bytes", "give it a plain name")
+		return fault.New(fault.Invalid, "reservation", "has no name, or one with control characters or of more than 128 bytes", "give it a plain name")
 	}
 	if r.From == 0 && r.Days == "" {
 		r.From = from
 	}
 	if bad := r.windowFaults(); len(bad) > 0 {
-		return fail(bad[0])
+		bad[0].Where = "reservation " + r.Name
+		return bad[0]
+	}
+	return nil
+}
+
+// Book writes out one reservation of a fleet that has others already, from an
+// instant on. Where it names no nodes, those are taken that no other has in its
+// windows. It does not look at the queue, nor at whether nodes that are named
+// are free: the core does.
+func (f *Fleet) Book(r Reserve, others []Booking, zones Zones, from unit.Instant) ([]Booking, error) {
+	if err := r.begins(from); err != nil {
+		return nil, err
 	}
 	at := make(map[string]int32, len(f.Nodes))
 	for i := range f.Nodes {
@@ -86,7 +137,8 @@ func (f *Fleet) Book(r Reserve, others []Booking, zones Zones, from unit.Instant
 		}
 	}
 	if bad := r.choose(f.Nodes, func(name string) (int32, bool) { k, ok := at[name]; return k, ok }, func(k int32) bool { return taken[f.Nodes[k].ID] }); bad != nil {
-		return fail(bad)
+		bad.Where = "reservation " + r.Name
+		return nil, bad
 	}
 	return r.write(f.Nodes, zones, from)
 }
@@ -94,14 +146,17 @@ func (f *Fleet) Book(r Reserve, others []Booking, zones Zones, from unit.Instant
 // write writes out a reservation whose nodes are chosen, a booking for each site
 // in the order of the nodes.
 func (r *Reserve) write(nodes []Node, zones Zones, from unit.Instant) ([]Booking, error) {
-	sites := map[string][]NodeID{}
+	sites, portions := map[string][]NodeID{}, map[string][]Portion{}
 	var order []string
-	for _, k := range r.nodes {
+	for i, k := range r.nodes {
 		n := &nodes[k]
 		if sites[n.Place.Site] == nil {
 			order = append(order, n.Place.Site)
 		}
 		sites[n.Place.Site] = append(sites[n.Place.Site], n.ID)
+		if r.portions != nil {
+			portions[n.Place.Site] = append(portions[n.Place.Site], r.portions[i])
+		}
 	}
 	var out []Booking
 	for _, site := range order {
@@ -109,7 +164,7 @@ func (r *Reserve) write(nodes []Node, zones Zones, from unit.Instant) ([]Booking
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Booking{Name: r.Name, Queue: r.Queue, Nodes: sites[site], Spans: spans})
+		out = append(out, Booking{Name: r.Name, Queue: r.Queue, Nodes: sites[site], Spans: spans, Portions: portions[site]})
 	}
 	if Size(out) > MaxReserved {
 		return nil, r.tooLarge()
@@ -142,10 +197,11 @@ func Size(list []Booking) int {
 	return size
 }
 
-// Clash returns a node that two bookings take at one time; empty when there is
-// none.
+// Clash returns a node that two bookings take at one time, one of them as a whole;
+// empty when there is none. Portions of a node go together as long as it has enough:
+// see Between.
 func (b *Booking) Clash(o *Booking) NodeID {
-	if !meet(b.Spans, o.Spans) {
+	if b.Portions != nil && o.Portions != nil || !meet(b.Spans, o.Spans) {
 		return ""
 	}
 	has := make(map[NodeID]bool, len(b.Nodes))
@@ -207,17 +263,19 @@ func (r *Reserve) recur(zone *time.Location, from unit.Instant) []Window {
 	return out
 }
 
-// overlap refuses two reservations of a node at one time.
+// overlap refuses two reservations of a node at one time, unless both are of portions:
+// these were chosen so that they fit together.
 func overlap(list []Booking) error {
 	type use struct {
 		Window
 		name string
+		part bool
 	}
 	by := map[NodeID][]use{}
 	for i := range list {
 		for _, n := range list[i].Nodes {
 			for _, s := range list[i].Spans {
-				by[n] = append(by[n], use{s, list[i].Name})
+				by[n] = append(by[n], use{s, list[i].Name, list[i].Portions != nil})
 			}
 		}
 	}
@@ -225,9 +283,20 @@ func overlap(list []Booking) error {
 		for _, n := range list[i].Nodes {
 			uses := by[n]
 			slices.SortFunc(uses, func(a, b use) int { return int(min(max(a.From-b.From, -1), 1)) })
-			for k := 1; k < len(uses); k++ {
-				if uses[k].From < uses[k-1].To {
-					return fault.New(fault.Invalid, "reservation "+uses[k].name, "takes node "+string(n)+" while reservation "+uses[k-1].name+" has it", "choose other nodes or hours")
+			var any, whole use // those that end last
+			for _, u := range uses {
+				before := any
+				if u.part {
+					before = whole
+				}
+				if u.From < before.To {
+					return fault.New(fault.Invalid, "reservation "+u.name, "takes node "+string(n)+" while reservation "+before.name+" has it", "choose other nodes or hours")
+				}
+				if u.To > any.To {
+					any = u
+				}
+				if !u.part {
+					whole = u
 				}
 			}
 		}

@@ -18,7 +18,7 @@ const (
 	Ahead = 400 * 24 * time.Hour
 )
 
-// Reserve keeps whole nodes for a queue, once or again and again.
+// Reserve keeps whole nodes for a queue, or amounts of nodes, once or again and again.
 type Reserve struct {
 	at
 	Name  string
@@ -29,12 +29,21 @@ type Reserve struct {
 	Count        int
 	Accelerators int
 	Model        string
-	From, To     unit.Instant // of a single window; of a recurring one its first and last instant
-	Days         string       // daily, or days such as mon,wed,fri: it recurs
-	Hours        string       // such as 22:00-06:00, in the time zone of the site
+	// CPU or Memory make it a reservation of amounts: of these and of so many
+	// Accelerators, on whichever nodes, or some of Nodes. What is left out of CPU and
+	// memory is kept in proportion.
+	CPU      unit.MilliCPU
+	Memory   unit.MiB
+	From, To unit.Instant // of a single window; of a recurring one its first and last instant
+	Days     string       // daily, or days such as mon,wed,fri: it recurs
+	Hours    string       // such as 22:00-06:00, in the time zone of the site
 
-	nodes []int32
+	nodes    []int32
+	portions []Portion // of nodes; nil = whole
 }
+
+// amounts reports whether amounts are kept, not whole nodes.
+func (r *Reserve) amounts() bool { return r.CPU != 0 || r.Memory != 0 }
 
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
@@ -46,6 +55,7 @@ func (b *builder) reservations() {
 		return
 	}
 	taken, seen := map[int32]bool{}, map[string]bool{}
+	parts := map[int32]Portion{} // kept of nodes, at whatever time
 	for i := range w.Reservations {
 		r := &w.Reservations[i]
 		what := "reservation " + r.Name
@@ -60,13 +70,85 @@ func (b *builder) reservations() {
 			b.fail(r.line, f.Fix, "%s: %s", what, f.What)
 		}
 		number := func(name string) (int32, bool) { k, ok := b.nodeAt[name]; return k, ok }
-		if err := r.choose(w.nodes, number, func(k int32) bool { return taken[k] }); err != nil {
+		if r.amounts() {
+			if err := r.divide(w.nodes, number, taken, parts); err != nil {
+				b.fail(r.line, err.Fix, "%s: %s", what, err.What)
+			}
+			continue
+		}
+		if err := r.choose(w.nodes, number, func(k int32) bool { return taken[k] || parts[k] != Portion{} }); err != nil {
 			b.fail(r.line, err.Fix, "%s: %s", what, err.What)
 		}
 		for _, k := range r.nodes {
 			taken[k] = true
 		}
 	}
+}
+
+// divide chooses nodes for amounts: those that hold them beside what is kept already,
+// at whatever time.
+func (r *Reserve) divide(nodes []Node, number func(name string) (int32, bool), taken map[int32]bool, parts map[int32]Portion) *fault.Error {
+	w, err := r.want(len(nodes))
+	if err != nil {
+		return err
+	}
+	var among []int32
+	for _, id := range w.Nodes {
+		k, ok := number(string(id))
+		if !ok {
+			return unknownNode(string(id))
+		}
+		among = append(among, k)
+	}
+	if w.Nodes == nil {
+		for k := range nodes {
+			among = append(among, int32(k))
+		}
+	}
+	var rooms []Room
+	var at []int32
+	for _, k := range among {
+		if !taken[k] {
+			left := WholeOf(&nodes[k]).Without(parts[k])
+			rooms, at = append(rooms, Room{Node: &nodes[k], All: left, Free: left}), append(at, k)
+		}
+	}
+	kept, err := w.Spread(rooms)
+	if err != nil {
+		return err
+	}
+	r.nodes, r.portions = nil, nil
+	for _, one := range kept {
+		k := at[one.Room]
+		parts[k] = parts[k].And(one.Portion)
+		r.nodes, r.portions = append(r.nodes, k), append(r.portions, one.Portion)
+	}
+	return nil
+}
+
+// want returns what a reservation of amounts asks for; nodes is how many there are.
+func (r *Reserve) want(nodes int) (*Want, *fault.Error) {
+	w := &Want{CPU: r.CPU, Memory: r.Memory, Accelerators: r.Accelerators, Model: Model(r.Model)}
+	if r.Count > 0 {
+		return nil, &fault.Error{Kind: fault.Invalid, What: "has both count: and amounts", Fix: "count: keeps whole nodes; leave it out, or leave cpu: and memory: out"}
+	}
+	if err := w.Check(); err != nil {
+		return nil, err
+	}
+	if r.Nodes != "" {
+		names, err := Expand(r.Nodes, nodes)
+		if err != nil {
+			return nil, &fault.Error{Kind: fault.Invalid, What: err.Error()}
+		}
+		for _, name := range names {
+			w.Nodes = append(w.Nodes, NodeID(name))
+		}
+	}
+	return w, nil
+}
+
+func unknownNode(name string) *fault.Error {
+	return &fault.Error{Kind: fault.Invalid, What: fmt.Sprintf("unknown node %q", name), Fix: "name nodes of this world"}
 }
 
 // windowFaults says what is wrong with the window, or with the windows.
@@ -112,7 +194,7 @@ func (r *Reserve) choose(nodes []Node, number func(name string) (int32, bool), t
 		for _, name := range names {
 			k, ok := number(name)
 			if !ok {
-				return &fault.Error{Kind: fault.Invalid, What: fmt.Sprintf("unknown node %q", name), Fix: "name nodes of this world"}
+				return unknownNode(name)
 			}
 			r.nodes = append(r.nodes, k)
 		}

@@ -94,6 +94,15 @@ type Reason struct {
 	Ahead      string         `json:"ahead,omitempty" doc:"The job whose turn or reservation blocks"`
 	Power      *PowerShort    `json:"power,omitempty" doc:"Where power is in the way: which area has too little left"`
 	Budget     *BudgetShort   `json:"budget,omitempty" doc:"Where a budget of the day is in the way: which, and what it has left"`
+	Reserved   *ReservedFor   `json:"reserved,omitempty" doc:"Where reservations for other queues are in the way: one of them"`
+}
+
+// ReservedFor is a reservation that keeps a job off a node: named to those who may see
+// its queue.
+type ReservedFor struct {
+	Reservation string `json:"reservation,omitempty"`
+	Queue       string `json:"queue,omitempty"`
+	ReservedWindow
 }
 
 // PowerShort is what an area lacks for a task to start, in watts of IT power.
@@ -129,7 +138,7 @@ func reasonOf(st *control.State, who Caller, r *control.Reason) *Reason {
 	if p := &r.Short; r.Excluded[control.CausePowerCap] > 0 && st.HasPower() && int(p.Area) < len(st.PowerTree().Areas) {
 		out.Power = &PowerShort{Area: st.PowerTree().Areas[p.Area].Path, Need: inWatts(p.Need), Draw: inWatts(p.Draw), Budget: inWatts(p.Budget), Behind: p.Behind, Cap: capOn(st, p.Area)}
 	}
-	out.Budget = budgetShort(st, r)
+	out.Budget, out.Reserved = budgetShort(st, r), keeperOf(st, who, r)
 	return out
 }
 

@@ -124,6 +124,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 				sendQueue(gauge, &q)
 			}
 		}
+		sendReserved(gauge, &c.who, s)
 		ledgerMetrics(s, &c.who, func(d *prometheus.Desc, v float64, labels ...string) {
 			out = append(out, prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...))
 		})

@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tianfu/control"
 	"tianfu/fleet"
+	"tianfu/job"
 )
 
 // queueDescs are the series of a queue: those of a resource first.
@@ -17,6 +20,38 @@ var queueDescs = [...]*prometheus.Desc{
 	queueDesc("share", "Dominant part of the fleet that a queue holds, 0 to 1"),
 	queueDesc("running_tasks", "Tasks of a queue that hold something"),
 	queueDesc("pending_jobs", "Jobs of a queue in the line, by why they wait", "cause"),
+	queueDesc("reserved", "What reservations keep for a queue now", "resource"),
+}
+
+// sendReserved sends what reservations keep for queues in the windows that are open.
+func sendReserved(gauge func(*prometheus.Desc, float64, ...string), who *Caller, s *control.State) {
+	kept := map[string]*[3]float64{}
+	for _, b := range s.Bookings() {
+		if !slices.ContainsFunc(b.Spans, func(w fleet.Window) bool { return w.From <= s.Now() && w.To > s.Now() }) {
+			continue
+		}
+		sum := kept[b.Queue]
+		if sum == nil {
+			sum = &[3]float64{}
+			kept[b.Queue] = sum
+		}
+		for k, id := range b.Nodes {
+			if n, ok := s.NodeRank(id); ok {
+				p := b.PortionOf(k, s.Capacity().Node(n))
+				sum[0] += float64(p.CPU) * 1e-3
+				sum[1] += float64(p.Memory) * (1 << 20)
+				sum[2] += float64(p.Accelerators)
+			}
+		}
+	}
+	mine := who.queues(s)
+	for queue, sum := range kept {
+		for i, resource := range [...]string{fleet.CPUs, fleet.Memory, fleet.Accelerators} {
+			if mine[job.Queue(queue)] {
+				gauge(queueDescs[8], sum[i], queue, resource)
+			}
+		}
+	}
 }
 
 func queueDesc(name, help string, labels ...string) *prometheus.Desc {

@@ -14,25 +14,26 @@ import (
 
 // Node is a node as the API shows it.
 type Node struct {
-	Name         string   `json:"name"`
-	Site         string   `json:"site,omitempty"`
-	Rack         string   `json:"rack,omitempty"`
-	Segment      string   `json:"segment,omitempty"`
-	SKU          string   `json:"sku,omitempty"`
-	Health       string   `json:"health"`
-	Cordoned     bool     `json:"cordoned,omitempty"`
-	Drain        bool     `json:"drain,omitempty"`
-	ShortOfDisk  bool     `json:"short_of_disk,omitempty" doc:"It has too little disk left for new work, and takes none until there is room"`
-	CPU          string   `json:"cpu" doc:"Logical CPUs"`
-	CPUFree      string   `json:"cpu_free"`
-	Memory       string   `json:"memory"`
-	MemoryFree   string   `json:"memory_free"`
-	Model        string   `json:"model,omitempty"`
-	Accelerators int      `json:"accelerators"`
-	Free         int      `json:"accelerators_free" doc:"Wholly free"`
-	Running      int      `json:"tasks_running" doc:"Tasks that run"`
-	MostTasks    int      `json:"tasks_most,omitempty" doc:"The most tasks at one time; left out where nothing bounds them"`
-	Tasks        []string `json:"tasks,omitempty" doc:"Of jobs the caller may see; others are anonymous load"`
+	Name         string            `json:"name"`
+	Site         string            `json:"site,omitempty"`
+	Rack         string            `json:"rack,omitempty"`
+	Segment      string            `json:"segment,omitempty"`
+	SKU          string            `json:"sku,omitempty"`
+	Health       string            `json:"health"`
+	Cordoned     bool              `json:"cordoned,omitempty"`
+	Drain        bool              `json:"drain,omitempty"`
+	ShortOfDisk  bool              `json:"short_of_disk,omitempty" doc:"It has too little disk left for new work, and takes none until there is room"`
+	CPU          string            `json:"cpu" doc:"Logical CPUs"`
+	CPUFree      string            `json:"cpu_free"`
+	Memory       string            `json:"memory"`
+	MemoryFree   string            `json:"memory_free"`
+	Model        string            `json:"model,omitempty"`
+	Accelerators int               `json:"accelerators"`
+	Free         int               `json:"accelerators_free" doc:"Wholly free"`
+	Running      int               `json:"tasks_running" doc:"Tasks that run"`
+	MostTasks    int               `json:"tasks_most,omitempty" doc:"The most tasks at one time; left out where nothing bounds them"`
+	Tasks        []string          `json:"tasks,omitempty" doc:"Of jobs the caller may see; others are anonymous load"`
+	Reserved     []NodeReservation `json:"reserved,omitempty" doc:"Of one node: what reservations keep of it, now or next"`
 }
 
 type nodesInput struct {
@@ -109,6 +110,7 @@ func nodeInFull(st *control.State, who Caller, name string) (Node, bool) {
 		return Node{}, false
 	}
 	out := nodeOf(st, n)
+	out.Reserved = reservedOn(st, who, st.Capacity().Node(n))
 	for _, a := range st.Capacity().Running(n) {
 		if j, ok := st.Summary(a.Job); ok && who.maySee(j.Spec.Tenant) {
 			out.Tasks = append(out.Tasks, a.Job.String())

@@ -89,7 +89,7 @@ func plainLack(r *control.Reason, s *job.Spec, free *control.Room, shown *Reason
 	case control.CauseNoDisk:
 		return "the nodes it could run on have too little disk left for new work; it starts once there is room"
 	case control.CauseOthersHours:
-		return "the nodes with room are reserved for another queue, now or before it would have ended"
+		return plainKeeper(shown.Reserved)
 	case control.CauseNodeAsleep:
 		return "the nodes with room are asleep, or wake up"
 	case control.CauseTopology:
@@ -113,6 +113,18 @@ func plainPower(p *PowerShort) string {
 		text += ": " + p.Cap.String()
 	}
 	return text
+}
+
+// plainKeeper says which reservation is in the way, as far as the caller may know.
+func plainKeeper(r *ReservedFor) string {
+	const end = "now or before it would have ended"
+	switch {
+	case r == nil:
+		return "the nodes with room are reserved for another queue, " + end
+	case r.Reservation == "":
+		return fmt.Sprintf("what the nodes have room for is reserved for another queue, %s: from %s to %s", end, r.From, r.To)
+	}
+	return fmt.Sprintf("what the nodes have room for is reserved for queue %s, %s: reservation %s from %s to %s", r.Queue, end, r.Reservation, r.From, r.To)
 }
 
 func number(milli int64) string {

@@ -11,6 +11,7 @@ import (
 
 	"tianfu/control"
 	"tianfu/fault"
+	"tianfu/job"
 )
 
 // Queue is a declared queue as the API shows it to those it belongs to.
@@ -99,6 +100,15 @@ func (s *Server) getQueue(ctx context.Context, in *queueInput) (*queueOutput, er
 		err = fault.New(fault.NotFound, "queue "+in.Name, "no such queue", "see: tianfu queue list")
 	}
 	return out, problem(err)
+}
+
+// queues tells of every queue whether a caller may see it in full.
+func (k Caller) queues(st *control.State) map[job.Queue]bool {
+	mine := map[job.Queue]bool{}
+	for _, v := range st.Queues() {
+		mine[v.Name] = k.maySeeQueue(&v)
+	}
+	return mine
 }
 
 // maySeeQueue tells whether a caller may see a queue in full.

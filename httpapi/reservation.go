@@ -17,17 +17,25 @@ import (
 	"tianfu/unit"
 )
 
-// Reservation is nodes kept for a queue in windows, as the API shows it to those
-// the queue belongs to.
+// Reservation is nodes, or amounts of nodes, kept for a queue in windows, as the API
+// shows it to those the queue belongs to.
 type Reservation struct {
 	Name      string           `json:"name"`
 	Queue     string           `json:"queue" doc:"Only its jobs run on the nodes in a window"`
 	Source    string           `json:"source" enum:"world,api" doc:"Declared in the world file, or made while the centre runs"`
 	Nodes     []string         `json:"nodes"`
+	Portions  []Portion        `json:"portions,omitempty" doc:"Where amounts are kept: of each of the nodes, in their order; left out for whole nodes"`
 	Open      bool             `json:"open,omitempty" doc:"A window is open now"`
 	Windows   []ReservedWindow `json:"windows" doc:"The one open now and those to come, at most 10"`
 	Remaining int              `json:"windows_remaining" doc:"All that are not over"`
 	Ends      string           `json:"ends" format:"date-time" doc:"End of the last window"`
+}
+
+// Portion is what is kept of a node.
+type Portion struct {
+	CPU          string `json:"cpu"`
+	Memory       string `json:"memory"`
+	Accelerators int    `json:"accelerators,omitempty"`
 }
 
 // ReservedWindow is a window of a reservation.
@@ -40,6 +48,7 @@ type ReservedWindow struct {
 // keeps and when.
 type ReservedByOthers struct {
 	Nodes int            `json:"nodes"`
+	Parts bool           `json:"portions,omitempty" doc:"Of the nodes only portions are kept"`
 	Next  ReservedWindow `json:"next" doc:"The window open now, or the next"`
 }
 
@@ -49,14 +58,17 @@ type Reservations struct {
 	Others       []ReservedByOthers `json:"others,omitempty" doc:"For queues of other tenants"`
 }
 
-// ReservationBody is a reservation to be made. Which nodes: by name, or so many,
-// or as many as hold so many accelerators. When: one window, or days and hours.
+// ReservationBody is a reservation to be made. Whole nodes: by name, or so many, or as
+// many as hold so many accelerators. Amounts: cpu or memory, and accelerators. When:
+// one window, or days and hours.
 type ReservationBody struct {
 	Name         string `json:"name" minLength:"1" maxLength:"128"`
 	Queue        string `json:"queue" minLength:"1" maxLength:"128" doc:"A declared queue"`
-	Nodes        string `json:"nodes,omitempty" maxLength:"65536" doc:"Names or a pattern" example:"n{01..04}"`
+	Nodes        string `json:"nodes,omitempty" maxLength:"65536" doc:"Names or a pattern: all of them as a whole or, of amounts, some of them" example:"n{01..04}"`
+	CPU          string `json:"cpu,omitempty" maxLength:"32" doc:"An amount: logical CPUs, on whichever nodes the core chooses" example:"16"`
+	Memory       string `json:"memory,omitempty" maxLength:"32" doc:"An amount. What is left out of cpu and memory is kept in proportion, node by node" example:"64GiB"`
 	Count        int    `json:"count,omitempty" minimum:"0" maximum:"1000000" doc:"So many nodes, from the last declared backwards, of those that accept work now and that nobody has reserved at the time"`
-	Accelerators int    `json:"accelerators,omitempty" minimum:"0" maximum:"16000000" doc:"As many such nodes as hold so many"`
+	Accelerators int    `json:"accelerators,omitempty" minimum:"0" maximum:"16000000" doc:"As many such nodes as hold so many; with cpu or memory, so many accelerators"`
 	Model        string `json:"model,omitempty" maxLength:"128" doc:"Of the accelerators, with count or accelerators"`
 	From         string `json:"from,omitempty" format:"date-time" doc:"Of a single window: now when left out; of a recurring one no window begins earlier"`
 	To           string `json:"to,omitempty" format:"date-time" doc:"Of a recurring one no window ends later; within 400 days"`
@@ -90,8 +102,8 @@ func (s *Server) routeReservations() {
 	huma.Register(s.api, huma.Operation{OperationID: "list-reservations", Method: http.MethodGet, Path: "/v1/reservations", Summary: "List reservations",
 		Description: "Those of the world file and those made while the centre runs, without those that are over. A tenant sees those for its own queues in full, and of others how many nodes they keep and when.", Errors: errors}, s.listReservations)
 	huma.Register(s.api, huma.Operation{OperationID: "get-reservation", Method: http.MethodGet, Path: "/v1/reservations/{name}", Summary: "Show a reservation", Errors: errors}, s.getReservation)
-	huma.Register(s.api, huma.Operation{OperationID: "create-reservation", Method: http.MethodPost, Path: "/v1/reservations", Summary: "Keep nodes for a queue in a window, once or recurring", DefaultStatus: 201,
-		Description:  "The core checks it as one input: the queue and the nodes are there, and no other reservation has a node at the time. Work of others that runs there when a window opens is told to leave. It survives restarts and reloads of the world; a reload that would take its nodes or its queue away is refused.",
+	huma.Register(s.api, huma.Operation{OperationID: "create-reservation", Method: http.MethodPost, Path: "/v1/reservations", Summary: "Keep nodes, or amounts, for a queue in a window, once or recurring", DefaultStatus: 201,
+		Description:  "The core checks it as one input: the queue and the nodes are there, and no other reservation has a node at the time, or too much of it. For amounts the core chooses the nodes: what is free first, then the fewest; and others, when one of them fails or is cordoned. Work of others that runs there when a window opens is told to leave, as far as it is in the way. It survives restarts and reloads of the world; a reload that would take its nodes or its queue away is refused.",
 		MaxBodyBytes: 1 << 17, Errors: errors}, s.createReservation)
 	huma.Register(s.api, huma.Operation{OperationID: "delete-reservation", Method: http.MethodDelete, Path: "/v1/reservations/{name}", Summary: "End a reservation", DefaultStatus: 204,
 		Description: "One of the world file is taken out there instead.", Errors: append([]int{412}, errors...)}, s.deleteReservation)
@@ -132,6 +144,7 @@ func (s *Server) createReservation(ctx context.Context, in *reserveInput) (*rese
 	b := &in.Body
 	r := fleet.Reserve{Name: b.Name, Queue: b.Queue, Nodes: b.Nodes, Count: b.Count, Accelerators: b.Accelerators, Model: b.Model, Days: b.Days, Hours: b.Hours}
 	f := &fields{}
+	r.CPU, r.Memory = field(f, "cpu", b.CPU, unit.ParseMilliCPU), field(f, "memory", b.Memory, unit.ParseMiB)
 	r.From, r.To = field(f, "from", b.From, unit.ParseInstant), field(f, "to", b.To, unit.ParseInstant)
 	if f.err != nil {
 		return nil, problem(f.err)
@@ -146,9 +159,9 @@ func (s *Server) createReservation(ctx context.Context, in *reserveInput) (*rese
 		repeated = in.Key != "" && slices.ContainsFunc(st.Booked(), func(k control.BookingTold) bool { return k.Key == in.Key && k.Name() == b.Name })
 	})
 	if err == nil && !repeated {
-		var parts []fleet.Booking
-		if parts, err = of.Book(r, others, s.zones, unit.Instant(time.Now().UnixNano())); err == nil {
-			err = s.centre.Book(ctx, &control.BookingTold{Key: in.Key, Parts: parts})
+		told := &control.BookingTold{Key: in.Key}
+		if told.Ask, told.Parts, err = s.write(of, r, others); err == nil {
+			err = s.centre.Book(ctx, told)
 		}
 	}
 	if err != nil {
@@ -168,6 +181,20 @@ func asItStands(st *control.State) *fleet.Fleet {
 		}
 	}
 	return &of
+}
+
+// write works out the windows of a reservation, and of whole nodes also which.
+func (s *Server) write(of *fleet.Fleet, r fleet.Reserve, others []fleet.Booking) (*control.BookingAsk, []fleet.Booking, error) {
+	now := unit.Instant(time.Now().UnixNano())
+	want, sites, amounts, err := of.Amounts(r, s.zones, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	if amounts {
+		return &control.BookingAsk{Name: r.Name, Queue: r.Queue, Want: *want, Sites: sites}, nil, nil
+	}
+	parts, err := of.Book(r, others, s.zones, now)
+	return nil, parts, err
 }
 
 // zones finds the clock of a site; one that declares none has UTC.
@@ -200,10 +227,7 @@ func reservationsOf(st *control.State, who Caller) Reservations {
 	for _, b := range st.Booked() {
 		told[b.Name()] = true
 	}
-	mine := map[job.Queue]bool{}
-	for _, v := range st.Queues() {
-		mine[v.Name] = who.maySeeQueue(&v)
-	}
+	mine := who.queues(st)
 	now := unit.Instant(time.Now().UnixNano())
 	parts := map[string][]fleet.Booking{}
 	var names []string
@@ -221,10 +245,15 @@ func reservationsOf(st *control.State, who Caller) Reservations {
 		}
 		queue := parts[name][0].Queue
 		if !who.seesAll() && !mine[job.Queue(queue)] {
-			out.Others = append(out.Others, ReservedByOthers{len(nodes), windowOf(spans[0])})
+			out.Others = append(out.Others, ReservedByOthers{len(nodes), parts[name][0].Portions != nil, windowOf(spans[0])})
 			continue
 		}
 		r := Reservation{Name: name, Queue: queue, Source: "world", Nodes: nodes, Open: spans[0].From <= now, Remaining: len(spans)}
+		for _, b := range parts[name] {
+			for _, p := range b.Portions {
+				r.Portions = append(r.Portions, portionOf(p))
+			}
+		}
 		if told[name] {
 			r.Source = "api"
 		}
@@ -236,6 +265,10 @@ func reservationsOf(st *control.State, who Caller) Reservations {
 		out.Reservations = append(out.Reservations, r)
 	}
 	return out
+}
+
+func portionOf(p fleet.Portion) Portion {
+	return Portion{p.CPU.String(), p.Memory.String(), p.Accelerators}
 }
 
 func windowOf(w fleet.Window) ReservedWindow { return ReservedWindow{instant(w.From), instant(w.To)} }
@@ -255,6 +288,47 @@ func spansOf(parts []fleet.Booking, now unit.Instant) (spans []fleet.Window, nod
 	}
 	slices.SortFunc(spans, func(a, b fleet.Window) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
 	return spans, nodes
+}
+
+// NodeReservation is what a reservation keeps of a node in the window that is open, or
+// the next. Whose it is and its name are shown to those who may see the queue.
+type NodeReservation struct {
+	Reservation string `json:"reservation,omitempty"`
+	Queue       string `json:"queue,omitempty"`
+	ReservedWindow
+	Portion
+}
+
+// reservedOn lists what is kept of a node, by the windows that are open or next.
+func reservedOn(st *control.State, who Caller, n *fleet.Node) (out []NodeReservation) {
+	now := unit.Instant(time.Now().UnixNano())
+	mine := who.queues(st)
+	for _, b := range st.Bookings() {
+		k := slices.Index(b.Nodes, n.ID)
+		at := slices.IndexFunc(b.Spans, func(w fleet.Window) bool { return w.To > now })
+		if k < 0 || at < 0 {
+			continue
+		}
+		r := NodeReservation{ReservedWindow: windowOf(b.Spans[at]), Portion: portionOf(b.PortionOf(k, n))}
+		if who.seesAll() || mine[job.Queue(b.Queue)] {
+			r.Reservation, r.Queue = b.Name, b.Queue
+		}
+		out = append(out, r)
+	}
+	slices.SortStableFunc(out, func(a, b NodeReservation) int { return cmp.Compare(a.From, b.From) })
+	return out
+}
+
+// keeperOf renders the reservation that is in a job's way for a caller.
+func keeperOf(st *control.State, who Caller, r *control.Reason) *ReservedFor {
+	if r.Keeper == nil {
+		return nil
+	}
+	out := &ReservedFor{ReservedWindow: windowOf(r.Keeper.Window)}
+	if who.seesAll() || who.queues(st)[r.Keeper.Queue] {
+		out.Reservation, out.Queue = r.Keeper.Name, string(r.Keeper.Queue)
+	}
+	return out
 }
 
 // Reservations lists what the caller may see.

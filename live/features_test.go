@@ -105,6 +105,12 @@ func (s *scenario) queues(span time.Duration) {
 			b.Spans = append(b.Spans, fleet.Window{From: from, To: to})
 			from = to.Add(s.upTo(10 * time.Minute))
 		}
+		if rng.IntN(2) == 0 { // half of the nodes only
+			for _, id := range b.Nodes {
+				n := &f.Nodes[slices.IndexFunc(f.Nodes, func(n fleet.Node) bool { return n.ID == id })]
+				b.Portions = append(b.Portions, fleet.Portion{CPU: n.CPU / 2, Memory: n.Memory / 2, Accelerators: len(n.Devices) / 2})
+			}
+		}
 		s.cfg.Bookings = []fleet.Booking{b}
 	}
 }

@@ -100,10 +100,11 @@ type Capacity struct {
 	ends                  endOrder
 	largest               map[shapeKey]int32
 	rooms                 map[roomKey]int32
-	windows               int        // nodes with maintenance windows
-	booked                [][]booked // by node; nil without reservations
-	preemptible           int        // running allocations that may be preempted
-	power                 *powerTree // nil = power is not limited
+	windows               int         // nodes with maintenance windows
+	booked                [][]booked  // by node; nil without reservations of whole nodes
+	parts                 [][]portion // by node; nil without reservations of portions
+	preemptible           int         // running allocations that may be preempted
+	power                 *powerTree  // nil = power is not limited
 }
 
 // Totals are amounts of the three resources.

@@ -97,7 +97,9 @@ type Decider struct {
 	behind   int // jobs looked at behind one of their group
 	looks    int // at nodes for gangs that power or a budget kept out
 	within   restriction
-	barred   uint64 // models of which the queue of the task being placed may not use more
+	barred   uint64    // models of which the queue of the task being placed may not use more
+	keeper   *Keeper   // the first that kept a task off a node
+	without  []AllocID // work that is to be taken back, as long as room is looked for
 	held     []hold
 	isHeld   []int32 // index in held plus one, by node; kept zero between cycles
 	tasks    []task

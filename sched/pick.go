@@ -20,7 +20,7 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 	x := d.Index
 	si := x.sync(t.ask.Shape)
 	s := &d.Capacity.shapes[t.ask.Shape]
-	*why = Reason{}
+	*why, d.keeper = Reason{}, nil
 	if d.Capacity.power != nil {
 		d.closeNodes(si, s, t, spec)
 	}
@@ -37,6 +37,9 @@ func (d *Decider) pick(t *task, spec *job.Spec, why *Reason) (int32, uint16, boo
 	}
 	if why.Excluded[OverBudget] > 0 {
 		why.Over = d.budget.short
+	}
+	if why.Excluded[Booked] > 0 {
+		why.Keeper = d.keeper
 	}
 	why.Considered = int32(len(si.bucket))
 	why.dominate()
@@ -118,6 +121,9 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 	if d.shuts(n) {
 		return 0, OverBudget
 	}
+	if c.hasParts(n) {
+		return d.admitBeside(n, t, spec)
+	}
 	if adds := d.closed.adds; adds != nil && d.isHeld[n] == 0 {
 		if cause := d.bears(n, t, spec, adds.of[n]); cause != None {
 			return 0, cause
@@ -130,6 +136,31 @@ func (d *Decider) admit(n int32, t *task, spec *job.Spec) (uint16, Cause) {
 		if devices, cause = d.besideHold(&d.held[h-1], n, t, spec, devices); cause != None {
 			return 0, cause
 		}
+	}
+	if c.power != nil {
+		return devices, d.powered(n, t, spec, devices)
+	}
+	return devices, None
+}
+
+// admitBeside goes on with a node of which portions are kept for some queue.
+func (d *Decider) admitBeside(n int32, t *task, spec *job.Spec) (uint16, Cause) {
+	c := d.Capacity
+	devices, ok := d.besideParts(n, t, spec, d.Index.policy.Devices(c, n, &c.shapes[t.ask.Shape]))
+	if !ok {
+		return 0, Booked
+	}
+	if h := d.isHeld[n]; h != 0 && t.job != d.head && !d.ownPart(n, t, devices) {
+		others, cause := d.besideHold(&d.held[h-1], n, t, spec, devices)
+		if cause != None {
+			return 0, cause
+		}
+		if others != devices {
+			if again, ok := d.besideParts(n, t, spec, others); !ok || again != others {
+				return 0, Booked
+			}
+		}
+		devices = others
 	}
 	if c.power != nil {
 		return devices, d.powered(n, t, spec, devices)

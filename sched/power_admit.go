@@ -277,7 +277,13 @@ func (d *Decider) anyNode(e *entry) int32 {
 	si := d.Index.sync(t.ask.Shape)
 	for _, b := range si.order {
 		for n := si.buckets[b].nodes.next(0); n >= 0 && si.buckets[b].nodes.count > 0; n = si.buckets[b].nodes.next(n + 1) {
-			if c.nodes[n].mem >= t.ask.Memory && (c.windows == 0 || !d.entersWindow(n, e.spec)) {
+			if c.nodes[n].mem < t.ask.Memory || c.windows > 0 && d.entersWindow(n, e.spec) {
+				continue
+			}
+			if !c.hasParts(n) {
+				return n
+			}
+			if nd := d.openFor(e, n, d.now); nd.slots(&c.shapes[t.ask.Shape], t.ask.Memory) > 0 {
 				return n
 			}
 		}

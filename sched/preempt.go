@@ -218,11 +218,12 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		return v, false
 	}
 	slices.SortStableFunc(pool, d.sooner)
-	fits := func(x *node) bool {
-		return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority))
+	fits := func(x *node, gone []AllocID) bool {
+		return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority)) &&
+			(!c.hasParts(n) || d.partsLeave(n, t, e.spec, gone))
 	}
 	take := 0
-	for ; take < len(pool) && !fits(&nd); take++ {
+	for ; take < len(pool) && !fits(&nd, pool[:take]); take++ {
 		if d.Quotas != nil {
 			if !d.mayTake(pool[take], t) { // with those before it, its queue would fall below its guarantee
 				pool = slices.Delete(pool, take, take+1)
@@ -239,7 +240,8 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 			d.chargeUnit(id, 1)
 		}
 	}
-	if !fits(&nd) {
+	gone := slices.Clone(pool[:take])
+	if !fits(&nd, gone) {
 		return v, false
 	}
 	// Spare those that turn out not to be needed, the most important first.
@@ -247,8 +249,8 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		x := nd
 		x.take(&c.allocs[pool[k]])
 		x.summarise()
-		if fits(&x) {
-			nd = x
+		if rest := slices.Delete(slices.Clone(gone), k, k+1); fits(&x, rest) {
+			nd, gone = x, rest
 			continue
 		}
 		d.addTo(&v, pool[k])

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tianfu/fleet"
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -79,6 +80,15 @@ type Reason struct {
 	Short      PowerShort       // where power is what lacks
 	Quota      QuotaUse         // how its queue stands, when quota is in the way
 	Over       BudgetShort      // where a budget of a day is what lacks
+	Keeper     *Keeper          // where a reservation is in the way: one that is
+}
+
+// Keeper names a reservation that keeps a task off a node, and its window. It is of
+// the moment, and never changed: records leave it out.
+type Keeper struct {
+	fleet.Window
+	Name  string
+	Queue job.Queue
 }
 
 // PowerShort says which area of the power tree has too little left for a task,

@@ -15,6 +15,7 @@ type hold struct {
 	node  int32
 	at    unit.Instant
 	extra node
+	queue int16 // of the job that holds; 0 = none, or several
 	tasks []Ask // held for; kept only where several jobs may hold a node
 }
 
@@ -66,11 +67,11 @@ func (d *Decider) hold(e *entry, r *Reservation) {
 		}
 		if k := d.isHeld[h.Node]; k != 0 { // for another head too
 			x := &d.held[k-1]
-			x.at, x.extra = min(x.at, r.At), nd
+			x.at, x.extra, x.queue = min(x.at, r.At), nd, 0
 			x.keep(d, e, h.Tasks)
 			continue
 		}
-		d.held = append(d.held, hold{node: h.Node, at: r.At, extra: nd})
+		d.held = append(d.held, hold{node: h.Node, at: r.At, extra: nd, queue: d.queue(e)})
 		d.isHeld[h.Node] = int32(len(d.held))
 		if d.Quotas != nil {
 			d.held[len(d.held)-1].keep(d, e, h.Tasks)
@@ -169,6 +170,10 @@ func (d *Decider) besideHold(h *hold, n int32, t *task, spec *job.Spec, devices 
 	}
 	s := &d.Capacity.shapes[t.ask.Shape]
 	x := &h.extra
+	if d.Capacity.hasParts(n) {
+		left := d.leftBeside(h, n, t, spec)
+		x = &left
+	}
 	if x.cpu < s.CPU || x.mem < t.ask.Memory || x.room < 1 {
 		return 0, Reserved
 	}
@@ -252,7 +257,7 @@ func (d *Decider) earliest(h *HeldNode, e *entry) (unit.Instant, bool) {
 	}
 	slices.Sort(ends)
 	for _, t := range slices.Compact(ends) {
-		nd := d.nodeAt(h.Node, t)
+		nd := d.openFor(e, h.Node, t)
 		if d.holds(&nd, h.Tasks, e) {
 			return t, true
 		}
@@ -292,7 +297,7 @@ func (d *Decider) sweepOne(e *entry) *Reservation {
 			c.windows > 0 && d.entersWindow(n, e.spec) || c.elsewhere(n, e.spec) {
 			return true
 		}
-		nd := d.nodeAt(n, t)
+		nd := d.openFor(e, n, t)
 		if nd.slots(s, mem) < 1 {
 			return true
 		}
@@ -433,7 +438,7 @@ func (d *Decider) virtualIn(e *entry, t unit.Instant, nodes []int32) []HeldNode 
 	}
 	var out []HeldNode
 	for _, n := range nodes {
-		nd := d.nodeAt(n, t)
+		nd := d.openFor(e, n, t)
 		counts := make([]int32, len(left))
 		used := false
 		for g := range left {

@@ -252,6 +252,23 @@ func (r *Reason) Code(x *Coder) {
 	for _, v := range []*int64{&r.Quota.Asked, &r.Quota.Used, &r.Quota.Guaranteed, &r.Quota.Borrowable} {
 		Int(x, v)
 	}
+	if x.Version >= 5 {
+		r.codeKeeper(x)
+	}
+}
+
+func (r *Reason) codeKeeper(x *Coder) {
+	named := r.Keeper != nil
+	if x.Bool(&named); !named {
+		return
+	}
+	if x.Reading() {
+		r.Keeper = &Keeper{}
+	}
+	Int(x, &r.Keeper.From)
+	Int(x, &r.Keeper.To)
+	Text(x, &r.Keeper.Name)
+	Text(x, &r.Keeper.Queue)
 }
 
 func (e *entry) code(x *Coder, c *Capacity, spec func(job.ID) *job.Spec) {

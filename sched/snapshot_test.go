@@ -19,7 +19,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 			"nodes": derived, "kinds": derived, "specs": coded, "models": derived, "traits": derived, "modelIndex": derived, "shapeIDs": derived,
 			"shapes": coded, "profiles": derived, "allocs": coded, "unused": coded, "onNode": coded, "domains": derived, "total": derived, "used": derived,
 			"modelFree": derived, "modelTotal": derived, "devices": derived, "freed": coded, "changes": derived, "ends": derived, "largest": derived,
-			"rooms": derived, "windows": derived, "preemptible": derived, "booked": derived, "power": coded}},
+			"rooms": derived, "windows": derived, "preemptible": derived, "booked": derived, "parts": derived, "power": coded}},
 		{Alloc{}, map[string]string{
 			"Job": coded, "Task": coded, "Attempt": coded, "Node": coded, "CPU": coded, "Memory": coded, "Devices": coded, "Share": coded, "Profile": coded,
 			"Tenant": coded, "Priority": coded, "Preemptible": coded, "Gang": coded, "Queue": coded, "Evicting": coded, "Start": coded, "End": coded, "Shape": coded,
@@ -31,7 +31,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{groupKey{}, map[string]string{"priority": coded, "tenant": coded, "queue": coded, "sig": coded, "site": coded}},
 		{gangKey{}, map[string]string{"ask": coded, "count": coded, "gang": coded, "topology": coded, "alone": coded}},
 		{Ask{}, map[string]string{"Shape": coded, "Memory": coded}},
-		{Reason{}, map[string]string{"Dominant": coded, "Considered": coded, "Excluded": coded, "Ahead": coded, "Short": coded, "Quota": coded, "Over": coded}},
+		{Reason{}, map[string]string{"Dominant": coded, "Considered": coded, "Excluded": coded, "Ahead": coded, "Short": coded, "Quota": coded, "Over": coded, "Keeper": coded}},
 		{BudgetShort{}, map[string]string{"Budget": coded, "Carbon": coded, "NextDay": coded, "Need": coded, "Spent": coded, "Committed": coded, "Limit": coded, "Renews": coded}},
 		{PowerShort{}, map[string]string{"Area": coded, "Need": coded, "Draw": coded, "Budget": coded, "Behind": coded}},
 		{QuotaUse{}, map[string]string{"Resource": coded, "Asked": coded, "Used": coded, "Guaranteed": coded, "Borrowable": coded}},

@@ -63,6 +63,9 @@ func (v *Verifier) Verify(s *Snapshot, p *Plan, now unit.Instant) error {
 	if err := v.checkBudgets(s, p, now); err != nil {
 		return err
 	}
+	if err := v.checkPortions(s, p, now); err != nil {
+		return err
+	}
 	return v.checkPower(s, p)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -84,9 +85,24 @@ func (p *program) nodeShow(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(n, nodesTable([]httpapi.Node{*n}))
+			t := nodesTable([]httpapi.Node{*n})
+			t.foot = reservedFoot(n.Reserved)
+			return p.print(n, t)
 		}),
 	}
+}
+
+// reservedFoot says what reservations keep of a node.
+func reservedFoot(list []httpapi.NodeReservation) string {
+	var lines []string
+	for _, r := range list {
+		who := "another queue"
+		if r.Reservation != "" {
+			who = "queue " + r.Queue + " by " + r.Reservation
+		}
+		lines = append(lines, fmt.Sprintf("%s is reserved for %s from %s to %s", amountsOf(r.Portion), who, seconds(r.From), seconds(r.To)))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (p *program) nodeSet(r *remote, use, short string, cordon, drain bool) *cobra.Command {

@@ -9,13 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/fault"
+	"tianfu/fleet"
 	"tianfu/httpapi"
 	"tianfu/unit"
 )
 
 func (p *program) reservation() *cobra.Command {
 	r := &remote{}
-	c := &cobra.Command{Use: "reservation", Short: "Keep nodes of a running centre for a queue in windows, once or recurring", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "reservation", Short: "Keep nodes of a running centre, or amounts of them, for a queue in windows, once or recurring", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	r.register(c)
 	c.AddCommand(p.reservationList(r), p.reservationShow(r), p.reservationCreate(r), p.reservationDelete(r))
@@ -62,13 +63,20 @@ func (p *program) reservationCreate(r *remote) *cobra.Command {
 	c := &cobra.Command{
 		Use: "create NAME", Short: "Make a reservation", Args: cobra.ExactArgs(1),
 		Long: `Keep whole nodes for a queue: --nodes names them; --count or --accelerators take as many, of a --model, from the
-last declared backwards, that nobody has reserved at the time. One window: --from (now when left out; an instant or
-a time from now) and --to or --for. Recurring: --days and --hours, by the clock of the nodes' site, within --from and
---to, for at most 400 days.
+last declared backwards, that nobody has reserved at the time.
 
-What others still run there when a window opens is told to leave. The reservation survives restarts and reloads of
-the world; a reload that would take its nodes or its queue away is refused until it is ended.`,
-		Example: "  tianfu reservation create course --queue train --nodes 'n{01..04}' --from 2026-12-05T09:00:00+08:00 --for 3h\n  tianfu reservation create nightly --queue genomes --accelerators 16 --model A100 --days daily --hours 22:00-06:00",
+With --cpu or --memory amounts are kept instead: so much, and so many --accelerators of a --model, on nodes that the
+centre chooses (some of --nodes, if given): what is free at the time first, then the fewest nodes. Of CPU and memory,
+what is left out is kept in proportion. When one of the nodes fails or is cordoned, others are chosen. The queue may
+use the rest of these nodes as well; what it uses there counts as its part.
+
+One window: --from (now when left out; an instant or a time from now) and --to or --for. Recurring: --days and --hours,
+by the clock of the nodes' site, within --from and --to, for at most 400 days.
+
+What others still run there when a window opens is told to leave; of amounts, as much as is in the way, the least
+important first. The reservation survives restarts and reloads of the world; a reload that would take its nodes or
+its queue away is refused until it is ended.`,
+		Example: "  tianfu reservation create course --queue train --nodes 'n{01..04}' --from 2026-12-05T09:00:00+08:00 --for 3h\n  tianfu reservation create nightly --queue genomes --accelerators 16 --model A100 --days daily --hours 22:00-06:00\n  tianfu reservation create class --queue train --cpu 16 --accelerators 8 --model A100 --days mon,tue,wed,thu,fri --hours 09:00-12:00",
 		RunE: func(c *cobra.Command, args []string) error {
 			f.body.Name = args[0]
 			if err := f.times(time.Now()); err != nil {
@@ -87,9 +95,11 @@ the world; a reload that would take its nodes or its queue away is refused until
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.body.Queue, "queue", "", "whose jobs run there")
-	fl.StringVar(&f.body.Nodes, "nodes", "", "these nodes, such as n{01..04}")
+	fl.StringVar(&f.body.Nodes, "nodes", "", "these nodes, such as n{01..04}; of amounts, some of them")
+	fl.StringVar(&f.body.CPU, "cpu", "", "an amount: CPUs, on nodes that the centre chooses")
+	fl.StringVar(&f.body.Memory, "memory", "", "an amount, such as 64GiB")
 	fl.IntVar(&f.body.Count, "count", 0, "so many nodes")
-	fl.IntVar(&f.body.Accelerators, "accelerators", 0, "as many nodes as hold so many")
+	fl.IntVar(&f.body.Accelerators, "accelerators", 0, "as many nodes as hold so many; with --cpu or --memory, so many accelerators")
 	fl.StringVar(&f.body.Model, "model", "", "of this accelerator model")
 	fl.StringVar(&f.from, "from", "", "an instant, or a time from now such as 2h")
 	fl.StringVar(&f.to, "to", "", "an instant, or a time from now")
@@ -154,14 +164,18 @@ func (p *program) reservationDelete(r *remote) *cobra.Command {
 }
 
 func reservationsTable(list *httpapi.Reservations) *table {
-	t := &table{header: []string{"RESERVATION", "QUEUE", "NODES", "FROM", "TO", "WINDOWS LEFT", "LAST END", "SOURCE", "STATE"}}
+	t := &table{header: []string{"RESERVATION", "QUEUE", "NODES", "KEPT", "FROM", "TO", "WINDOWS LEFT", "LAST END", "SOURCE", "STATE"}}
 	state := map[bool]string{true: "open", false: "to come"}
 	for i := range list.Reservations {
 		r := &list.Reservations[i]
-		t.add(r.Name, r.Queue, strconv.Itoa(len(r.Nodes)), seconds(r.Windows[0].From), seconds(r.Windows[0].To), strconv.Itoa(r.Remaining), seconds(r.Ends), r.Source, state[r.Open])
+		t.add(r.Name, r.Queue, strconv.Itoa(len(r.Nodes)), keptOf(r.Portions), seconds(r.Windows[0].From), seconds(r.Windows[0].To), strconv.Itoa(r.Remaining), seconds(r.Ends), r.Source, state[r.Open])
 	}
 	for _, o := range list.Others {
-		t.add("(others)", "", strconv.Itoa(o.Nodes), seconds(o.Next.From), seconds(o.Next.To), "", "", "", "")
+		what := "whole"
+		if o.Parts {
+			what = "portions"
+		}
+		t.add("(others)", "", strconv.Itoa(o.Nodes), what, seconds(o.Next.From), seconds(o.Next.To), "", "", "", "")
 	}
 	if len(t.rows) == 0 {
 		t.foot = "no reservations: make one with tianfu reservation create, or declare reservations: in the world file"
@@ -169,12 +183,34 @@ func reservationsTable(list *httpapi.Reservations) *table {
 	return t
 }
 
+// keptOf sums up what is kept.
+func keptOf(list []httpapi.Portion) string {
+	if list == nil {
+		return "whole"
+	}
+	var sum fleet.Portion
+	for _, p := range list {
+		cpu, _ := unit.ParseMilliCPU(p.CPU) // as the server wrote it
+		memory, _ := unit.ParseMiB(p.Memory)
+		sum = sum.And(fleet.Portion{CPU: cpu, Memory: memory, Accelerators: p.Accelerators})
+	}
+	return sum.String()
+}
+
+// amountsOf renders what is kept of a node.
+func amountsOf(p httpapi.Portion) string { return keptOf([]httpapi.Portion{p}) }
+
 func reservationTable(r *httpapi.Reservation) *table {
 	t := &table{header: []string{"WHAT", "VALUE"}}
 	t.add("reservation", r.Name)
 	t.add("queue", r.Queue)
 	t.add("source", r.Source)
-	t.add("nodes", strings.Join(r.Nodes, " "))
+	if r.Portions == nil {
+		t.add("nodes", strings.Join(r.Nodes, " "))
+	}
+	for k, p := range r.Portions {
+		t.add("of node "+r.Nodes[k], amountsOf(p))
+	}
 	for _, w := range r.Windows {
 		t.add("window", seconds(w.From)+" to "+seconds(w.To))
 	}

@@ -52,6 +52,14 @@ func TestReservationsAreMadeAndEnded(t *testing.T) {
 	has("is no day", 2, "reservation", "create", "second", "--queue", "train", "--nodes", "one", "--days", "sometimes", "--hours", "09:00-10:00")
 	has("windows left", 0, "reservation", "create", "lab", "--queue", "genomes", "--count", "1", "--days", "mon,wed", "--hours", "09:00-10:00", "--from", "48h")
 
+	has("2 CPU, 2GiB", 0, "reservation", "create", "half", "--queue", "genomes", "--cpu", "2", "--from", "30h", "--for", "1h")
+	has("only 2 of 3 CPUs", 6, "reservation", "create", "more", "--queue", "train", "--cpu", "3", "--memory", "100MiB", "--from", "30h", "--for", "30m")
+	has("of node one", 0, "reservation", "create", "more", "--queue", "train", "--cpu", "2", "--memory", "100MiB", "--nodes", "one", "--from", "30h", "--for", "30m")
+	has("takes node one", 5, "reservation", "create", "all", "--queue", "train", "--nodes", "one", "--from", "30h", "--for", "30m")
+	has("2 CPU, 2GiB is reserved for queue genomes by half", 0, "node", "show", "one")
+	has("only 0 of 1 accelerator", 6, "reservation", "create", "none", "--queue", "train", "--cpu", "1", "--accelerators", "1", "--model", "A100", "--from", "30h", "--for", "30m")
+	has("", 0, "reservation", "delete", "half", "more")
+
 	for path, tag := range map[string]string{"course": `"of another state"`, "none": "*"} {
 		r, _ := http.NewRequest("DELETE", "http://"+s.address+"/v1/reservations/"+path, nil)
 		r.Header.Set("Authorization", "Bearer "+s.token)
@@ -103,6 +111,7 @@ func TestReservationsAreMadeAndEnded(t *testing.T) {
 	s.start()
 	wait(biology, other.ID, "pending")
 	has("reserved for another queue", 0, "why", other.ID)
+	has("reservation course from", 0, "why", other.ID)
 	has("course", 0, "reservation", "show", "course")
 	if err := os.WriteFile(world, []byte(strings.Replace(text, "{name: genomes,", "{name: genes,", 1)), 0o600); err != nil {
 		t.Fatal(err)

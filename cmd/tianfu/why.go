@@ -126,6 +126,13 @@ func reasonRows(t *table, r *httpapi.Reason) {
 		capRow(t, p.Cap)
 	}
 	budgetRow(t, r.Budget)
+	if k := r.Reserved; k != nil {
+		who := "another queue"
+		if k.Reservation != "" {
+			who = fmt.Sprintf("queue %s by %s", k.Queue, k.Reservation)
+		}
+		t.add("reserved for", who, seconds(k.From)+" to "+seconds(k.To))
+	}
 	for _, c := range causes {
 		t.add("excluded", c, unit.Count(r.Excluded[c], "node"))
 	}
