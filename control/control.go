@@ -95,7 +95,7 @@ type jobState struct {
 	failures  int32        // tries of its tasks that failed and were allowed another
 	holds     int32        // dependencies not yet met
 	eligible  unit.Instant // a backoff or a plan holds it until then
-	resting   int32        // elements of an array that a backoff of their own holds
+	resting   int32        // tasks that a backoff of their own holds
 	shift     *shiftState  // of a job with a deadline or a wish
 }
 
@@ -110,8 +110,8 @@ type taskState struct {
 	attempt  int32         // tries begun
 	running  bool
 	done     bool
-	failures int32        // tries of an array's element that failed and were allowed another
-	eligible unit.Instant // a backoff holds the element until then; 0 = none
+	failures int32        // tries that failed and were allowed another
+	eligible unit.Instant // a backoff of its own holds it until then; 0 = none
 	tries    []Try        // the latest attempts that have ended, oldest first; replaced, never changed
 	exit     *Exit        // of the last attempt, where the engine told of it
 }

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-var describedTry = regexp.MustCompile(` \[\d+ [^\]]* (true|false)\]`)
+var describedTry = regexp.MustCompile(` \[\d+ [^\]]* (true|false)\]|(?m:^(  task .* done (true|false)) failures \d+ eligible \d+)`)
 
 // DescribeBefore is Describe without what snapshots of versions before do not tell.
-func (s *State) DescribeBefore() string { return describedTry.ReplaceAllString(s.Describe(), "") }
+func (s *State) DescribeBefore() string { return describedTry.ReplaceAllString(s.Describe(), "$2") }
 
 // Describe renders what the state holds, for tests that compare a live state
 // with one that was folded from its records.

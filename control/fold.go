@@ -234,14 +234,14 @@ func (s *State) foldEnded(r *Record) {
 	}
 	over := j.phase > Running || j.spec.Gang && j.failed
 	again := !over && (r.Ending == Evicted || r.Ending == NodeLost || r.Ending == NotTaken)
-	if r.Ending == TaskFailed && j.spec.Array && !over && int(t.failures) < j.spec.Retries {
+	failures := j.failures
+	if j.spec.Array {
+		failures = t.failures
+	}
+	if r.Ending == TaskFailed && !over && int(failures) < j.spec.Retries {
 		again = true
 		s.rest(r, j, t)
 		t.failures++
-		j.failures++
-	} else if r.Ending == TaskFailed && !j.spec.Array && !over && int(j.failures) < j.spec.Retries {
-		again = true
-		j.eligible = r.At.Add(backoff(j.spec.Backoff, j.failures))
 		j.failures++
 	}
 	if !again {
@@ -282,15 +282,14 @@ func (s *State) nextElements(id job.ID, j *jobState) {
 	s.reline(id, j)
 }
 
-// rest has an element of an array that failed wait its backoff, while others go
-// on. An array of one waits as a job does.
+// rest has a task that failed wait its backoff, while others of its job go on. A
+// gang waits as one, and so does a job of a single task.
 func (s *State) rest(r *Record, j *jobState, t *taskState) {
 	until := r.At.Add(backoff(j.spec.Backoff, t.failures))
 	switch {
-	case until == r.At:
-	case j.more == nil:
-		j.eligible = until
-	default:
+	case j.more == nil || j.spec.Gang:
+		j.eligible = r.At.Add(backoff(j.spec.Backoff, j.failures))
+	case until > r.At:
 		t.eligible = until
 		j.resting++
 		heap.Push(&s.later, dueJob{until, r.Job})

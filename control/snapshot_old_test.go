@@ -15,7 +15,8 @@ import (
 // written, and the records around them: one centre with a power tree, one with
 // queues. The start gives the state that the records alone give, the next snapshot
 // is of today's version and reads back the same, and both go on alike. What ended
-// before such a snapshot is not known by attempts: that came with version 5.
+// before such a snapshot is not known by attempts, nor what failed by tasks: that came
+// with version 5.
 func TestSnapshotsOfVersionsBefore(t *testing.T) {
 	files, err := filepath.Glob("testdata/version*.snapshot")
 	if err != nil || len(files) == 0 {

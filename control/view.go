@@ -139,9 +139,9 @@ type Job struct {
 	Phase     Phase
 	Submitted unit.Instant
 	Failures  int          // tries that failed and were allowed another
-	Eligible  unit.Instant // a backoff holds it, or an element of it, until then; 0 = none
+	Eligible  unit.Instant // a backoff holds it, or a task of it, until then; 0 = none
 	Running   int          // tasks holding a node
-	Resting   int          // elements of an array that a backoff of their own holds
+	Resting   int          // tasks that a backoff of their own holds
 	Done      int          // tasks that ended for good
 	Tasks     []Task
 }

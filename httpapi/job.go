@@ -33,8 +33,8 @@ type Job struct {
 	Gang        bool      `json:"gang,omitempty"`
 	Array       string    `json:"array,omitempty" doc:"Indices of its elements and how many run at one time, as FIRST-LAST[:STEP][%PARALLEL]"`
 	Failures    int       `json:"failures,omitempty" doc:"Tries that failed and were allowed another"`
-	NextTry     string    `json:"next_try,omitempty" doc:"A backoff holds it, or an element of an array, until then"`
-	Resting     int       `json:"tasks_in_backoff,omitempty" doc:"Elements of an array that failed and wait a backoff of their own, while others go on"`
+	NextTry     string    `json:"next_try,omitempty" doc:"A backoff holds it, or a task of it, until then"`
+	Resting     int       `json:"tasks_in_backoff,omitempty" doc:"Tasks that failed and wait a backoff of their own, while others go on"`
 	ExpectedRun string    `json:"expected_run,omitempty"`
 	Reason      *Reason   `json:"reason,omitempty" doc:"Why it waits, when it was last looked at"`
 	Deferral    *Deferral `json:"deferral,omitempty" doc:"Of a job with a deadline or a wish: when it is planned to run, and how it stands"`
@@ -48,7 +48,7 @@ type Task struct {
 	ArrayIndex  *int    `json:"array_index,omitempty" doc:"Of an element of an array"`
 	State       string  `json:"state" enum:"pending,starting,running,suspended,stopping,done,cancelled" doc:"suspended: it stands still, with what it holds, for want of power"`
 	Attempt     int32   `json:"attempt"`
-	NextTry     string  `json:"next_try,omitempty" format:"date-time" doc:"A backoff of its own holds an element of an array until then"`
+	NextTry     string  `json:"next_try,omitempty" format:"date-time" doc:"A backoff of its own holds it until then"`
 	Node        string  `json:"node,omitempty"`
 	Devices     []int   `json:"devices,omitempty"`
 	Allocated   string  `json:"allocated,omitempty"`

@@ -110,8 +110,8 @@ type Spec struct {
 	// has one; nobody submits it.
 	Site string
 	// Retries is how often a task that failed is tried again, Backoff the wait
-	// before the first of these tries; it doubles with each, up to MaxBackoff. An
-	// element of an array waits its own, while others go on.
+	// before the first of these tries; it doubles with each, up to MaxBackoff. A
+	// task waits its own, while others of its job go on; a gang waits as one.
 	Retries int
 	Backoff time.Duration
 	// Array says that the tasks are elements of an array: each has the retries of
