@@ -134,6 +134,9 @@ func jobTable(j *httpapi.Job, tasks int) *table {
 		if x.NextTry != "" && state == "pending" {
 			state = "in backoff until " + seconds(x.NextTry)
 		}
+		if n := len(x.Attempts); n > 0 && state == "done" {
+			state = x.Attempts[n-1].Ending // how it is over, as its earlier attempts say it
+		}
 		started, ran := x.Started, ""
 		if x.Ended != "" {
 			started, ran = x.Allocated, ranFor(x.Seconds)

@@ -132,7 +132,7 @@ func TestArrayBackoffOutlivesACrash(t *testing.T) {
 		}
 	}
 	_, out, _ := execute("job", "show", made.ID, "--server=http://"+s.address)
-	for _, want := range []string{`(?m)^j-1\[0\] +failed +1 +\S+ +20\S+Z +20\S+Z +\S+s +3 exit$`, `(?m)^j-1\[0\] +done +2 +\S+ +20\S+Z +20\S+Z +\S+s +0 exit$`, `(?m)^j-1\[2\] +done +1 `} {
+	for _, want := range []string{`(?m)^j-1\[0\] +failed +1 +\S+ +20\S+Z +20\S+Z +\S+s +3 exit$`, `(?m)^j-1\[0\] +succeeded +2 +\S+ +20\S+Z +20\S+Z +\S+s +0 exit$`, `(?m)^j-1\[2\] +succeeded +1 `} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("job show has no line %s:\n%s", want, out)
 		}
