@@ -13,20 +13,26 @@ import (
 // loop gathers inputs, steps, persists, answers and orders. What arrives while
 // a batch is made durable forms the next batch: group commit without a timer.
 func (c *Centre) loop(ctx context.Context) error {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(24 * time.Hour) // wake sets it
 	defer timer.Stop()
 	var b batch
 	for first := true; ; first = false {
 		b.reset()
 		due := false
-		if a := b.alone; a != nil {
+		switch a := b.alone; {
+		case a != nil:
 			b.alone = nil
 			if err := a.when(c.state); err != nil {
 				a.reply <- answer{err: err}
 				continue
 			}
 			b.add(*a)
-		} else {
+		case first:
+			// The core opens, or takes up what waits, before it is looked at: whoever
+			// asks at once must not put that off until something else happens.
+			b.inputs = append(b.inputs, control.Input{Kind: control.Tick})
+			c.gather(&b)
+		default:
 			select {
 			case <-ctx.Done():
 				return nil
@@ -39,7 +45,7 @@ func (c *Centre) loop(ctx context.Context) error {
 				c.report(&b, r)
 			case <-timer.C:
 				due = true
-				if first || !c.ledgerAlone() {
+				if !c.ledgerAlone() {
 					b.inputs = append(b.inputs, control.Input{Kind: control.Tick})
 				}
 			}

@@ -210,14 +210,18 @@ func (r *twinRun) drive() {
 			r.arrive(func() { r.deliver(reports) })
 			continue
 		}
-		at, own := r.next()
+		at, own, tie := r.next()
 		if at == unit.Never {
 			if r.s.cfg.Metering.Every > 0 {
 				r.send(func() { tell(r.t.Context(), r.centre, control.Input{Kind: control.CloseIntervals}) })
 			}
 			return
 		}
-		timer := time.NewTimer(at.Sub(clock()))
+		early := time.Duration(0)
+		if tie {
+			early = 1 // the loop is held before it wakes by itself
+		}
+		timer := time.NewTimer(at.Sub(clock()) - early)
 		select {
 		case <-timer.C:
 		case <-r.engine.kick:
@@ -225,14 +229,14 @@ func (r *twinRun) drive() {
 			continue
 		}
 		if own {
-			r.happen(clock())
+			r.happen(at)
 		}
 	}
 }
 
 // next is the next instant at which something happens, and whether it comes
-// from outside the centre.
-func (r *twinRun) next() (at unit.Instant, own bool) {
+// from outside the centre. In a tie the centre wakes by itself at that instant too.
+func (r *twinRun) next() (at unit.Instant, own, tie bool) {
 	waiting, wake := 0, unit.Never
 	err := r.centre.View(r.t.Context(), func(st *control.State) { waiting, wake = st.Pending()+st.Delayed(), st.NextWake() })
 	if err != nil {
@@ -247,20 +251,20 @@ func (r *twinRun) next() (at unit.Instant, own bool) {
 	}
 	waiting += r.engine.standing()
 	if at == unit.Never && waiting == 0 {
-		return at, false
+		return at, false, false
 	}
 	if r.event < len(r.s.events) {
 		at = min(at, r.s.events[r.event].At)
 	}
-	return min(at, wake), at <= wake
+	return min(at, wake), at <= wake, at == wake
 }
 
 // happen brings about what the scenario has for an instant.
 func (r *twinRun) happen(now unit.Instant) {
-	reports := r.engine.due()
 	ctx := r.t.Context()
 	r.arrive(func() {
-		r.deliver(reports)
+		time.Sleep(now.Sub(clock()))
+		r.deliver(r.engine.due())
 		for ; r.event < len(r.s.events) && r.s.events[r.event].At <= now; r.event++ {
 			e := r.s.events[r.event]
 			r.send(func() {

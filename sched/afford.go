@@ -42,6 +42,12 @@ func (d *Decider) affordsAll(queue int16, n *need, s *Shape, why *Reason) bool {
 		return false
 	}
 	d.barred = barred
+	if lent, ahead, use := d.lentModels(queue, n.milli); lent != 0 {
+		if d.barred |= lent; s.Accept&d.present()&^d.barred == 0 {
+			*why = Reason{Dominant: QuotaKept, Quota: use, Ahead: ahead}
+			return false
+		}
+	}
 	return true
 }
 

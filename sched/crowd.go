@@ -3,6 +3,7 @@ package sched
 import (
 	"slices"
 
+	"tianfu/job"
 	"tianfu/unit"
 )
 
@@ -85,22 +86,56 @@ func (d *Decider) want(entry int32) {
 	}
 }
 
-// lentAway reports whether a job that borrows must leave what another queue of its
-// cohort waits to have back.
-func (d *Decider) lentAway(queue int16, n *need) (Reason, bool) {
+// wantedFrom returns the job that waits to have back what a queue's cohort lent;
+// nil when it is the job being looked at, or none is.
+func (d *Decider) wantedFrom(queue int16) *wanted {
 	cohort := d.Quotas.queues[queue].cohort
-	if !d.order.at.borrows || int(cohort) >= len(d.wants) || d.wants[cohort] == nil || d.wants[cohort].entry == d.order.at.entry {
+	if int(cohort) >= len(d.wants) || d.wants[cohort] == nil || d.wants[cohort].entry == d.order.at.entry {
+		return nil
+	}
+	return d.wants[cohort]
+}
+
+// lentAway reports whether a job, or a task of it, that borrows must leave what
+// another queue of its cohort waits to have back.
+func (d *Decider) lentAway(queue int16, n *need) (Reason, bool) {
+	w := d.wantedFrom(queue)
+	if w == nil {
 		return Reason{}, false
 	}
-	w := d.wants[cohort]
-	q := &d.Quotas.queues[w.queue]
+	from, to := &d.Quotas.queues[queue], &d.Quotas.queues[w.queue]
 	for k, m := range d.Quotas.model {
-		if v := n.of(m); v > 0 && w.need.of(m) > d.Quotas.room(q, k) {
-			_, use := d.Quotas.short(&d.Quotas.queues[queue], k, v)
+		v := n.of(m)
+		if v > 0 && w.need.of(m) > d.Quotas.room(to, k) && (d.order.at.borrows || from.used[k]+v > from.guaranteed[k]) {
+			_, use := d.Quotas.short(from, k, v)
 			return Reason{Dominant: QuotaKept, Quota: use, Ahead: d.Waiting.entries[w.entry].job}, true
 		}
 	}
 	return Reason{}, false
+}
+
+// lentModels returns the models that a task would borrow and another queue of its
+// cohort waits to have back. A job that accepts others too may have its place in the
+// line of those that borrow nothing.
+func (d *Decider) lentModels(queue int16, milli int64) (set uint64, ahead job.ID, use QuotaUse) {
+	w := d.wantedFrom(queue)
+	if w == nil || w.need.milli == 0 {
+		return 0, 0, QuotaUse{}
+	}
+	e := &d.Waiting.entries[w.entry]
+	accept := d.Capacity.shapes[e.ask.Shape].Accept
+	if e.asks != nil {
+		accept = d.present()
+	}
+	from, to := &d.Quotas.queues[queue], &d.Quotas.queues[w.queue]
+	for _, k := range d.Quotas.modelDim {
+		m := d.Quotas.model[k]
+		if accept>>m&1 != 0 && w.need.milli > d.Quotas.room(to, k) && from.used[k]+milli > from.guaranteed[k] {
+			set |= 1 << m
+			_, use = d.Quotas.short(from, k, milli)
+		}
+	}
+	return set, e.job, use
 }
 
 // keptFrom reports whether a task, or a gang, must leave quota to the crowded
