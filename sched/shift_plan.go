@@ -25,6 +25,8 @@ type SlotPlan struct {
 type Planner struct {
 	free  []int
 	hours []span
+	// Of a slot, the jobs in front: with no slot to spare, with some, with too few.
+	tight, loose, lost []int
 }
 
 // span is a run of slots of one intensity.
@@ -50,6 +52,9 @@ type span struct {
 // first, within them the earliest deadline first. A job that the greedy leaves
 // short is put in front and the rest planned around it, until none is short or
 // nothing changes.
+//
+// What is in front is what keeps deadlines under a tight bound, and there it is
+// not enough that the earliest deadline goes first: see front.
 func (p *Planner) Plan(jobs []Deferrable, now int, ci []float64, room int) SlotPlan {
 	order := make([]int, len(jobs))
 	for i := range order {
@@ -60,7 +65,7 @@ func (p *Planner) Plan(jobs []Deferrable, now int, ci []float64, room int) SlotP
 	})
 	p.spans(ci)
 	var first []int // jobs put in front, in order of deadline
-	c := &planCall{jobs, now, len(ci), room}
+	c := &planCall{jobs: jobs, now: now, slots: len(ci), room: room}
 	for {
 		out := p.greedy(c, first, order)
 		grown := false
@@ -71,6 +76,12 @@ func (p *Planner) Plan(jobs []Deferrable, now int, ci []float64, room int) SlotP
 			}
 		}
 		if !grown {
+			if len(out.Late) > 0 {
+				c.leastSpare = true
+				if other := p.greedy(c, first, order); len(other.Late) < len(out.Late) {
+					return other
+				}
+			}
 			return out
 		}
 		slices.SortFunc(first, func(a, b int) int {
@@ -97,6 +108,47 @@ func (p *Planner) spans(ci []float64) {
 type planCall struct {
 	jobs             []Deferrable
 	now, slots, room int
+	leastSpare       bool // how front chooses
+}
+
+// front gives the jobs in first, in order of deadline, the earliest slots there
+// are, slot after slot: a job that must run in every slot until its deadline goes
+// before all that can still wait, whatever their deadlines, and these by deadline.
+//
+// By deadline alone, job after job, a long job that has just enough slots left
+// stands behind short ones that end sooner and could have waited, and is late
+// although there was room for all: a job runs in one slot at a time, and cannot
+// make up for a slot it missed. One that has missed such a slot is late whatever
+// is done, and takes only what the others leave.
+func (p *Planner) front(c *planCall, first, left []int, take func(i, t int) bool) {
+	end := 0
+	for _, i := range first {
+		end = max(end, min(c.jobs[i].Deadline-c.now, c.slots))
+	}
+	for t := range end {
+		p.tight, p.loose, p.lost = p.tight[:0], p.loose[:0], p.lost[:0]
+		for _, i := range first {
+			switch spare := c.jobs[i].Deadline - c.now - t - left[i]; {
+			case left[i] == 0 || t >= c.jobs[i].Deadline-c.now:
+			case spare > 0:
+				p.loose = append(p.loose, i)
+			case spare == 0:
+				p.tight = append(p.tight, i)
+			default:
+				p.lost = append(p.lost, i)
+			}
+		}
+		if c.leastSpare {
+			slices.SortStableFunc(p.loose, func(a, b int) int {
+				return cmp.Compare(c.jobs[a].Deadline-left[a], c.jobs[b].Deadline-left[b])
+			})
+		}
+		for _, list := range [...][]int{p.tight, p.loose, p.lost} {
+			for _, i := range list {
+				take(i, t)
+			}
+		}
+	}
 }
 
 // greedy fills slots; jobs in first take the earliest slots there are before
@@ -123,11 +175,7 @@ func (p *Planner) greedy(c *planCall, first, order []int) SlotPlan {
 		left[i]--
 		return true
 	}
-	for _, i := range first {
-		for t := 0; t < min(jobs[i].Deadline-now, slots) && left[i] > 0; t++ {
-			take(i, t)
-		}
-	}
+	p.front(c, first, left, take)
 	for h := 0; h < len(p.hours); {
 		// Spans of one intensity are one: deadline decides between them.
 		end := h + 1

@@ -2,6 +2,7 @@ package sched_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"tianfu/sched"
@@ -77,6 +78,65 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 				t.Fatalf("seed %d: %d CPUs in slot %d, room for %d", seed, n, s, room)
 			}
 		}
+	}
+}
+
+// fits tells whether jobs of one CPU each can all end in time, by filling slots
+// from the last to the first, in each of which those with most left to run go
+// first: seen from the end all are released one by one and due together, and for
+// that nothing does better.
+func fits(jobs []sched.Deferrable, now, room int) bool {
+	left, end := make([]int, len(jobs)), 0
+	for i := range jobs {
+		left[i], end = jobs[i].Left, max(end, jobs[i].Deadline)
+	}
+	order := make([]int, len(jobs))
+	for t := end - 1; t >= now; t-- {
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortFunc(order, func(a, b int) int { return left[b] - left[a] })
+		free := room
+		for _, i := range order {
+			if free > 0 && left[i] > 0 && jobs[i].Deadline > t {
+				left[i]--
+				free--
+			}
+		}
+	}
+	return !slices.ContainsFunc(left, func(n int) bool { return n > 0 })
+}
+
+// TestPlanFindsTheRoomThereIs: under a tight bound jobs of one CPU are all in
+// time wherever that is possible at all, whatever hours look cheap. By deadline
+// alone every fourth of these lots had a job late.
+func TestPlanFindsTheRoomThereIs(t *testing.T) {
+	var p sched.Planner
+	tight := 0
+	for seed := range uint64(20000) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		room, slots := 2+rng.IntN(3), 6+rng.IntN(20)
+		ci := make([]float64, slots)
+		for i := range ci {
+			ci[i] = float64(rng.IntN(6))
+		}
+		var jobs []sched.Deferrable
+		for rest := room * slots; rest > 0; {
+			left := 1 + rng.IntN(slots)
+			rest -= left
+			jobs = append(jobs, sched.Deferrable{ID: len(jobs), CPUs: 1, Left: left, Deadline: 5 + left + rng.IntN(slots-left+1)})
+		}
+		jobs = jobs[:len(jobs)-1]
+		if !fits(jobs, 5, room) {
+			continue
+		}
+		tight++
+		if plan := p.Plan(jobs, 5, ci, room); len(plan.Late) > 0 {
+			t.Fatalf("seed %d: %d of %d jobs late with %d CPUs, and all have room: %+v", seed, len(plan.Late), len(jobs), room, jobs)
+		}
+	}
+	if tight < 1000 {
+		t.Errorf("only %d of the made-up lots fit", tight)
 	}
 }
 
