@@ -265,7 +265,7 @@ func (c *Capacity) MayRise(n int32, by int64) bool {
 		if y.capped > 0 || y.suspended > 0 {
 			to = t.backTo(a)
 		}
-		if y.draw+by > to {
+		if by > 0 && y.draw+by > to {
 			return false
 		}
 	}
@@ -295,7 +295,7 @@ func (c *Capacity) TryResume(ids []AllocID) bool {
 			if y := &t.areas[a]; y.capped > 0 || y.suspended > 0 {
 				most = t.backTo(a)
 			}
-			around, to = append(around, a), append(to, most)
+			around, to = append(around, a), append(to, max(most, t.areas[a].draw)) // what adds nothing may go on where idling alone is too much, as it may start there
 		}
 	}
 	for _, id := range ids {
