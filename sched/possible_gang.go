@@ -93,7 +93,7 @@ func (c *Capacity) togetherPossible(s *job.Spec, q *Quotas, number int16) error 
 
 // powerMayBind tells whether any declared limit could be in the way of the gang: one
 // that holds its nodes in full use never is, nor one that leaves more than all tasks
-// add, each where it adds most. It spares most gangs the search.
+// add, each all that a node of it draws beyond idling. It spares most gangs the search.
 func (p *gangProof) powerMayBind() bool {
 	t := p.c.power
 	adds := int64(0)
@@ -101,7 +101,8 @@ func (p *gangProof) powerMayBind() bool {
 		g, most := &p.groups[i], int64(0)
 		for k := range p.c.kinds {
 			if p.c.idleSlots(&p.c.kinds[k], &g.shape, g.memory) > 0 {
-				most = max(most, p.c.addedAlone(uint16(k), &g.shape))
+				kind := &p.c.kinds[k] // not what one adds alone: a later one may wake a package of cores
+				most = max(most, Milliwatts(kind.Power.FullWatts(int(kind.Devices)))-p.c.power.kinds[k].idle)
 			}
 		}
 		adds += most * g.count
