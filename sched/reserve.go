@@ -67,7 +67,8 @@ func (d *Decider) hold(e *entry, r *Reservation) {
 		}
 		if k := d.isHeld[h.Node]; k != 0 { // for another head too
 			x := &d.held[k-1]
-			x.at, x.extra, x.queue = min(x.at, r.At), nd, 0
+			x.at, x.queue = min(x.at, r.At), 0
+			x.extra.lower(&nd)
 			x.keep(d, e, h.Tasks)
 			continue
 		}
@@ -140,6 +141,16 @@ func (nd *node) release(a *Alloc) {
 			nd.dev[i] += a.Share
 		}
 	}
+}
+
+// lower leaves of a copy of a node what another copy of it has too: two heads hold it
+// from different instants on, and what ends between them is not free at the first.
+func (nd *node) lower(to *node) {
+	nd.cpu, nd.mem, nd.room = min(nd.cpu, to.cpu), min(nd.mem, to.mem), min(nd.room, to.room)
+	for i := range int(nd.devices) {
+		nd.dev[i] = min(nd.dev[i], to.dev[i])
+	}
+	nd.summarise()
 }
 
 // placeOn puts one task on a copy of a node, on the tightest devices.
