@@ -15,17 +15,23 @@ import (
 	"tianfu/fault"
 )
 
-// TestFullDisk fills the engine's disk under a running task: the task goes on
-// and its end is recorded, new orders are refused, and room helps.
-func TestFullDisk(t *testing.T) {
-	mount := t.TempDir()
+// openOnSmallDisk opens an engine on a disk of its own of two megabytes.
+func openOnSmallDisk(t *testing.T) (e *Engine, mount string) {
+	t.Helper()
+	mount = t.TempDir()
 	if err := unix.Mount("tmpfs", mount, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skip("needs a disk of its own: ", err)
 	}
 	t.Cleanup(func() { unix.Unmount(mount, unix.MNT_DETACH) })
 	dir := filepath.Join(mount, "engine")
 	t.Cleanup(func() { endAll(t, dir) })
-	e := open(t, Options{Dir: dir})
+	return open(t, Options{Dir: dir}), mount
+}
+
+// TestFullDisk fills the engine's disk under a running task: the task goes on
+// and its end is recorded, new orders are refused, and room helps.
+func TestFullDisk(t *testing.T) {
+	e, mount := openOnSmallDisk(t)
 	o := shell(1, "trap 'head -c 4000000 /dev/zero; echo still here >&2; exit 9' TERM; echo ready; while :; do sleep 0.05; done")
 	if err := e.Start(t.Context(), o); err != nil {
 		t.Fatal(err)
@@ -72,14 +78,7 @@ func TestFullDisk(t *testing.T) {
 // TestLogSaysWhatWasDropped fills the disk under a task that writes, and makes room
 // again while it runs: its log says how much it lacks, and goes on.
 func TestLogSaysWhatWasDropped(t *testing.T) {
-	mount := t.TempDir()
-	if err := unix.Mount("tmpfs", mount, "tmpfs", 0, "size=2m"); err != nil {
-		t.Skip("needs a disk of its own: ", err)
-	}
-	t.Cleanup(func() { unix.Unmount(mount, unix.MNT_DETACH) })
-	dir := filepath.Join(mount, "engine")
-	t.Cleanup(func() { endAll(t, dir) })
-	e := open(t, Options{Dir: dir})
+	e, mount := openOnSmallDisk(t)
 	o := shell(1, "echo ready; until test -e /tmp/go; do sleep 0.02; done; head -c 3000000 /dev/zero; touch /tmp/written; until test -e /tmp/on; do sleep 0.02; done; sleep 1.2; echo and on")
 	if err := e.Start(t.Context(), o); err != nil {
 		t.Fatal(err)
