@@ -235,6 +235,11 @@ func (n *need) of(model int16) int64 {
 	return 0
 }
 
+// add adds what an allocation holds.
+func (n *need) add(a *Alloc) {
+	n.cpu, n.memory, n.milli = n.cpu+int64(a.CPU), n.memory+int64(a.Memory), n.milli+int64(a.Milli())
+}
+
 // QuotaUse says how a queue stood in the resource that held a job back. In the
 // unit of the resource: milli CPU, MiB, thousandths of accelerators.
 type QuotaUse struct {

@@ -38,8 +38,7 @@ func (d *Decider) returnsAhead(id AllocID, priority int32) bool {
 	}
 	var n need
 	for _, u := range d.unit(id) {
-		b := &d.Capacity.allocs[u]
-		n.cpu, n.memory, n.milli = n.cpu+int64(b.CPU), n.memory+int64(b.Memory), n.milli+int64(b.Milli())
+		n.add(&d.Capacity.allocs[u])
 	}
 	return !d.Quotas.borrows(&q, &n, d.Capacity.shapes[a.Shape].Accept&d.present())
 }
@@ -117,7 +116,7 @@ func (d *Decider) needAgain(i, from int) (n need) {
 	for k := from; k < len(d.journal); k++ {
 		a := &d.journal[k].alloc
 		if k == i || of.Gang && a.Job == of.Job && d.evicts(k) {
-			n.cpu, n.memory, n.milli = n.cpu+int64(a.CPU), n.memory+int64(a.Memory), n.milli+int64(a.Milli())
+			n.add(a)
 		}
 	}
 	return n
