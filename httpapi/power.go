@@ -90,19 +90,23 @@ func capOn(st *control.State, area int32) *CapNow {
 
 // String says the cap in words.
 func (c *CapNow) String() string {
-	until := "until it is cleared"
-	if c.To != "" {
-		until = "to " + wholeSeconds(c.To)
-	}
 	text := fmt.Sprintf("cap %d holds the %s %s to %s", c.ID, c.Level, c.Area, c.Limit)
 	if strings.HasSuffix(c.Limit, "%") {
 		text += fmt.Sprintf(" (%.0f W)", c.Watts)
 	}
-	return fmt.Sprintf("%s from %s %s, and %.0f W are drawn", text, wholeSeconds(c.From), until, c.Draw)
+	return fmt.Sprintf("%s from %s %s, and %.0f W are drawn", text, WholeSeconds(c.From), c.Until(), c.Draw)
 }
 
-// wholeSeconds cuts the fraction off an instant.
-func wholeSeconds(at string) string {
+// Until says in words until when the cap is in force.
+func (c *CapNow) Until() string {
+	if c.To == "" {
+		return "until it is cleared"
+	}
+	return "to " + WholeSeconds(c.To)
+}
+
+// WholeSeconds cuts the fraction off an instant.
+func WholeSeconds(at string) string {
 	if t, err := time.Parse(time.RFC3339Nano, at); err == nil {
 		return t.Format(time.RFC3339)
 	}

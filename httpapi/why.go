@@ -279,7 +279,7 @@ func ranOn(j *Job) string {
 			where = n
 		}
 	}
-	return fmt.Sprintf(": it ran on %s from %s to %s", where, wholeSeconds(from), wholeSeconds(to))
+	return fmt.Sprintf(": it ran on %s from %s to %s", where, WholeSeconds(from), WholeSeconds(to))
 }
 
 // stands says where a job runs, or how it ended.

@@ -43,7 +43,7 @@ func budgetsTable(list *httpapi.Budgets) *table {
 				return
 			}
 			say := func(v float64) string { return fmt.Sprintf("%.3f%s", v, unit) }
-			t.add(b.Of+" "+b.Name, note, say(a.Limit), say(a.Spent), say(a.Committed), say(a.Left), say(a.Next), strconv.Itoa(b.Waiting), seconds(b.Renews))
+			t.add(b.Of+" "+b.Name, note, say(a.Limit), say(a.Spent), say(a.Committed), say(a.Left), say(a.Next), strconv.Itoa(b.Waiting), httpapi.WholeSeconds(b.Renews))
 		}
 		row(b.Energy, "kWh", "energy")
 		note := "carbon"
@@ -73,5 +73,5 @@ func budgetRow(t *table, b *httpapi.BudgetShort) {
 		t.add("", "more than a whole day of it", "ask for less or a shorter run, say expected_run, or have the budget raised")
 		return
 	}
-	t.add("budget renews", seconds(b.Renews), "")
+	t.add("budget renews", httpapi.WholeSeconds(b.Renews), "")
 }

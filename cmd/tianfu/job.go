@@ -75,21 +75,12 @@ func jobsTable(jobs []httpapi.Job) *table {
 		if j.Reason != nil {
 			why = j.Reason.Text
 		}
-		t.add(j.ID, j.Name, j.Tenant, j.Queue, j.Phase, tasksOf(j), strconv.Itoa(int(j.Priority)), seconds(j.Submitted), why)
+		t.add(j.ID, j.Name, j.Tenant, j.Queue, j.Phase, tasksOf(j), strconv.Itoa(int(j.Priority)), httpapi.WholeSeconds(j.Submitted), why)
 	}
 	if len(jobs) == 0 {
 		t.foot = "no jobs to show"
 	}
 	return t
-}
-
-// seconds cuts the fraction off an instant, for tables.
-func seconds(at string) string {
-	t, err := time.Parse(time.RFC3339Nano, at)
-	if err != nil {
-		return at
-	}
-	return t.Format(time.RFC3339)
 }
 
 func (p *program) jobShow(r *remote) *cobra.Command {
@@ -132,7 +123,7 @@ func jobTable(j *httpapi.Job, tasks int) *table {
 		}
 		state := x.State
 		if x.NextTry != "" && state == "pending" {
-			state = "in backoff until " + seconds(x.NextTry)
+			state = "in backoff until " + httpapi.WholeSeconds(x.NextTry)
 		}
 		if n := len(x.Attempts); n > 0 && state == "done" {
 			state = x.Attempts[n-1].Ending // how it is over, as its earlier attempts say it
@@ -141,7 +132,7 @@ func jobTable(j *httpapi.Job, tasks int) *table {
 		if x.Ended != "" {
 			started, ran = x.Allocated, ranFor(x.Seconds)
 		}
-		t.add(taskName(j, x), state, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), seconds(started), seconds(x.Ended), ran, exitText(x.Exit))
+		t.add(taskName(j, x), state, strconv.Itoa(int(x.Attempt)), x.Node, strings.Trim(fmt.Sprint(x.Devices), "[]"), httpapi.WholeSeconds(started), httpapi.WholeSeconds(x.Ended), ran, exitText(x.Exit))
 	}
 	t.foot = ""
 	if left := len(j.Tasks) - tasks; left > 0 {
@@ -159,7 +150,7 @@ func earlierRows(t *table, j *httpapi.Job, x *httpapi.Task) {
 	for i := range x.Attempts {
 		a := &x.Attempts[i]
 		if a.Attempt != x.Attempt {
-			t.add(taskName(j, x), a.Ending, strconv.Itoa(int(a.Attempt)), a.Node, "", seconds(a.Allocated), seconds(a.Ended), ranFor(a.Seconds), exitText(a.Exit))
+			t.add(taskName(j, x), a.Ending, strconv.Itoa(int(a.Attempt)), a.Node, "", httpapi.WholeSeconds(a.Allocated), httpapi.WholeSeconds(a.Ended), ranFor(a.Seconds), exitText(a.Exit))
 		}
 	}
 }

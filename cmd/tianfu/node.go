@@ -100,7 +100,7 @@ func reservedFoot(list []httpapi.NodeReservation) string {
 		if r.Reservation != "" {
 			who = "queue " + r.Queue + " by " + r.Reservation
 		}
-		lines = append(lines, fmt.Sprintf("%s is reserved for %s from %s to %s", amountsOf(r.Portion), who, seconds(r.From), seconds(r.To)))
+		lines = append(lines, fmt.Sprintf("%s is reserved for %s from %s to %s", amountsOf(r.Portion), who, httpapi.WholeSeconds(r.From), httpapi.WholeSeconds(r.To)))
 	}
 	return strings.Join(lines, "\n")
 }

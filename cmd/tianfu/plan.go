@@ -61,7 +61,7 @@ func planTable(out *httpapi.Plan) *table {
 		j := &out.Jobs[i]
 		var runs []string
 		for _, s := range j.Runs {
-			runs = append(runs, seconds(s.From)+"/"+seconds(s.To))
+			runs = append(runs, httpapi.WholeSeconds(s.From)+"/"+httpapi.WholeSeconds(s.To))
 		}
 		mark := ""
 		if j.Ahead {
@@ -77,7 +77,7 @@ func planTable(out *httpapi.Plan) *table {
 		if why == "" && j.Reason != nil {
 			why = j.Reason.Text
 		}
-		t.add(j.Job, j.Name, j.Tenant, j.State, j.Wish, strings.Join(runs, ","), j.Site, figure(j.Carbon, 1), figure(j.Price, 3), small(j.SavesKG, 3), small(j.SavesY, 3), seconds(j.Due), why)
+		t.add(j.Job, j.Name, j.Tenant, j.State, j.Wish, strings.Join(runs, ","), j.Site, figure(j.Carbon, 1), figure(j.Price, 3), small(j.SavesKG, 3), small(j.SavesY, 3), httpapi.WholeSeconds(j.Due), why)
 	}
 	t.foot = planFoot(out)
 	return t
@@ -96,7 +96,7 @@ func planFoot(out *httpapi.Plan) string {
 	}
 	for i := range out.Misses {
 		m := &out.Misses[i]
-		fmt.Fprintf(&b, "\nmissed: %s (%s, %s) due %s: %s", m.Job, m.Name, m.Tenant, seconds(m.Due), m.Reason.Text)
+		fmt.Fprintf(&b, "\nmissed: %s (%s, %s) due %s: %s", m.Job, m.Name, m.Tenant, httpapi.WholeSeconds(m.Due), m.Reason.Text)
 	}
 	return b.String()
 }

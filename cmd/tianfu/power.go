@@ -44,7 +44,7 @@ func (p *program) showPower(c *cobra.Command, r *remote) error {
 	for i := range out.Areas {
 		a := &out.Areas[i]
 		t.add(strings.Repeat("  ", strings.Count(a.Area, "/"))+a.Area, a.Level, strconv.Itoa(int(a.Nodes)), kw(a.Limit), kw(a.InForce), kw(a.Facility), kw(a.Draw), kw(a.Headroom), a.Band,
-			strconv.Itoa(int(a.Capped)), strconv.Itoa(int(a.Suspended)), seconds(a.ComplyBy))
+			strconv.Itoa(int(a.Capped)), strconv.Itoa(int(a.Suspended)), httpapi.WholeSeconds(a.ComplyBy))
 	}
 	if len(out.Areas) == 0 {
 		t.foot = "no power is limited in this centre: declare power: of its areas in the world file"
@@ -65,7 +65,7 @@ func capsTable(caps []httpapi.Cap) *table {
 	t := &table{header: []string{"CAP", "AREA", "LIMIT", "FROM", "TO", "EVERY", "UNTIL"}}
 	for i := range caps {
 		k := &caps[i]
-		t.add(strconv.Itoa(int(k.ID)), k.Area, k.Limit, seconds(k.From), seconds(k.To), k.Every, seconds(k.Until))
+		t.add(strconv.Itoa(int(k.ID)), k.Area, k.Limit, httpapi.WholeSeconds(k.From), httpapi.WholeSeconds(k.To), k.Every, httpapi.WholeSeconds(k.Until))
 	}
 	return t
 }

@@ -168,14 +168,14 @@ func reservationsTable(list *httpapi.Reservations) *table {
 	state := map[bool]string{true: "open", false: "to come"}
 	for i := range list.Reservations {
 		r := &list.Reservations[i]
-		t.add(r.Name, r.Queue, strconv.Itoa(len(r.Nodes)), keptOf(r.Portions), seconds(r.Windows[0].From), seconds(r.Windows[0].To), strconv.Itoa(r.Remaining), seconds(r.Ends), r.Source, state[r.Open])
+		t.add(r.Name, r.Queue, strconv.Itoa(len(r.Nodes)), keptOf(r.Portions), httpapi.WholeSeconds(r.Windows[0].From), httpapi.WholeSeconds(r.Windows[0].To), strconv.Itoa(r.Remaining), httpapi.WholeSeconds(r.Ends), r.Source, state[r.Open])
 	}
 	for _, o := range list.Others {
 		what := "whole"
 		if o.Parts {
 			what = "portions"
 		}
-		t.add("(others)", "", strconv.Itoa(o.Nodes), what, seconds(o.Next.From), seconds(o.Next.To), "", "", "", "")
+		t.add("(others)", "", strconv.Itoa(o.Nodes), what, httpapi.WholeSeconds(o.Next.From), httpapi.WholeSeconds(o.Next.To), "", "", "", "")
 	}
 	if len(t.rows) == 0 {
 		t.foot = "no reservations: make one with tianfu reservation create, or declare reservations: in the world file"
@@ -212,9 +212,9 @@ func reservationTable(r *httpapi.Reservation) *table {
 		t.add("of node "+r.Nodes[k], amountsOf(p))
 	}
 	for _, w := range r.Windows {
-		t.add("window", seconds(w.From)+" to "+seconds(w.To))
+		t.add("window", httpapi.WholeSeconds(w.From)+" to "+httpapi.WholeSeconds(w.To))
 	}
 	t.add("windows left", strconv.Itoa(r.Remaining))
-	t.add("last end", seconds(r.Ends))
+	t.add("last end", httpapi.WholeSeconds(r.Ends))
 	return t
 }

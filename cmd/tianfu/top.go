@@ -159,7 +159,7 @@ func (v *topView) table() *table {
 			if j.Reason != nil {
 				why = j.Reason.Text
 			}
-			t.add(j.ID, j.Name, j.Tenant, j.Queue, j.Phase, tasksOf(j), strconv.Itoa(int(j.Priority)), seconds(j.Submitted), why)
+			t.add(j.ID, j.Name, j.Tenant, j.Queue, j.Phase, tasksOf(j), strconv.Itoa(int(j.Priority)), httpapi.WholeSeconds(j.Submitted), why)
 		}
 	}
 	n := &v.Nodes

@@ -131,7 +131,7 @@ func reasonRows(t *table, r *httpapi.Reason) {
 		if k.Reservation != "" {
 			who = fmt.Sprintf("queue %s by %s", k.Queue, k.Reservation)
 		}
-		t.add("reserved for", who, seconds(k.From)+" to "+seconds(k.To))
+		t.add("reserved for", who, httpapi.WholeSeconds(k.From)+" to "+httpapi.WholeSeconds(k.To))
 	}
 	for _, c := range causes {
 		t.add("excluded", c, unit.Count(r.Excluded[c], "node"))
@@ -143,30 +143,26 @@ func tryRow(t *table, j *httpapi.Job) {
 	switch failed := unit.Count(j.Failures, "attempt") + " failed so far"; {
 	case j.NextTry == "":
 	case j.Resting > 0:
-		t.add("in backoff", unit.Count(j.Resting, "task")+", the first until "+seconds(j.NextTry), failed)
+		t.add("in backoff", unit.Count(j.Resting, "task")+", the first until "+httpapi.WholeSeconds(j.NextTry), failed)
 	case j.Reason != nil && j.Reason.Cause == control.CauseBackoff.String():
-		t.add("in backoff", "until "+seconds(j.NextTry), failed)
+		t.add("in backoff", "until "+httpapi.WholeSeconds(j.NextTry), failed)
 	}
 }
 
 func capRow(t *table, c *httpapi.CapNow) {
-	until := "until it is cleared"
-	if c.To != "" {
-		until = "to " + seconds(c.To)
-	}
 	t.add(fmt.Sprintf("cap %d", c.ID), fmt.Sprintf("%s %s: %s", c.Level, c.Area, c.Limit),
-		fmt.Sprintf("%.0f of %.0f W drawn, from %s %s", c.Draw, c.Watts, seconds(c.From), until))
+		fmt.Sprintf("%.0f of %.0f W drawn, from %s %s", c.Draw, c.Watts, httpapi.WholeSeconds(c.From), c.Until()))
 }
 
 func heldRow(t *table, d *httpapi.Planned) {
 	switch {
 	case d == nil || d.HeldUntil == "":
 	case d.Planned && d.SavesKG == 0 && d.SavesYuan == 0:
-		t.add("held back until", seconds(d.HeldUntil), "as planned, though no hour that is known of is better")
+		t.add("held back until", httpapi.WholeSeconds(d.HeldUntil), "as planned, though no hour that is known of is better")
 	case d.Planned:
-		t.add("held back until", seconds(d.HeldUntil), fmt.Sprintf("as planned; expected to save %.3g kgCO2e and %.3g yuan", d.SavesKG, d.SavesYuan))
+		t.add("held back until", httpapi.WholeSeconds(d.HeldUntil), fmt.Sprintf("as planned; expected to save %.3g kgCO2e and %.3g yuan", d.SavesKG, d.SavesYuan))
 	default:
-		t.add("held back until", seconds(d.HeldUntil), "at the latest, for the first plan")
+		t.add("held back until", httpapi.WholeSeconds(d.HeldUntil), "at the latest, for the first plan")
 	}
 }
 
