@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -272,11 +273,26 @@ func (e *Engine) ackTask(t *task, to taskDir) (moved bool, err error) {
 				return
 			}
 			for _, d := range []string{dirWork, dirTmp, dirBundle} {
-				_ = os.RemoveAll(to.path(d)) // Forget removes what is left
+				if !isEmpty(to.path(d)) { // Forget removes what is left
+					_ = os.RemoveAll(to.path(d))
+				}
 			}
 		})
 	}
 	return true, nil
+}
+
+// isEmpty tells whether a directory holds nothing. Such a one takes no room: to
+// remove it at once costs a short task a good part of its end, and some file systems
+// search long for a free inode where many have just been given back.
+func isEmpty(dir string) bool {
+	f, err := os.Open(dir)
+	if err != nil {
+		return errors.Is(err, os.ErrNotExist)
+	}
+	defer f.Close()
+	_, err = f.Readdirnames(1)
+	return err == io.EOF
 }
 
 // Forget removes all that is kept of an acknowledged key.

@@ -90,7 +90,7 @@ func (s *site) sandbox(o *engine.Order, dir taskDir) []string {
 		a = append(a, "--ro-bind", p, p)
 	}
 	a = append(a, "--proc", "/proc", "--dev", "/dev", "--perms", "0755", "--dir", "/run", "--perms", "0755", "--dir", "/var",
-		"--bind", dir.path(dirTmp), "/tmp", "--bind", dir.path(dirTmp), "/var/tmp",
+		"--bind", dir.path(dirTmp), "/tmp", "--symlink", "../tmp", "/var/tmp",
 		"--bind", dir.path(dirWork), "/work", "--chdir", "/work",
 		"--ro-bind-try", "/sys/devices/system", "/sys/devices/system")
 	if o.Network {
