@@ -148,7 +148,7 @@ func (s *State) shiftProblem(policy string, why *Replan) *shiftBuilder {
 			if v.StartBy != 0 {
 				out.StartBy = b.slot(v.StartBy)
 			}
-			_, out.Front = slices.BinarySearch(why.Front, id)
+			out.Front = why.Front[id]
 			planned[id] = v.Running
 			out.NotBefore = b.notBefore(j, &out)
 			if !j.shift.planned {

@@ -14,8 +14,9 @@ type Replan struct {
 	Anew bool
 	// Due tells that there is something to plan.
 	Due bool
-	// Front names jobs that take the earliest room there is, in order of ID.
-	Front []job.ID
+	// Front tells of jobs that take the earliest room there is; of these the higher go
+	// first.
+	Front map[job.ID]int
 	hours []hoursChanged
 }
 

@@ -55,8 +55,9 @@ type SlotJob struct {
 	Running bool
 	// Rigid work wishes for nothing: it is expected to start as soon as it fits.
 	Rigid bool
-	// Front has it take the earliest slots there are, before the others.
-	Front bool
+	// Front has it take the earliest slots there are, before the others: the higher
+	// the sooner; 0 = it is planned in its turn.
+	Front int
 	// Kept is a plan that stands; the job is not planned again.
 	Kept *SlotChoice
 }

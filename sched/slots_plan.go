@@ -17,9 +17,12 @@ import (
 // hour keep a long one out of all that hold it. The published policies go by the
 // earliest deadline. A job that comes short is put in front: those in
 // front take the earliest slots there are, in order of deadline, and the rest is
-// planned around them. In the last try all of them are in front. So no deadline
-// is missed that all would meet when everybody starts as early as there is room,
-// in order of deadline; where some must be late, the try with the fewest wins.
+// planned around them. What comes short even there goes before all others in the
+// next try, as in squeaky wheel optimisation (Joslin and Clements, JAIR 10, 1999),
+// and after some tries all of them are in front, until none comes short or the tries
+// are used up. In the last one they are in order of deadline alone: so no deadline
+// is missed that all would meet when everybody starts as early as there is room, in
+// that order. The try with the fewest late jobs wins.
 type SlotPlanner struct {
 	// Late lists, by ID, the jobs that were late when a caller last planned
 	// everything; the planner itself does not read it.
@@ -27,9 +30,10 @@ type SlotPlanner struct {
 	p      *SlotProblem
 	sites  []SlotSite // what is left, in this try
 	prices []slotPrice
-	order  []int // by deadline
-	large  []int // what is not in front, in the order of the policy
-	front  []bool
+	order  []int   // by deadline
+	large  []int   // what is not in front, in the order of the policy
+	ahead  []int   // what is in front, in order
+	front  []int   // see SlotJob.Front
 	stuck  []bool  // running work that goes on to its end, whatever the rest does
 	fits   []int32 // slots with room from here on, by slot
 	picked []int32
@@ -46,8 +50,13 @@ type slotPrice struct {
 	limit  []int64 // the 30th percentile of the day ahead, for the policy threshold
 }
 
-// slotTries bounds how often a plan is made anew around jobs that came short.
-const slotTries = 3
+// Bounds of how often a plan is made anew around jobs that came short: before all
+// are in front, and after that, times the jobs, and at most.
+const (
+	slotTries = 3
+	slotWork  = 10_000
+	slotMore  = 200
+)
 
 // Plan solves a problem.
 func (s *SlotPlanner) Plan(p *SlotProblem) SlotResult {
@@ -78,20 +87,49 @@ func (s *SlotPlanner) Plan(p *SlotProblem) SlotResult {
 		s.stuck[i] = j.Running && p.length(j.Run, 0) > min(j.Due, p.Slots)
 	}
 	best := s.try()
-	for try := 1; try <= slotTries && len(best.Late) > 0; try++ {
-		for _, i := range best.Late {
-			s.front[i], s.stuck[i] = true, p.Jobs[i].Running
-		}
-		if try == slotTries {
-			for i := range p.Jobs {
-				s.front[i], s.stuck[i] = !p.Jobs[i].Rigid, p.Jobs[i].Running
-			}
-		}
-		if next := s.try(); next.cutOff < best.cutOff || next.cutOff == best.cutOff && len(next.Late) < len(best.Late) {
+	again := func() (late []int) {
+		next := s.try()
+		if next.cutOff < best.cutOff || next.cutOff == best.cutOff && len(next.Late) < len(best.Late) {
 			best = next
 		}
+		return next.Late
+	}
+	tries := slotTries + min(slotWork/max(len(s.order), 1), slotMore)
+	for try, late := 1, best.Late; try < tries && len(late) > 0; try++ {
+		s.promote(late)
+		if try >= slotTries {
+			s.putAllInFront()
+		}
+		late = again()
+	}
+	if len(best.Late) > 0 {
+		clear(s.front)
+		s.putAllInFront()
+		again()
 	}
 	return best
+}
+
+// promote puts jobs that came short in front, and those that were there already
+// before all others.
+func (s *SlotPlanner) promote(late []int) {
+	top := slices.Max(s.front)
+	for _, i := range late {
+		if s.front[i] > 0 {
+			s.front[i] = top + 1
+		}
+		s.front[i], s.stuck[i] = max(s.front[i], 1), s.p.Jobs[i].Running
+	}
+}
+
+// putAllInFront puts there all that may be late, behind those that are there: if
+// none is, in order of deadline alone.
+func (s *SlotPlanner) putAllInFront() {
+	for i := range s.p.Jobs {
+		if j := &s.p.Jobs[i]; !j.Rigid {
+			s.front[i], s.stuck[i] = max(s.front[i], 1), j.Running
+		}
+	}
 }
 
 // try plans everything once.
@@ -99,6 +137,13 @@ func (s *SlotPlanner) try() SlotResult {
 	p := s.p
 	out := SlotResult{Choices: make([]SlotChoice, len(p.Jobs))}
 	s.fresh()
+	s.ahead = s.ahead[:0]
+	for _, i := range s.order {
+		if s.front[i] > 0 {
+			s.ahead = append(s.ahead, i)
+		}
+	}
+	slices.SortStableFunc(s.ahead, func(a, b int) int { return s.front[b] - s.front[a] })
 	for i := range p.Jobs {
 		if j := &p.Jobs[i]; j.Running {
 			now := SlotChoice{Site: bits.TrailingZeros64(j.Sites), Model: s.modelNow(j), Spans: []SlotSpan{{0, 1}}}
@@ -120,14 +165,10 @@ func (s *SlotPlanner) try() SlotResult {
 			s.take(&p.Jobs[i], k)
 		}
 	}
-	for pass := range 3 {
-		order := s.order
-		if pass == 2 {
-			order = s.large
-		}
+	for pass, order := range [...][]int{s.ahead, s.order, s.large} {
 		for _, i := range order {
 			j := &p.Jobs[i]
-			if s.stuck[i] || pass != 0 && s.front[i] || pass == 0 && !s.front[i] || (pass == 1) != j.Rigid && pass > 0 {
+			if s.stuck[i] || pass > 0 && (s.front[i] > 0 || (pass == 1) != j.Rigid) {
 				continue
 			}
 			c, ok := s.choose(j, pass == 0 || j.Rigid)

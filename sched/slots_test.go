@@ -140,7 +140,7 @@ func TestSlotDeadlines(t *testing.T) {
 		s.order = s.order[:0]
 		for i := range p.Jobs {
 			s.order = append(s.order, i)
-			s.front[i] = true
+			s.front[i] = 1
 		}
 		s.large = slices.Clone(s.order)
 		slices.SortStableFunc(s.order, func(a, b int) int { return p.Jobs[a].Due - p.Jobs[b].Due })
@@ -156,6 +156,57 @@ func TestSlotDeadlines(t *testing.T) {
 	}
 	if repaired == 0 {
 		t.Fatal("the greedy plan was never too late: the repair is not tested")
+	}
+}
+
+// planted draws a problem that has a solution: jobs are laid into a site one beside
+// the other until it is full to a part, and each is due where it lies, or somewhat
+// later.
+func planted(seed uint64, percent int64, slack int, pausable bool) *SlotProblem {
+	const slots, end, cpus = 288, 268, int64(64_000)
+	rng := rand.New(rand.NewPCG(seed, 11))
+	p := &SlotProblem{Slots: slots, Policy: "tianfu"}
+	site := SlotSite{Name: "s1", CPU: slices.Repeat([]int64{cpus}, slots), Memory: slices.Repeat([]int64{1 << 40}, slots), Carbon: make([]int64, slots), Money: make([]int64, slots)}
+	left := slices.Clone(site.CPU)
+	for t := range site.Carbon {
+		site.Carbon[t] = 50_000 + rng.Int64N(500_000)
+	}
+	for used := int64(0); used*100 < percent*cpus*end; {
+		cpu, run := 1000*(1+rng.Int64N(32)), 1+rng.IntN(60)
+		at := rng.IntN(end - run)
+		if slices.Min(left[at:at+run]) < cpu {
+			continue
+		}
+		for t := at; t < at+run; t++ {
+			left[t] -= cpu
+		}
+		used += cpu * int64(run)
+		p.Jobs = append(p.Jobs, SlotJob{ID: job.ID(len(p.Jobs) + 1), Load: Load{CPU: cpu}, Power: cpu * 10, Sites: 1, Run: time.Duration(run) * SlotLength,
+			Due: at + run + rng.IntN(slack+1), StartBy: -1, Wish: job.WishCarbon, Pausable: pausable && rng.IntN(2) == 0})
+	}
+	p.Sites = []SlotSite{site}
+	return p
+}
+
+// TestSlotPlansThatExistAreFound: where all deadlines can hold, for a plan is known
+// by which they do, nearly all do. Before what came short again went to the very front,
+// 19, 8, 33, 2, 9, 84 and 74 jobs of these cases were late.
+func TestSlotPlansThatExistAreFound(t *testing.T) {
+	var s SlotPlanner
+	for _, c := range []struct {
+		percent     int64
+		slack, late int
+	}{{70, 0, 0}, {70, 12, 0}, {80, 12, 0}, {80, 48, 0}, {85, 48, 0}, {80, 0, 3}, {85, 12, 10}} {
+		late, jobs := 0, 0
+		for seed := range uint64(40) {
+			p := planted(seed, c.percent, c.slack, seed%2 == 0)
+			r := s.Plan(p)
+			late += len(r.Late)
+			jobs += len(p.Jobs)
+		}
+		if late > c.late {
+			t.Errorf("%d %% full, %d slots of slack: %d of %d jobs late, want %d at most", c.percent, c.slack, late, jobs, c.late)
+		}
 	}
 }
 

@@ -41,9 +41,7 @@ func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, polic
 			break
 		}
 		why.Anew = true
-		why.Front = append(why.Front, late...)
-		slices.Sort(why.Front)
-		why.Front = slices.Compact(why.Front)
+		putInFront(why, late)
 		plan := f.PlanShifts(now, p, policy, why)
 		late = missedBy(f, plan)
 		if len(late) < fewest {
@@ -64,6 +62,24 @@ func PlanShifts(f *control.Frozen, now unit.Instant, p *sched.SlotPlanner, polic
 		}
 	}
 	return best
+}
+
+// putInFront has jobs take the earliest room there is, and those that had it taken
+// already and came late all the same before all others.
+func putInFront(why *control.Replan, late []job.ID) {
+	if why.Front == nil {
+		why.Front = map[job.ID]int{}
+	}
+	top := 0
+	for _, v := range why.Front {
+		top = max(top, v)
+	}
+	for _, id := range late {
+		if why.Front[id] > 0 {
+			why.Front[id] = top + 1
+		}
+		why.Front[id] = max(why.Front[id], 1)
+	}
 }
 
 // missedBy runs a fork forward by a plan and lists the jobs that end after their
