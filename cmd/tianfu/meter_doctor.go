@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"tianfu/fault"
@@ -53,7 +54,7 @@ func meterFinding(name string, channels int, err error) finding {
 	f.Detail, f.Fix = err.Error(), "see: tianfu meter read "+name
 	for at := err; at != nil; at = errors.Unwrap(at) {
 		if e, ok := at.(*fault.Error); ok && e.Fix != "" {
-			f.Fix = e.Fix
+			f.Fix, f.Detail = e.Fix, strings.TrimSuffix(f.Detail, "; "+e.Fix)
 		}
 	}
 	return f

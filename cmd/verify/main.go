@@ -114,14 +114,14 @@ func (t *table) short() int {
 // add notes a figure and prints its row at once: the whole table takes minutes.
 func (t *table) add(held bool, what, asked, measured string) {
 	if len(t.rows) == 0 {
-		fmt.Printf("%-62s %-24s %-30s %s\n", "WHAT", "ASKED", "MEASURED", "HELD")
+		fmt.Printf("%-69s %-34s %-44s %s\n", "WHAT", "ASKED", "MEASURED", "HELD")
 	}
 	t.rows = append(t.rows, row{what, asked, measured, held})
 	word := "held"
 	if !held {
 		word = "SHORT"
 	}
-	fmt.Printf("%-62s %-24s %-30s %s\n", what, asked, measured, word)
+	fmt.Printf("%-69s %-34s %-44s %s\n", what, asked, measured, word)
 }
 
 // atLeast and atMost add a row for a number with a bound.
