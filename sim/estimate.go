@@ -21,6 +21,7 @@ const (
 const (
 	EstimateHorizon = 30 * 24 * time.Hour
 	maxForwardSteps = 400_000
+	drawGrain       = 100 // see Forward.Grain
 )
 
 // Estimator says when the jobs that wait will start. It runs the centre forward
@@ -77,7 +78,7 @@ func (e *Estimator) Draw() {
 		}
 		return e.outlook.Draw(spec, expected, elapsed+age, fraction(seed, uint64(id))) - age
 	})
-	f.Grain = 100
+	f.Grain = drawGrain
 	f.Arrivals = e.recent.Arrivals(e.now, rand.New(rand.NewPCG(seed, 0x61727269)))
 	f.Started = func(id job.ID, at unit.Instant) {
 		if k, waits := e.row[id]; waits && seen[k] == 0 {
@@ -113,7 +114,13 @@ func (e *Estimator) Start(id job.ID) (StartEstimate, bool) {
 	// With n draws alike, the next one falls below the k-th with a chance of
 	// k/(n+1): the tenth of the ranks from each end leave four fifths between.
 	low := max((n+1)/10, 1)
-	return StartEstimate{Early: s[low-1], Middle: s[n/2], Late: s[n-low], Draws: n, Learned: e.times.Seen}, true
+	early, late := s[low-1], s[n-low]
+	// Joined steps err alike in every run: between the runs that does not show.
+	early -= (early - e.now) / drawGrain
+	if late != unit.Never {
+		late += (late - e.now) / drawGrain
+	}
+	return StartEstimate{Early: early, Middle: s[n/2], Late: late, Draws: n, Learned: e.times.Seen}, true
 }
 
 // fraction maps a seed and a number to [0, 1): SplitMix64. Draws of one job do
