@@ -67,8 +67,9 @@ func comeAllToRest(t *testing.T, seeds int, f func(seed uint64) (evictions int, 
 type restCentre struct {
 	scenario
 	evictions int
-	since     map[[2]job.ID]bool // evicted, for
-	losses    map[job.ID]int     // evictions of a job's tasks since then, whatever for
+	since     map[[2]job.ID]bool           // evicted, for
+	losses    map[job.ID]int               // evictions of a job's tasks since then, whatever for
+	judge     func(*control.Outcome) error // what else a step is held to; nil = nothing
 }
 
 func comeToRest(seed uint64) (int, error) {
@@ -188,6 +189,11 @@ func (c *restCentre) turn(batch []control.Input) error {
 				return fmt.Errorf("%s and %s take each other's place", r.Job, r.For)
 			}
 			c.since[[2]job.ID{r.Job, r.For}] = true
+		}
+	}
+	if c.judge != nil {
+		if err := c.judge(o); err != nil {
+			return err
 		}
 	}
 	if err := c.check(); err != nil {

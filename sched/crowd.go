@@ -18,6 +18,7 @@ type crowded struct {
 	groupCursor
 	need  need
 	ready bool
+	head  bool         // it fits into the guarantee, and waits for room
 	kept  bool         // something was refused for its sake
 	at    unit.Instant // when enough of the queue's work has ended
 	after []int64      // what of the guarantee is used then, of what runs or is proposed
@@ -44,6 +45,36 @@ func (d *Decider) crowd(c *groupCursor) {
 		}
 	}
 	d.crowds[queue] = &crowded{groupCursor: *c, need: n}
+}
+
+// keepGuarantee has its queue keep quota for a head inside the guarantee, until the
+// instant it was promised. What passes it in the queue might otherwise fill the
+// guarantee: then the head would borrow, and whatever does not would come before it,
+// on the nodes that are held for it too.
+func (d *Decider) keepGuarantee(o *groupCursor, e *entry) {
+	queue := d.queue(e)
+	if d.Quotas == nil || queue == 0 || o.borrows || !d.promised(e.job) {
+		return
+	}
+	for int(queue) >= len(d.crowds) {
+		d.crowds = append(d.crowds, nil)
+	}
+	if d.crowds[queue] == nil {
+		d.crowds[queue] = &crowded{groupCursor: *o, need: d.needOfEntry(e), head: true, at: d.promisedAt(e.job)}
+	}
+}
+
+// promisedAt returns when the plan has a reservation for a job; Never without one.
+func (d *Decider) promisedAt(id job.ID) unit.Instant {
+	if r := d.plan.Reservation; r != nil && r.Job == id {
+		return r.At
+	}
+	for i := range d.plan.Others {
+		if d.plan.Others[i].Job == id {
+			return d.plan.Others[i].At
+		}
+	}
+	return unit.Never
 }
 
 // ahead compares two jobs of one queue: by priority, share and arrival.
@@ -157,7 +188,7 @@ func (d *Decider) keptFrom(queue int16, n *need, e *entry) (Reason, bool) {
 	}
 	for k, m := range d.Quotas.model {
 		v := n.of(m)
-		short := c.need.of(m) > 0 && q.used[k]+c.need.of(m) > q.guaranteed[k]
+		short := c.need.of(m) > 0 && (c.head || q.used[k]+c.need.of(m) > q.guaranteed[k])
 		if v == 0 || !short || !d.Quotas.cohorts[q.cohort].limits[k] || c.after[k]+c.need.of(m)+v <= q.guaranteed[k] {
 			continue
 		}
@@ -172,10 +203,19 @@ func (d *Decider) keptFrom(queue int16, n *need, e *entry) (Reason, bool) {
 
 // foresee finds when enough of a queue's work has ended for its crowded job.
 func (d *Decider) foresee(c *crowded, queue int16) {
-	c.ready, c.at = true, d.now
+	c.ready = true
 	q := &d.Quotas.queues[queue]
 	c.after = slices.Clone(q.used)
 	ends := d.running(queue)
+	if c.head {
+		for _, id := range ends {
+			if a := &d.Capacity.allocs[id]; d.leaves(a) <= c.at {
+				d.leavesCrowd(c, a)
+			}
+		}
+		return
+	}
+	c.at = d.now
 	slices.SortFunc(ends, func(x, y AllocID) int {
 		a, b := &d.Capacity.allocs[x], &d.Capacity.allocs[y]
 		switch t, u := d.leaves(a), d.leaves(b); {
@@ -192,12 +232,16 @@ func (d *Decider) foresee(c *crowded, queue int16) {
 		}
 		a := &d.Capacity.allocs[id]
 		c.at = max(c.at, d.leaves(a))
-		for k := range c.after {
-			c.after[k] -= d.Quotas.amount(k, a, d.Capacity.nodes[a.Node].model)
-		}
+		d.leavesCrowd(c, a)
 	}
 	if !d.enough(c, q) {
 		c.at = unit.Never
+	}
+}
+
+func (d *Decider) leavesCrowd(c *crowded, a *Alloc) {
+	for k := range c.after {
+		c.after[k] -= d.Quotas.amount(k, a, d.Capacity.nodes[a.Node].model)
 	}
 }
 

@@ -222,6 +222,7 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 		if !d.promised(e.job) {
 			d.reserve(o.entry)
 		}
+		d.keepGuarantee(o, e)
 	}
 	d.note(o, e, why)
 	return true
