@@ -44,6 +44,14 @@ func TestSimAndLiveAreTwins(t *testing.T) {
 	}
 }
 
+// TestTwinsThatDiffered runs scenarios in which work that goes on after a step has
+// nothing left to do at that instant, and ends beside what was told to leave.
+func TestTwinsThatDiffered(t *testing.T) {
+	for _, seed := range []uint64{1389, 1960} {
+		synctest.Test(t, func(t *testing.T) { twin(t, seed, map[string]bool{}) })
+	}
+}
+
 // recordsOfTwins are the records that scenarios must have, some of them each; moves
 // and changes of the configuration are not among them.
 var recordsOfTwins = map[control.RecordKind]bool{

@@ -44,7 +44,8 @@ func (h *hands) due(at unit.Instant, batch []control.Input) []control.Input {
 
 // obey carries out the orders of a step: what starts will exit after its run
 // time, and what is told to leave leaves at once, which is added to the batch
-// of a further step at the same instant.
+// of a further step at the same instant, with what the orders have end at it: work
+// that goes on may have had nothing left to do.
 func (h *hands) obey(s *control.State, out *control.Outcome, batch []control.Input, run func(*control.Order) Attempt) []control.Input {
 	for i := range out.Orders {
 		o := &out.Orders[i]
@@ -66,6 +67,9 @@ func (h *hands) obey(s *control.State, out *control.Outcome, batch []control.Inp
 			}
 			batch = append(batch, control.Input{Kind: control.Exited, Job: o.Job, Task: o.Task, Attempt: o.Attempt, Ending: ending, Exit: h.told})
 		}
+	}
+	if len(batch) > 0 {
+		batch = h.due(s.Now(), batch)
 	}
 	return batch
 }
