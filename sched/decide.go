@@ -93,21 +93,23 @@ type Decider struct {
 	wants   []*wanted   // of each cohort, the first job that waits for what was lent
 	claim   claim       // of the job that is being made room for
 	// reclaims counts the jobs that tried to have back what their queue lent.
-	reclaims int
-	behind   int // jobs looked at behind one of their group
-	looks    int // at nodes for gangs that power or a budget kept out
-	within   restriction
-	barred   uint64    // models of which the queue of the task being placed may not use more
-	keeper   *Keeper   // the first that kept a task off a node
-	without  []AllocID // work that is to be taken back, as long as room is looked for
-	held     []hold
-	isHeld   []int32 // index in held plus one, by node; kept zero between cycles
-	tasks    []task
-	slots    []slot
-	closed   closed
-	lacks    PowerShort // of the head
-	power    powerHold
-	budget   budgetCycle
+	reclaims  int
+	behind    int // jobs looked at behind one of their group
+	looks     int // at nodes for gangs that power or a budget kept out
+	within    restriction
+	barred    uint64    // models of which the queue of the task being placed may not use more
+	keeper    *Keeper   // the first that kept a task off a node
+	without   []AllocID // work that is to be taken back, as long as room is looked for
+	held      []hold
+	isHeld    []int32 // index in held plus one, by node; kept zero between cycles
+	tasks     []task
+	slots     []slot
+	closed    closed
+	lacks     PowerShort  // of the head
+	kept      []powerHold // for the heads
+	tookPower []tookPower
+	power     powerFreed
+	budget    budgetCycle
 }
 
 // step is one change to the capacity that the cycle will take back.
@@ -129,7 +131,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	d.journal = d.journal[:0]
 	d.within = restriction{}
 	d.closed.nodes, d.closed.all = nil, false
-	d.power.areas, d.power.log = d.power.areas[:0], d.power.log[:0]
+	d.kept, d.tookPower = d.kept[:0], d.tookPower[:0]
 	d.beginBudgets()
 	if len(d.isHeld) < len(s.Capacity.nodes) {
 		d.isHeld = make([]int32, len(s.Capacity.nodes))

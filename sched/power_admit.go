@@ -131,8 +131,10 @@ func (d *Decider) bears(n int32, t *task, spec *job.Spec, more int64) Cause {
 			return PowerCap
 		}
 	}
-	if len(d.power.areas) > 0 && t.job != d.head && d.expectedEnd(spec, n) > d.power.at && !d.besidePower(n, more) {
-		return Reserved
+	for i := range d.kept {
+		if k := &d.kept[i]; t.job != k.held.Job && d.expectedEnd(spec, n) > k.at && !d.besidePower(k, n, more) {
+			return Reserved
+		}
 	}
 	return None
 }
@@ -171,17 +173,19 @@ func (d *Decider) neverPowered(n int32, s *Shape, priority int32) bool {
 	return false
 }
 
-// powerHold is power kept for the head of the line from an instant on.
+// powerHold is power kept for a head of the line from an instant on.
 type powerHold struct {
 	at    unit.Instant
 	areas []keptPower
-	log   []tookPower
 	// What is kept was worked out with this; counted tells that what ends by then
 	// frees is in it. Most cycles never need to know.
 	held    *Reservation
 	adds    []int64
 	counted bool
-	// scratch of a look at expected ends, zero between uses
+}
+
+// powerFreed is the scratch of a look at expected ends, zero between uses.
+type powerFreed struct {
 	freed []int64 // by area
 	nodes []int32 // whose draw has fallen
 	draws []int64 // by node, of those
@@ -198,17 +202,17 @@ type keptPower struct {
 
 // tookPower is what a proposal took of that, so that it can be given back.
 type tookPower struct {
-	placement, kept int32
-	milliwatts      int64
+	placement, hold, area int32
+	milliwatts            int64
 }
 
-func (d *Decider) besidePower(n int32, more int64) bool {
-	for i := range d.power.areas {
-		k := &d.power.areas[i]
+func (d *Decider) besidePower(h *powerHold, n int32, more int64) bool {
+	for i := range h.areas {
+		k := &h.areas[i]
 		if more <= k.extra || !d.Capacity.Inside(n, k.area) {
 			continue
 		}
-		if d.countFreed(); more > k.extra {
+		if d.countFreed(h); more > k.extra {
 			return false
 		}
 	}
@@ -218,23 +222,29 @@ func (d *Decider) besidePower(n int32, more int64) bool {
 func (d *Decider) takePower(a *Alloc) {
 	c := d.Capacity
 	more := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices, a.Priority) - c.power.nodes[a.Node].draw
-	for i := range d.power.areas {
-		if k := &d.power.areas[i]; c.Inside(a.Node, k.area) {
-			k.extra -= more
-			d.power.log = append(d.power.log, tookPower{int32(len(d.plan.Placements)), int32(i), more})
+	for i := range d.kept {
+		h := &d.kept[i]
+		if a.Job == h.held.Job || a.End <= h.at {
+			continue
+		}
+		for j := range h.areas {
+			if k := &h.areas[j]; c.Inside(a.Node, k.area) {
+				k.extra -= more
+				d.tookPower = append(d.tookPower, tookPower{int32(len(d.plan.Placements)), int32(i), int32(j), more})
+			}
 		}
 	}
 }
 
 // givePower takes back what proposals from a number on took of what is kept.
 func (d *Decider) givePower(placements int) {
-	log := d.power.log
+	log := d.tookPower
 	for len(log) > 0 && int(log[len(log)-1].placement) >= placements {
 		x := &log[len(log)-1]
-		d.power.areas[x.kept].extra += x.milliwatts
+		d.kept[x.hold].areas[x.area].extra += x.milliwatts
 		log = log[:len(log)-1]
 	}
-	d.power.log = log
+	d.tookPower = log
 }
 
 // withPower moves a reservation to when power allows it as well: the earliest
@@ -395,12 +405,12 @@ func (d *Decider) fitsPower(r *Reservation, adds []int64) bool {
 	return true
 }
 
-// holdPower keeps power for the head from the instant of its reservation on.
-// What ends until then is not counted yet: that takes a look at all that runs.
+// holdPower keeps power for a head from the instant of its reservation on. Every
+// head needs it, not the first alone: work is taken back for each, and what stands
+// behind them would start again in the power that this frees, for ever. What ends
+// until then is not counted yet: that takes a look at all that runs.
 func (d *Decider) holdPower(e *entry, r *Reservation) {
-	t, h := d.Capacity.power, &d.power
-	h.at, h.areas, h.log = r.At, h.areas[:0], h.log[:0]
-	h.held, h.adds, h.counted = r, d.addsOf(e, r), false
+	t, h := d.Capacity.power, powerHold{at: r.At, held: r, adds: d.addsOf(e, r)}
 	for i := range r.Nodes {
 		for a := t.leaf[r.Nodes[i].Node]; a >= 0; a = t.areas[a].parent {
 			if t.areas[a].budget != Unlimited && !h.keeps(a) {
@@ -408,12 +418,14 @@ func (d *Decider) holdPower(e *entry, r *Reservation) {
 			}
 		}
 	}
+	if len(h.areas) > 0 {
+		d.kept = append(d.kept, h)
+	}
 }
 
 // countFreed adds what is expected to end by the instant of the reservation to
-// what the head leaves over.
-func (d *Decider) countFreed() {
-	h := &d.power
+// what a head leaves over.
+func (d *Decider) countFreed(h *powerHold) {
 	if h.counted {
 		return
 	}
@@ -425,12 +437,13 @@ func (d *Decider) countFreed() {
 		d.sees(a.Node)
 		return true
 	})
-	for _, n := range h.nodes {
+	for _, n := range d.power.nodes {
 		nd := d.nodeAt(n, h.at)
 		d.falls(n, &nd)
 	}
 	for i := range h.areas {
-		h.areas[i].extra = d.left(h.areas[i].area, h.held, h.adds)
+		k := &h.areas[i]
+		k.extra = d.left(k.area, h.held, h.adds)
 	}
 	d.forget()
 }

@@ -54,21 +54,25 @@ func (d *Decider) closeNodes(si *shapeIndex, s *Shape, t *task, spec *job.Spec) 
 	}
 }
 
-// keptIn returns what the head leaves of an area to a task that outlasts the
+// keptIn returns what the heads leave of an area to a task that outlasts the
 // instant from which its power is kept, where that is less than so much;
 // otherwise Unlimited.
 func (d *Decider) keptIn(area int32, than int64, t *task, spec *job.Spec) int64 {
-	if len(d.power.areas) == 0 || t.job == d.head || spec.ExpectedRunOn != nil || spec.ExpectedRun > 0 && d.now.Add(spec.ExpectedRun) <= d.power.at {
-		return Unlimited
-	}
-	for i := range d.power.areas {
-		if k := &d.power.areas[i]; k.area == area && k.extra < than {
-			if d.countFreed(); k.extra < than {
-				return k.extra
+	least := int64(Unlimited)
+	for i := range d.kept {
+		h := &d.kept[i]
+		if t.job == h.held.Job || spec.ExpectedRunOn != nil || spec.ExpectedRun > 0 && d.now.Add(spec.ExpectedRun) <= h.at {
+			continue
+		}
+		for j := range h.areas {
+			if k := &h.areas[j]; k.area == area && k.extra < than {
+				if d.countFreed(h); k.extra < than {
+					least = min(least, k.extra)
+				}
 			}
 		}
 	}
-	return Unlimited
+	return least
 }
 
 // open begins to close nodes.

@@ -152,8 +152,8 @@ func (d *Decider) holdEvicted(e *entry, r *Reservation) {
 		d.Capacity.allocs[d.plan.Preemptions[k].Alloc].Evicting = true
 	}
 	d.hold(e, r)
-	if len(d.power.areas) > 0 {
-		d.countFreed() // while what is to leave counts as leaving
+	for i := range d.kept {
+		d.countFreed(&d.kept[i]) // while what is to leave counts as leaving
 	}
 	for k := range d.plan.Preemptions {
 		d.Capacity.allocs[d.plan.Preemptions[k].Alloc].Evicting = false

@@ -78,7 +78,7 @@ func (d *Decider) hold(e *entry, r *Reservation) {
 			d.held[len(d.held)-1].keep(d, e, h.Tasks)
 		}
 	}
-	if d.Capacity.power != nil && e.job == d.head {
+	if d.Capacity.power != nil {
 		d.holdPower(e, r)
 	}
 }
@@ -215,7 +215,7 @@ func (d *Decider) takeHold(a *Alloc) {
 		x.take(a)
 		x.summarise()
 	}
-	if len(d.power.areas) > 0 && a.Job != d.head && a.End > d.power.at {
+	if len(d.kept) > 0 {
 		d.takePower(a)
 	}
 }
