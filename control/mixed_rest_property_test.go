@@ -24,7 +24,7 @@ import (
 func TestMixedCentresComeToRestAndStartAll(t *testing.T) {
 	seeds := 300
 	if testing.Short() {
-		seeds = 60
+		seeds = 30
 	}
 	// Work behind a head filled the guarantee of its queue, so that more came before
 	// it: 249, 1399. A head that can never start was kept its queue's quota for: 885.
