@@ -51,7 +51,8 @@ type slotPrice struct {
 }
 
 // Bounds of how often a plan is made anew around jobs that came short: before all
-// are in front, and after that, times the jobs, and at most.
+// are in front, and after that, times the jobs, those whose plans stand among them,
+// for each try books these too, and at most.
 const (
 	slotTries = 3
 	slotWork  = 10_000
@@ -94,7 +95,7 @@ func (s *SlotPlanner) Plan(p *SlotProblem) SlotResult {
 		}
 		return next.Late
 	}
-	tries := slotTries + min(slotWork/max(len(s.order), 1), slotMore)
+	tries := slotTries + min(slotWork/max(len(p.Jobs), 1), slotMore)
 	for try, late := 1, best.Late; try < tries && len(late) > 0; try++ {
 		s.promote(late)
 		if try >= slotTries {
