@@ -132,7 +132,7 @@ func (d *Decider) bears(n int32, t *task, spec *job.Spec, more int64) Cause {
 		}
 	}
 	for i := range d.kept {
-		if k := &d.kept[i]; t.job != k.held.Job && d.expectedEnd(spec, n) > k.at && !d.besidePower(k, n, more) {
+		if k := &d.kept[i]; t.job != k.held.Job && d.expectedEnd(spec, n) > k.at && !(d.besidePower(k, n, more) && d.besidePower(k, n, d.addsThen(k, n, t.ask))) {
 			return Reserved
 		}
 	}
@@ -219,14 +219,26 @@ func (d *Decider) besidePower(h *powerHold, n int32, more int64) bool {
 	return true
 }
 
+// addsThen returns what a task adds at the instant of a reservation. It may be more
+// than it adds now: a package that it finds awake may have nobody else by then.
+func (d *Decider) addsThen(h *powerHold, n int32, ask Ask) int64 {
+	c := d.Capacity
+	nd := d.nodeAt(n, h.at)
+	before := c.drawnOf(&nd)
+	nd.placeOn(&c.shapes[ask.Shape], ask.Memory)
+	after := c.drawnOf(&nd)
+	return c.power.heldTo(c, n, &after) - c.power.heldTo(c, n, &before)
+}
+
 func (d *Decider) takePower(a *Alloc) {
 	c := d.Capacity
-	more := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices, a.Priority) - c.power.nodes[a.Node].draw
+	now := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices, a.Priority) - c.power.nodes[a.Node].draw
 	for i := range d.kept {
 		h := &d.kept[i]
 		if a.Job == h.held.Job || a.End <= h.at {
 			continue
 		}
+		more := max(now, d.addsThen(h, a.Node, Ask{Shape: a.Shape, Memory: a.Memory}))
 		for j := range h.areas {
 			if k := &h.areas[j]; c.Inside(a.Node, k.area) {
 				k.extra -= more
@@ -263,7 +275,14 @@ func (d *Decider) withPower(e *entry, r *Reservation) *Reservation {
 	adds := d.addsOf(e, r)
 	found := d.fitsPower(r, adds)
 	if !found {
+		reached := false // the instant of the reservation, which need not be one of an end
 		d.eachEnd(func(t unit.Instant, a *Alloc) bool {
+			if t > r.At && !reached {
+				if reached = true; d.fitsPower(r, adds) {
+					found = true
+					return false
+				}
+			}
 			d.ends(a, t)
 			if t < r.At || !d.fitsPower(r, adds) {
 				return true
@@ -271,6 +290,7 @@ func (d *Decider) withPower(e *entry, r *Reservation) *Reservation {
 			found, r.At = true, t
 			return false
 		})
+		found = found || !reached && d.fitsPower(r, adds)
 	}
 	d.forget()
 	if !found {
@@ -409,8 +429,8 @@ func (d *Decider) fitsPower(r *Reservation, adds []int64) bool {
 // head needs it, not the first alone: work is taken back for each, and what stands
 // behind them would start again in the power that this frees, for ever. What ends
 // until then is not counted yet: that takes a look at all that runs.
-func (d *Decider) holdPower(e *entry, r *Reservation) {
-	t, h := d.Capacity.power, powerHold{at: r.At, held: r, adds: d.addsOf(e, r)}
+func (d *Decider) holdPower(r *Reservation, adds []int64) {
+	t, h := d.Capacity.power, powerHold{at: r.At, held: r, adds: adds}
 	for i := range r.Nodes {
 		for a := t.leaf[r.Nodes[i].Node]; a >= 0; a = t.areas[a].parent {
 			if t.areas[a].budget != Unlimited && !h.keeps(a) {

@@ -57,6 +57,9 @@ func (d *Decider) reserve(i int32) {
 
 // hold works out what the reservation leaves to others on each node.
 func (d *Decider) hold(e *entry, r *Reservation) {
+	if d.Capacity.power != nil {
+		defer d.holdPower(r, d.addsOf(e, r)) // what it adds to nodes that do not hold it yet
+	}
 	for k := range r.Nodes {
 		h := &r.Nodes[k]
 		nd := d.nodeAt(h.Node, r.At)
@@ -77,9 +80,6 @@ func (d *Decider) hold(e *entry, r *Reservation) {
 		if d.Quotas != nil {
 			d.held[len(d.held)-1].keep(d, e, h.Tasks)
 		}
-	}
-	if d.Capacity.power != nil {
-		d.holdPower(e, r)
 	}
 }
 
