@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -70,15 +69,21 @@ func (p *program) auditExport(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(p.out)
-			if p.format == "csv" {
-				w := csv.NewWriter(out)
-				w.Write(audit.CSVHeader())
-				err = eachAudit(c.Context(), client, after, func(x *audit.Record) error { return w.Write(x.CSV()) })
-				w.Flush()
-				return errors.Join(err, w.Error(), out.Flush())
+			// A document that has no end is better not begun: nothing is flushed then.
+			if p.format != "csv" {
+				out := bufio.NewWriter(p.out)
+				if err := exportJSON(c.Context(), client, after, out); err != nil {
+					return err
+				}
+				return out.Flush()
 			}
-			return errors.Join(exportJSON(c.Context(), client, after, out), out.Flush())
+			w := csv.NewWriter(p.out)
+			w.Write(audit.CSVHeader())
+			if err := eachAudit(c.Context(), client, after, func(x *audit.Record) error { return w.Write(x.CSV()) }); err != nil {
+				return err
+			}
+			w.Flush()
+			return w.Error()
 		},
 	}
 	c.Flags().Uint64Var(&after, "after", 0, "begin after this sequence number")

@@ -87,6 +87,12 @@ func TestAuditOutlivesKills(t *testing.T) {
 		t.Errorf("the CSV has %d rows, the JSON %d records: %v %s", len(rows), len(doc.Records), err, errs)
 	}
 	verifyTampered(t, text, table)
+	t.Setenv("TIANFU_TOKEN", "tf_wrong")
+	for _, format := range []string{"json", "csv"} {
+		if code, out, _ := execute("audit", "export", server, "-o", format); code == 0 || out != "" {
+			t.Errorf("who may not export gets code %d and %q", code, out)
+		}
+	}
 }
 
 // verifyTampered verifies both exports as they are, and with a word changed.
