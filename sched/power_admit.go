@@ -132,7 +132,7 @@ func (d *Decider) bears(n int32, t *task, spec *job.Spec, more int64) Cause {
 		}
 	}
 	for i := range d.kept {
-		if k := &d.kept[i]; t.job != k.held.Job && d.expectedEnd(spec, n) > k.at && !(d.besidePower(k, n, more) && d.besidePower(k, n, d.addsThen(k, n, t.ask))) {
+		if k := &d.kept[i]; t.job != k.held.Job && d.expectedEnd(spec, n) > k.at && !d.besidePower(k, n, more) {
 			return Reserved
 		}
 	}
@@ -219,26 +219,14 @@ func (d *Decider) besidePower(h *powerHold, n int32, more int64) bool {
 	return true
 }
 
-// addsThen returns what a task adds at the instant of a reservation. It may be more
-// than it adds now: a package that it finds awake may have nobody else by then.
-func (d *Decider) addsThen(h *powerHold, n int32, ask Ask) int64 {
-	c := d.Capacity
-	nd := d.nodeAt(n, h.at)
-	before := c.drawnOf(&nd)
-	nd.placeOn(&c.shapes[ask.Shape], ask.Memory)
-	after := c.drawnOf(&nd)
-	return c.power.heldTo(c, n, &after) - c.power.heldTo(c, n, &before)
-}
-
 func (d *Decider) takePower(a *Alloc) {
 	c := d.Capacity
-	now := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices, a.Priority) - c.power.nodes[a.Node].draw
+	more := c.drawWith(a.Node, &c.shapes[a.Shape], a.Devices, a.Priority) - c.power.nodes[a.Node].draw
 	for i := range d.kept {
 		h := &d.kept[i]
 		if a.Job == h.held.Job || a.End <= h.at {
 			continue
 		}
-		more := max(now, d.addsThen(h, a.Node, Ask{Shape: a.Shape, Memory: a.Memory}))
 		for j := range h.areas {
 			if k := &h.areas[j]; c.Inside(a.Node, k.area) {
 				k.extra -= more
