@@ -40,6 +40,8 @@ func (c Class) String() string {
 // allocates nothing when all is well: every submission passes it.
 func (s *Spec) Check() error {
 	switch {
+	case s.Name == "":
+		return bad("name", "is missing: 1 to 128 printable bytes")
 	case !nameOK(s.Name):
 		return bad("name", "must be 1 to 128 printable bytes")
 	case !nameOK(string(s.Tenant)):

@@ -70,7 +70,7 @@ func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
 		whole.Tenant = "default" // the centre puts the token's there
 	}
 	if _, err := whole.Spec(); err != nil {
-		return nil, fault.Wrap(err, name, "job "+b.Name)
+		return nil, fault.Wrap(err, name, strings.TrimSpace("job "+b.Name))
 	}
 	return b, nil
 }

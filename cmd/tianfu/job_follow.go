@@ -198,13 +198,7 @@ func (p *program) waitFor(ctx context.Context, client *httpapi.Client, ids []str
 	bad := 0
 	for i := range ended {
 		j := &ended[i]
-		exit := ""
-		for k := range j.Tasks {
-			if e := j.Tasks[k].Exit; e != nil && (exit == "" || e.Code != 0) {
-				exit = fmt.Sprintf("%d %s", e.Code, e.Detail)
-			}
-		}
-		t.add(j.ID, j.Name, j.Phase, exit)
+		t.add(j.ID, j.Name, j.Phase, tellingExit(j.Tasks))
 		if j.Phase != "completed" {
 			bad++
 		}
@@ -216,6 +210,29 @@ func (p *program) waitFor(ctx context.Context, client *httpapi.Client, ids []str
 		return fmt.Errorf("%d of %d jobs did not complete", bad, len(ended))
 	}
 	return nil
+}
+
+// tellingExit is the exit that says most of how a job ended: of a task that failed,
+// before one that was stopped, as the others of its gang are.
+func tellingExit(tasks []httpapi.Task) (text string) {
+	best := -1
+	for i := range tasks {
+		e := tasks[i].Exit
+		if e == nil {
+			continue
+		}
+		worth := 0
+		if e.Code != 0 {
+			worth++
+		}
+		if e.Code != 0 && !strings.HasPrefix(e.Detail, "stopped") {
+			worth++
+		}
+		if worth > best {
+			best, text = worth, fmt.Sprintf("%d %s", e.Code, e.Detail)
+		}
+	}
+	return text
 }
 
 func over(phase string) bool { return phase != "pending" && phase != "running" }
