@@ -69,7 +69,6 @@ type mixedCentre struct {
 	plannedCentre
 	draw *powerBook // nil = no limits of power
 	sums mixedSums
-	over unit.Instant // windows and caps
 }
 
 func runMixed(seed uint64) (*mixedCentre, error) {
