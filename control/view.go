@@ -176,6 +176,12 @@ type (
 // Jobs returns the number of jobs ever accepted; their IDs count from 1.
 func (s *State) Jobs() int { return s.jobs.len() }
 
+// Keyed tells whether a tenant has submitted a job under a key.
+func (s *State) Keyed(t job.Tenant, key string) bool {
+	_, there := s.keys[submitKey{t, key}]
+	return there
+}
+
 // Summary returns a job without its tasks; false when there is none.
 func (s *State) Summary(id job.ID) (Job, bool) {
 	j := s.jobOf(id)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tianfu/control"
 	"tianfu/fault"
 	"tianfu/job"
 	"tianfu/unit"
@@ -100,6 +101,16 @@ func (s *Server) createToken(ctx context.Context, in *tokenInput) (*tokenOutput,
 	now := time.Now()
 	if err := who.mayGrant(&g, now); err != nil {
 		return nil, problem(err)
+	}
+	if g.Tenant != "" {
+		var q *job.Queueing
+		err := s.centre.View(ctx, func(st *control.State) { q = st.Config().Queueing })
+		if err == nil {
+			err = q.Declared(g.Tenant)
+		}
+		if err != nil {
+			return nil, problem(err)
+		}
 	}
 	out := &tokenOutput{}
 	err = s.changeTokens(func(t *Tokens) (err error) {

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -84,16 +85,37 @@ func (q *Queueing) Find(name Queue) int {
 	return slices.IndexFunc(q.Queues, func(r QueueRule) bool { return r.Name == name })
 }
 
+// Declared refuses a tenant that the world does not declare, where it declares any.
+func (q *Queueing) Declared(t Tenant) error {
+	if q == nil || len(q.Tenants) == 0 || slices.ContainsFunc(q.Tenants, func(r TenantRule) bool { return r.Name == t }) {
+		return nil
+	}
+	words := ""
+	for i := range q.Tenants {
+		if i == 20 {
+			words += fmt.Sprintf(" and %d more", len(q.Tenants)-i)
+			break
+		}
+		if i > 0 {
+			words += ", "
+		}
+		words += string(q.Tenants[i].Name)
+	}
+	return fault.New(fault.Invalid, "tenant "+string(t), "is not declared in the world", "declare it, or choose one of: "+words)
+}
+
 // Route returns the number of the queue that a submission goes to, or says why
 // it may not: the one it names; otherwise the tenant's default, or its only
 // one.
 func (q *Queueing) Route(s *Spec) (int, error) {
 	if s.Queue != "" {
 		k := q.Find(s.Queue)
-		if k < 0 {
-			return -1, fault.New(fault.Invalid, "queue "+string(s.Queue), "is not declared", "queues of tenant "+string(s.Tenant)+": "+q.open(s.Tenant))
+		// Another tenant's queue is refused as one that is not there is: nobody learns
+		// the names of others' queues by trying.
+		if k < 0 || !slices.Contains(q.Queues[k].Tenants, s.Tenant) {
+			return -1, fault.New(fault.Invalid, "queue "+string(s.Queue), "is none of tenant "+string(s.Tenant), "its queues: "+q.open(s.Tenant))
 		}
-		return k, q.Queues[k].admit(q, s)
+		return k, q.Queues[k].admit(s)
 	}
 	only := -1
 	for k := range q.Queues {
@@ -101,7 +123,7 @@ func (q *Queueing) Route(s *Spec) (int, error) {
 			continue
 		}
 		if q.Queues[k].Default {
-			return k, q.Queues[k].admit(q, s)
+			return k, q.Queues[k].admit(s)
 		}
 		if only >= 0 {
 			return -1, fault.New(fault.Invalid, "queue", "is missing, and tenant "+string(s.Tenant)+" has no default", "name one of "+q.open(s.Tenant))
@@ -111,13 +133,11 @@ func (q *Queueing) Route(s *Spec) (int, error) {
 	if only < 0 {
 		return -1, fault.New(fault.Denied, "tenant "+string(s.Tenant), "owns no queue", "name a tenant that has one (tenant: in the job file, --tenant), or ask the operator for one")
 	}
-	return only, q.Queues[only].admit(q, s)
+	return only, q.Queues[only].admit(s)
 }
 
-func (r *QueueRule) admit(q *Queueing, s *Spec) error {
-	if !slices.Contains(r.Tenants, s.Tenant) {
-		return fault.New(fault.Denied, "queue "+string(r.Name), "does not belong to tenant "+string(s.Tenant), "its queues: "+q.open(s.Tenant))
-	}
+// admit says why a job of one of its tenants may not go to a queue.
+func (r *QueueRule) admit(s *Spec) error {
 	if s.Priority < r.MinPriority || s.Priority > r.MaxPriority {
 		return fault.Invalidf("priority", "%d is not allowed in queue %s: choose from %d to %d", s.Priority, r.Name, r.MinPriority, r.MaxPriority)
 	}

@@ -204,8 +204,23 @@ func (c *Centre) Submit(ctx context.Context, s *job.Spec) (job.ID, error) {
 	if err := c.o.Store.Room(); err != nil {
 		return 0, err
 	}
-	a, err := c.send(ctx, ask{input: control.Input{Kind: control.Submit, Spec: s}})
+	a, err := c.send(ctx, ask{when: c.late(s), input: control.Input{Kind: control.Submit, Spec: s}})
 	return a.id, err
+}
+
+// late refuses a job whose deadline has passed when it comes, but for one that came
+// before under the same key; nil where there is nothing to refuse. The core takes
+// such jobs in: a workload of the past has them.
+func (c *Centre) late(s *job.Spec) Guard {
+	if s.Deadline == 0 || s.Deadline > c.o.Now() {
+		return nil
+	}
+	return func(st *control.State) error {
+		if st.Keyed(s.Tenant, s.Key) {
+			return nil
+		}
+		return fault.New(fault.Invalid, "deadline", s.Deadline.String()+" has passed", "give an instant to come, or leave it out")
+	}
 }
 
 // Room is nil while new work may be taken; little disk is left otherwise.

@@ -46,6 +46,11 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 		return nil, err
 	}
 	fork := f.Fork()
+	if late := c.late(s); late != nil {
+		if err := late(fork); err != nil {
+			return nil, err
+		}
+	}
 	now := max(c.o.Now(), fork.Now())
 	out := &DryRunResult{Starts: true, Now: now}
 	try := sim.NewTry(fork, now) // what is told to leave for it leaves

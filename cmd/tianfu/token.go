@@ -78,11 +78,25 @@ func (p *program) createToken(ctx context.Context, at *tokenPlace, b httpapi.Tok
 	for _, s := range b.Scopes {
 		g.Scopes = append(g.Scopes, httpapi.Scope(s))
 	}
+	if err := declaredIn(at.data, g.Tenant); err != nil {
+		return nil, err
+	}
 	_, err := changeTokens(at.data, func(t *httpapi.Tokens) (err error) {
 		made.Secret, made.Token, err = t.Create(g, time.Now())
 		return err
 	})
 	return made, err
+}
+
+// declaredIn refuses a tenant that the world of a data directory does not declare. A
+// centre with its world elsewhere, or with one that cannot be read, has its tokens all
+// the same.
+func declaredIn(data string, t job.Tenant) error {
+	w, _, err := parseWorldFile(filepath.Join(data, "world.yaml"))
+	if err != nil || t == "" {
+		return nil
+	}
+	return job.QueueingOf(w).Declared(t)
 }
 
 func expiry(t *httpapi.Token) string {
