@@ -181,8 +181,8 @@ type cancelInput struct {
 }
 
 type getInput struct {
-	ID          string `path:"id" example:"j-42" maxLength:"24"`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"128"`
+	TagInput
+	ID string `path:"id" example:"j-42" maxLength:"24"`
 }
 
 type jobOutput struct {
@@ -191,11 +191,11 @@ type jobOutput struct {
 }
 
 type listInput struct {
+	TagInput
 	Phase  string `query:"phase" enum:"pending,running,completed,failed,cancelled,expired" doc:"Only jobs in this phase"`
 	Tenant string `query:"tenant" maxLength:"128"`
 	Queue  string `query:"queue" maxLength:"128" doc:"Only jobs of this queue"`
 	Name   string `query:"name" maxLength:"128" doc:"Only jobs of this name; * at its end stands for any rest"`
-	Match  string `header:"If-None-Match" maxLength:"128"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor string `query:"cursor" maxLength:"24" doc:"next of the page before"`
 }
@@ -317,8 +317,8 @@ func (s *Server) get(ctx context.Context, in *getInput) (*jobOutput, error) {
 		return nil, err
 	}
 	tag := tagOf(j)
-	if strings.Contains(in.IfNoneMatch, tag) {
-		return nil, huma.Status304NotModified()
+	if err := in.unchanged(tag); err != nil {
+		return nil, err
 	}
 	return &jobOutput{ETag: tag, Body: j}, nil
 }
@@ -373,11 +373,10 @@ func (s *Server) list(ctx context.Context, in *listInput) (*listOutput, error) {
 		}
 	})
 	if err == nil {
-		if out.ETag = tagOf(out.Body); strings.Contains(in.Match, out.ETag) {
-			return nil, huma.Status304NotModified()
-		}
+		out.ETag = tagOf(out.Body)
+		return out, in.unchanged(out.ETag)
 	}
-	return out, problem(err)
+	return nil, problem(err)
 }
 
 // named tells whether a job's name is what is looked for.

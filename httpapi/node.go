@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -36,10 +35,6 @@ type Node struct {
 	Reserved     []NodeReservation `json:"reserved,omitempty" doc:"Of one node: what reservations keep of it, now or next"`
 }
 
-type nodesInput struct {
-	Match string `header:"If-None-Match" maxLength:"128"`
-}
-
 type nodesOutput struct {
 	ETag string `header:"ETag"`
 	Body struct {
@@ -48,6 +43,7 @@ type nodesOutput struct {
 }
 
 type nodeInput struct {
+	TagInput
 	Name string `path:"name" maxLength:"256"`
 }
 
@@ -68,12 +64,12 @@ type setNodeInput struct {
 func (s *Server) routeNodes() {
 	errors := []int{401, 403, 404, 422, 503}
 	huma.Register(s.api, huma.Operation{OperationID: "list-nodes", Method: http.MethodGet, Path: "/v1/nodes", Summary: "List nodes", Errors: append([]int{304}, errors...)}, s.listNodes)
-	huma.Register(s.api, huma.Operation{OperationID: "get-node", Method: http.MethodGet, Path: "/v1/nodes/{name}", Summary: "Show a node", Errors: errors}, s.getNode)
+	huma.Register(s.api, huma.Operation{OperationID: "get-node", Method: http.MethodGet, Path: "/v1/nodes/{name}", Summary: "Show a node", Errors: append([]int{304}, errors...)}, s.getNode)
 	huma.Register(s.api, huma.Operation{OperationID: "set-node", Method: http.MethodPut, Path: "/v1/nodes/{name}/state", Summary: "Cordon, drain or open a node",
 		DefaultStatus: 204, MaxBodyBytes: maxBody, Errors: append([]int{412}, errors...)}, s.setNode)
 }
 
-func (s *Server) listNodes(ctx context.Context, in *nodesInput) (*nodesOutput, error) {
+func (s *Server) listNodes(ctx context.Context, in *TagInput) (*nodesOutput, error) {
 	out := &nodesOutput{}
 	out.Body.Nodes = []Node{}
 	err := s.centre.View(ctx, func(st *control.State) {
@@ -82,11 +78,10 @@ func (s *Server) listNodes(ctx context.Context, in *nodesInput) (*nodesOutput, e
 		}
 	})
 	if err == nil {
-		if out.ETag = tagOf(out.Body); strings.Contains(in.Match, out.ETag) {
-			return nil, huma.Status304NotModified()
-		}
+		out.ETag = tagOf(out.Body)
+		return out, in.unchanged(out.ETag)
 	}
-	return out, problem(err)
+	return nil, problem(err)
 }
 
 func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error) {
@@ -100,7 +95,10 @@ func (s *Server) getNode(ctx context.Context, in *nodeInput) (*nodeOutput, error
 	if err == nil && !found {
 		err = fault.New(fault.NotFound, "node "+in.Name, "no such node", "see: tianfu node list")
 	}
-	return out, problem(err)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return out, in.unchanged(out.ETag)
 }
 
 // nodeInFull renders a node with the jobs on it that the caller may see.

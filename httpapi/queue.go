@@ -64,26 +64,36 @@ type Queues struct {
 	Others []CohortLoad `json:"others,omitempty" doc:"Queues of other tenants in the same cohorts, all together"`
 }
 
-type queuesOutput struct{ Body Queues }
+type queuesOutput struct {
+	ETag string `header:"ETag"`
+	Body Queues
+}
 
 type queueInput struct {
+	TagInput
 	Name string `path:"name" maxLength:"128"`
 }
 
-type queueOutput struct{ Body Queue }
+type queueOutput struct {
+	ETag string `header:"ETag"`
+	Body Queue
+}
 
 func (s *Server) routeQueues() {
-	errors := []int{401, 403, 404, 422, 503}
+	errors := []int{304, 401, 403, 404, 422, 503}
 	huma.Register(s.api, huma.Operation{OperationID: "list-queues", Method: http.MethodGet, Path: "/v1/queues", Summary: "List queues",
 		Description: "What each queue is guaranteed, uses, borrows and lends. A tenant sees its own queues in full and those of others only as a sum.", Errors: errors}, s.listQueues)
 	huma.Register(s.api, huma.Operation{OperationID: "get-queue", Method: http.MethodGet, Path: "/v1/queues/{name}", Summary: "Show a queue", Errors: errors}, s.getQueue)
 }
 
-func (s *Server) listQueues(ctx context.Context, _ *struct{}) (*queuesOutput, error) {
+func (s *Server) listQueues(ctx context.Context, in *TagInput) (*queuesOutput, error) {
 	out := &queuesOutput{Body: Queues{Queues: []Queue{}}}
 	who := identity(ctx)
-	err := s.centre.View(ctx, func(st *control.State) { out.Body = queuesOf(st.Queues(), who) })
-	return out, problem(err)
+	if err := s.centre.View(ctx, func(st *control.State) { out.Body = queuesOf(st.Queues(), who) }); err != nil {
+		return nil, problem(err)
+	}
+	out.ETag = tagOf(out.Body)
+	return out, in.unchanged(out.ETag)
 }
 
 func (s *Server) getQueue(ctx context.Context, in *queueInput) (*queueOutput, error) {
@@ -99,7 +109,11 @@ func (s *Server) getQueue(ctx context.Context, in *queueInput) (*queueOutput, er
 	if err == nil && !found {
 		err = fault.New(fault.NotFound, "queue "+in.Name, "no such queue", "see: tianfu queue list")
 	}
-	return out, problem(err)
+	if err != nil {
+		return nil, problem(err)
+	}
+	out.ETag = tagOf(out.Body)
+	return out, in.unchanged(out.ETag)
 }
 
 // queues tells of every queue whether a caller may see it in full.

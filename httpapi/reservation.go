@@ -76,9 +76,13 @@ type ReservationBody struct {
 	Hours        string `json:"hours,omitempty" maxLength:"16" doc:"Of a recurring one, by the clock of the nodes' site" example:"22:00-06:00"`
 }
 
-type reservationsOutput struct{ Body Reservations }
+type reservationsOutput struct {
+	ETag string `header:"ETag"`
+	Body Reservations
+}
 
 type reservationInput struct {
+	TagInput
 	Name string `path:"name" maxLength:"128"`
 }
 
@@ -100,8 +104,8 @@ type reserveInput struct {
 func (s *Server) routeReservations() {
 	errors := []int{401, 403, 404, 409, 413, 422, 429, 503}
 	huma.Register(s.api, huma.Operation{OperationID: "list-reservations", Method: http.MethodGet, Path: "/v1/reservations", Summary: "List reservations",
-		Description: "Those of the world file and those made while the centre runs, without those that are over. A tenant sees those for its own queues in full, and of others how many nodes they keep and when.", Errors: errors}, s.listReservations)
-	huma.Register(s.api, huma.Operation{OperationID: "get-reservation", Method: http.MethodGet, Path: "/v1/reservations/{name}", Summary: "Show a reservation", Errors: errors}, s.getReservation)
+		Description: "Those of the world file and those made while the centre runs, without those that are over. A tenant sees those for its own queues in full, and of others how many nodes they keep and when.", Errors: append([]int{304}, errors...)}, s.listReservations)
+	huma.Register(s.api, huma.Operation{OperationID: "get-reservation", Method: http.MethodGet, Path: "/v1/reservations/{name}", Summary: "Show a reservation", Errors: append([]int{304}, errors...)}, s.getReservation)
 	huma.Register(s.api, huma.Operation{OperationID: "create-reservation", Method: http.MethodPost, Path: "/v1/reservations", Summary: "Keep nodes, or amounts, for a queue in a window, once or recurring", DefaultStatus: 201,
 		Description:  "The core checks it as one input: the queue and the nodes are there, and no other reservation has a node at the time, or too much of it. For amounts the core chooses the nodes: what is free first, then the fewest; and others, when one of them fails or is cordoned. Work of others that runs there when a window opens is told to leave, as far as it is in the way. It survives restarts and reloads of the world; a reload that would take its nodes or its queue away is refused.",
 		MaxBodyBytes: 1 << 17, Errors: errors}, s.createReservation)
@@ -109,11 +113,14 @@ func (s *Server) routeReservations() {
 		Description: "One of the world file is taken out there instead.", Errors: append([]int{412}, errors...)}, s.deleteReservation)
 }
 
-func (s *Server) listReservations(ctx context.Context, _ *struct{}) (*reservationsOutput, error) {
+func (s *Server) listReservations(ctx context.Context, in *TagInput) (*reservationsOutput, error) {
 	out := &reservationsOutput{}
 	who := identity(ctx)
-	err := s.centre.View(ctx, func(st *control.State) { out.Body = reservationsOf(st, who) })
-	return out, problem(err)
+	if err := s.centre.View(ctx, func(st *control.State) { out.Body = reservationsOf(st, who) }); err != nil {
+		return nil, problem(err)
+	}
+	out.ETag = tagOf(out.Body)
+	return out, in.unchanged(out.ETag)
 }
 
 func (s *Server) getReservation(ctx context.Context, in *reservationInput) (*reservationOutput, error) {
@@ -127,7 +134,10 @@ func (s *Server) getReservation(ctx context.Context, in *reservationInput) (*res
 	if err == nil && !found {
 		err = fault.New(fault.NotFound, "reservation "+in.Name, "no such reservation", "see: tianfu reservation list")
 	}
-	return out, problem(err)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return out, in.unchanged(out.ETag)
 }
 
 func reservationNamed(st *control.State, who Caller, name string) (Reservation, bool) {
@@ -167,7 +177,7 @@ func (s *Server) createReservation(ctx context.Context, in *reserveInput) (*rese
 	if err != nil {
 		return nil, problem(err)
 	}
-	return s.getReservation(ctx, &reservationInput{b.Name})
+	return s.getReservation(ctx, &reservationInput{Name: b.Name})
 }
 
 // asItStands returns the fleet with every node as it is now, not as it was
