@@ -55,7 +55,7 @@ type State struct {
 	nodes   map[fleet.NodeID]int32
 	jobs    jobTable // by ID, from 1
 	held    *sched.Reservation
-	others  []sched.Reservation // of the heads of other cohorts; replaced, never changed
+	others  []sched.Reservation // of other heads: of other cohorts, and what queues take back; replaced, never changed
 	due     dueHeap             // pending jobs with a latest start
 	later   dueHeap             // jobs in backoff, or with elements in one, by the instant they enter the line again
 	waiters map[job.ID][]job.ID // jobs held by a dependency, by what they wait for

@@ -25,7 +25,7 @@ const (
 	NodeChanged    RecordKind = 9
 	Moved          RecordKind = 10
 	Released       RecordKind = 11 // a job enters the line: its dependencies are met, or its backoff is over
-	OthersReserved RecordKind = 20 // what the heads of other cohorts hold, all of it
+	OthersReserved RecordKind = 20 // what other heads hold, all of it
 	Booked         RecordKind = 21 // nodes are kept for a queue in windows, told while the centre runs
 	Unbooked       RecordKind = 22 // such a reservation is ended
 	// SiteHoursKnown: what hours at a site cost, observed or forecast.
@@ -101,7 +101,7 @@ type Record struct {
 	Reason  sched.Reason
 	Spec    *job.Spec
 	Held    *sched.Reservation  // nil = given up
-	Others  []sched.Reservation // of the heads of other cohorts
+	Others  []sched.Reservation // of other heads: of other cohorts, and what queues take back
 	Config  *Config
 	Site    string
 	Hours   []energy.SiteHour

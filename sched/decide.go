@@ -92,10 +92,13 @@ type Decider struct {
 	crowds  []*crowded  // of each queue, the first job that its own work keeps out
 	wants   []*wanted   // of each cohort, the first job that waits for what was lent
 	claim   claim       // of the job that is being made room for
-	// reclaims counts the jobs that tried to have back what their queue lent.
+	// reclaims counts the jobs that tried to have back what their queue lent; asked
+	// lists queues of which one did, or heads the line.
 	reclaims  int
-	behind    int // jobs looked at behind one of their group
-	looks     int // at nodes for gangs that power or a budget kept out
+	asked     []int16
+	beside    bool // what is being made room for waits behind a head of its cohort
+	behind    int  // jobs looked at behind one of their group
+	looks     int  // at nodes for gangs that power or a budget kept out
 	within    restriction
 	barred    uint64    // models of which the queue of the task being placed may not use more
 	keeper    *Keeper   // the first that kept a task off a node
@@ -128,6 +131,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
 	p.Unplaced, p.Reservation, p.Others, p.Again = p.Unplaced[:0], nil, p.Others[:0], false
 	d.head, d.heads, d.pending, d.barred, d.reclaims, d.behind, d.looks = 0, d.heads[:0], false, 0, 0, 0, 0
+	d.asked = d.asked[:0]
 	d.journal = d.journal[:0]
 	d.within = restriction{}
 	d.closed.nodes, d.closed.all = nil, false
@@ -203,16 +207,16 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 		if why.Dominant == Reclaiming {
 			d.want(o.entry)
 		}
-		if may && why.Dominant == Reclaiming && d.reclaims < maxHeads {
-			d.reclaims++
-			if d.preempt(o.entry); d.promised(e.job) {
-				d.addHead(e)
-			}
+		if why.Dominant == Reclaiming && d.reclaims < maxHeads && (may || d.mayReclaim(e)) {
+			d.takeBack(o, e, !may)
 		}
 	case !may:
-		why.Ahead = ahead
+		if !d.mayReclaim(e) || !d.takeBack(o, e, true) {
+			why.Ahead = ahead
+		}
 	default:
 		d.addHead(e)
+		d.asked = append(d.asked, d.queue(e))
 		d.lacks = why.Short
 		if (d.Rules.Preempt && d.Capacity.preemptible > 0 || d.Quotas != nil) && !d.evicting(e) {
 			d.preempt(o.entry)

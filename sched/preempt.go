@@ -202,7 +202,7 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 	s := &c.shapes[t.ask.Shape]
 	if nd.blocked != None || s.Count > 0 && s.Accept>>nd.model&1 == 0 || s.Profile != 0 ||
 		c.windows > 0 && d.entersWindow(n, e.spec) || c.elsewhere(n, e.spec) ||
-		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 || d.shuts(n) {
+		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 || d.shuts(n) || d.beside && d.isHeld[n] != 0 {
 		return v, false
 	}
 	if c.power != nil && d.neverPowered(n, s, t.priority) {

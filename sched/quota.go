@@ -304,6 +304,17 @@ func (s *Quotas) unclaimable(q *queueQuota, milli int64) (set uint64) {
 	return set
 }
 
+// holds reports whether a queue is guaranteed so much more of a model.
+func (s *Quotas) holds(q *queueQuota, model uint8, milli int64) bool {
+	limits := s.cohorts[q.cohort].limits
+	for _, d := range s.modelDim {
+		if limits[d] && s.model[d] == int16(model) && q.used[d]+milli > q.guaranteed[d] {
+			return false
+		}
+	}
+	return true
+}
+
 // spread tells whether all accepted models together leave a queue so much; one
 // without a quota is enough.
 func (s *Quotas) spread(q *queueQuota, accept uint64, milli int64) (Cause, QuotaUse) {

@@ -70,6 +70,30 @@ func (d *Decider) claims(e *entry) (leaving int, may bool) {
 	return leaving, true
 }
 
+// mayReclaim decides whether a blocked job behind a head of its cohort may take back
+// what its queue lent: the first that could of every queue. A guarantee does not wait
+// for another queue's job that needs something else.
+func (d *Decider) mayReclaim(e *entry) bool {
+	queue := d.queue(e)
+	return d.Quotas != nil && queue != 0 && d.reclaims < maxHeads && len(d.heads) < maxHeads && !slices.Contains(d.asked, queue) &&
+		d.Quotas.lending(queue) && !d.borrows(&d.Quotas.queues[queue], e)
+}
+
+// takeBack lets a job have back what its queue lent, and tells whether that will make
+// room for it. Beside a head of its cohort it leaves the nodes alone that heads hold.
+func (d *Decider) takeBack(o *groupCursor, e *entry, beside bool) bool {
+	d.reclaims++
+	d.asked = append(d.asked, d.queue(e))
+	d.beside = beside
+	d.preempt(o.entry)
+	d.beside = false
+	if !d.promised(e.job) {
+		return false
+	}
+	d.addHead(e)
+	return true
+}
+
 // proposals sums up what the cycle has proposed so far, to start and to take.
 func (d *Decider) proposals() map[int16][]int64 {
 	out := map[int16][]int64{}
@@ -142,10 +166,18 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 	return lower && (d.beyond(id, -1, false) || d.unlimited(id))
 }
 
-// reclaimable reports whether an allocation is of another queue of the cohort,
-// and the task inside the guarantee of its own.
-func (d *Decider) reclaimable(a *Alloc, t *task) bool {
+// lent reports whether an allocation is of another queue of the cohort, and the task
+// inside the guarantee of its own.
+func (d *Decider) lent(a *Alloc, t *task) bool {
 	return d.claim.inside && a.Queue != 0 && a.Queue != t.queue && d.Quotas.queues[a.Queue].cohort == d.Quotas.queues[t.queue].cohort
+}
+
+// reclaimable reports whether the place of an allocation that was lent may be taken:
+// the task is inside the guarantee there too. Of a job that accepts several models the
+// one may be guaranteed and the other borrowed, and what it borrows could be taken
+// back in turn.
+func (d *Decider) reclaimable(a *Alloc, t *task) bool {
+	return d.lent(a, t) && d.Quotas.holds(&d.Quotas.queues[t.queue], d.Capacity.nodes[a.Node].model, int64(d.Capacity.shapes[t.ask.Shape].Milli()))
 }
 
 // unit lists the allocations that leave with one: of a gang all, else itself.
@@ -258,7 +290,7 @@ func (d *Decider) evictFor(id AllocID, i int32, t *task) {
 		d.withdraw(id)
 		return
 	}
-	reclaim := d.reclaimable(&d.Capacity.allocs[id], t) && d.beyond(id, -1, d.claim.straddle)
+	reclaim := d.lent(&d.Capacity.allocs[id], t) && d.beyond(id, -1, d.claim.straddle)
 	for _, u := range d.unit(id) {
 		if d.Capacity.allocs[u].Job == 0 || d.planned(u) {
 			continue

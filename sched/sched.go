@@ -46,7 +46,7 @@ type Snapshot struct {
 	HalfLife time.Duration // of what was held in the past; 0 = only the present counts
 	Rules    Rules
 	Held     *Reservation  // made in an earlier cycle; nil = none
-	Others   []Reservation // of the heads of other cohorts
+	Others   []Reservation // of other heads: of other cohorts, and what queues take back
 	Moved    int64         // tasks moved so far, for a policy with a budget
 	Budgets  *DayBudgets   // of energy and carbon; nil = none
 	// Endangers tells whether a running job that had to begin again would miss a
@@ -88,7 +88,7 @@ type Plan struct {
 	Moves       []Move
 	// Reservation is what the head of the queue holds from now on; nil = none.
 	Reservation *Reservation
-	Others      []Reservation // of the heads of other cohorts
+	Others      []Reservation // of other heads: of other cohorts, and what queues take back
 	// Again says that a second cycle at once may place more.
 	Again bool
 	// Unplaced has one line for every group of jobs that was examined and left
