@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.opentelemetry.io/otel/propagation"
@@ -25,6 +26,11 @@ type Client struct {
 	Base  string // such as http://127.0.0.1:8420
 	Token string
 	HTTP  *http.Client // nil = the default
+	// Renew returns the token that holds now, when the centre does not take the one that
+	// the client has: what waits for a job outlives it. nil = there is no other.
+	Renew func(context.Context) (string, error)
+
+	mu sync.Mutex // of Token, once it is renewed
 }
 
 // request is what a call sends.
@@ -51,6 +57,52 @@ func (c *Client) call(ctx context.Context, q request, out any) error {
 // open sends a request; an answer that is a problem becomes an error of its
 // kind.
 func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
+	token := c.token()
+	reply, err := c.send(ctx, q, token)
+	if err == nil && reply.StatusCode == http.StatusUnauthorized && c.Renew != nil {
+		fresh, failed := c.renew(ctx, token)
+		if failed != nil || fresh != token {
+			reply.Body.Close()
+		}
+		switch {
+		case failed != nil:
+			return nil, failed
+		case fresh != token:
+			reply, err = c.send(ctx, q, fresh)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if reply.StatusCode < 300 {
+		return reply, nil
+	}
+	defer reply.Body.Close()
+	return nil, problemOf(reply)
+}
+
+func (c *Client) token() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Token
+}
+
+// renew returns another token than the one that was refused, if there is one.
+func (c *Client) renew(ctx context.Context, refused string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Token != refused {
+		return c.Token, nil // somebody was quicker
+	}
+	fresh, err := c.Renew(ctx)
+	if err == nil {
+		c.Token = fresh
+	}
+	return fresh, err
+}
+
+// send sends a request with a token.
+func (c *Client) send(ctx context.Context, q request, token string) (*http.Response, error) {
 	var body io.Reader
 	if q.in != nil {
 		text, err := json.Marshal(q.in)
@@ -66,8 +118,8 @@ func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 	if q.in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if c.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header)) // nothing, where ctx has no trace
 	for k, v := range q.header {
@@ -84,11 +136,7 @@ func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 		}
 		return nil, unreached(c.Base, err)
 	}
-	if reply.StatusCode < 300 {
-		return reply, nil
-	}
-	defer reply.Body.Close()
-	return nil, problemOf(reply)
+	return reply, nil
 }
 
 // unreached says what may be amiss where no answer came.

@@ -47,9 +47,9 @@ func (s *Server) readLogs(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case err == io.EOF:
 			return
-		case r.Context().Err() != nil:
-			// The centre stops, or nobody reads any more. An answer that ended as if it
-			// were whole would say that the task had ended.
+		case ctx.Err() != nil:
+			// The centre stops, the token has ended, or nobody reads any more. An answer that
+			// ended as if it were whole would say that the task had ended.
 			panic(http.ErrAbortHandler)
 		case err != nil:
 			io.WriteString(w, "\n[log ends: "+err.Error()+"]\n")

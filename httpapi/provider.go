@@ -151,6 +151,9 @@ func (p *Provider) identify(ctx context.Context, raw string, now time.Time) (Cal
 		return Caller{}, err
 	}
 	t, err := check.Verify(oidc.ClientContext(ctx, p.http), raw)
+	if err != nil && strings.HasPrefix(err.Error(), "failed to verify signature: fetching keys ") { // the library has no type for it
+		return Caller{}, &fault.Error{Kind: fault.Unavailable, Where: "identity provider " + p.o.Issuer, What: "its keys cannot be fetched", Err: err}
+	}
 	if err != nil {
 		return Caller{}, errNoToken
 	}

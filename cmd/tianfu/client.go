@@ -54,6 +54,7 @@ func (r *remote) client() (*httpapi.Client, error) {
 	}
 	if file == "" {
 		if c.Token, err = loginToken(context.Background(), r.server); err != nil || c.Token != "" {
+			c.Renew = func(ctx context.Context) (string, error) { return loginToken(ctx, r.server) }
 			return c, err
 		}
 		if k.Name != "" {

@@ -35,6 +35,7 @@ type identityProvider struct {
 	issuer   string
 	lifetime atomic.Int64 // of ID tokens, in seconds
 	renewed  atomic.Int64 // tokens made from refresh tokens
+	away     func()
 }
 
 const (
@@ -55,6 +56,7 @@ func startProvider(t *testing.T) *identityProvider {
 	s.Listener.Close()
 	s.Listener = l
 	s.Start()
+	p.away = s.Close
 	t.Cleanup(s.Close)
 	return p
 }
@@ -333,6 +335,26 @@ func TestProviderThatIsAway(t *testing.T) {
 	}
 	if code, _, errs := execute("login", "--server", "http://"+s.address); code != fault.Unavailable.ExitCode() {
 		t.Errorf("%d %s", code, errs)
+	}
+}
+
+// TestProviderThatGoesAway: tokens with the keys that it had go on working; one with
+// a key that it may have since is neither believed nor called wrong.
+func TestProviderThatGoesAway(t *testing.T) {
+	p, later := startProvider(t), startProvider(t)
+	s := oidcServer(t, p)
+	claims := map[string]any{"iss": p.issuer, "sub": "u", "aud": clientID, "exp": time.Now().Unix() + 600, "groups": []string{"tianfu-operators"}}
+	c := s.client()
+	c.Token = p.sign(t, claims)
+	for range 2 {
+		if _, err := c.WhoAmI(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.away()
+	}
+	c.Token = later.sign(t, claims)
+	if _, err := c.WhoAmI(t.Context()); fault.KindOf(err) != fault.Unavailable || err == nil {
+		t.Errorf("a new key while the provider is away: %v", err)
 	}
 }
 
