@@ -2,11 +2,13 @@ package live
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"tianfu/control"
 	"tianfu/engine"
+	"tianfu/fault"
 	"tianfu/job"
 	"tianfu/unit"
 )
@@ -38,13 +40,36 @@ type LogQuery struct {
 	Follow  bool  // until the task has ended
 }
 
-// Logs reads what an attempt wrote.
+// lookForTask is how often the engine is asked for a task that it is about to get.
+const lookForTask = 20 * time.Millisecond
+
+// Logs reads what an attempt wrote. One that the core has placed and the engine has not
+// got yet is waited for by who follows it.
 func (c *Centre) Logs(ctx context.Context, q LogQuery) (engine.Log, error) {
 	eq := engine.LogQuery{Key: engine.Key{Job: q.Job, Task: int(q.Task), Generation: uint32(q.Attempt)}, Stream: engine.Stdout, Offset: q.Offset, Follow: q.Follow}
 	if q.Stderr {
 		eq.Stream = engine.Stderr
 	}
-	return c.o.Engine.Logs(ctx, eq)
+	log, err := c.o.Engine.Logs(ctx, eq)
+	for err != nil && fault.KindOf(err) == fault.NotFound {
+		placed := false
+		if failed := c.View(ctx, func(*control.State) { _, placed = c.running(eq.Key) }); failed != nil {
+			return nil, failed
+		}
+		// Asked again after the look: what has ended by then has started.
+		if log, err = c.o.Engine.Logs(ctx, eq); err == nil || !placed {
+			break
+		}
+		if !q.Follow {
+			return nil, fault.New(fault.NotFound, fmt.Sprintf("%s/%d", q.Job, q.Task), "has been placed and has not started yet", "try again, or follow it: tianfu job logs -f")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(lookForTask):
+		}
+	}
+	return log, err
 }
 
 // report turns what the engine says into an input, where the core must know.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tianfu/fault"
 	"tianfu/httpapi"
 	"tianfu/meter"
 )
@@ -73,7 +74,7 @@ func (s *capped) state(id string) string {
 func (s *capped) said(id string) int {
 	s.t.Helper()
 	var b bytes.Buffer
-	if err := s.c.Logs(s.ctx, httpapi.LogRequest{Job: id, Stream: "stdout"}, &b); err != nil {
+	if err := s.c.Logs(s.ctx, httpapi.LogRequest{Job: id, Stream: "stdout"}, &b); err != nil && fault.KindOf(err) != fault.NotFound { // it has not started
 		s.t.Fatal(err)
 	}
 	return b.Len()
