@@ -92,8 +92,8 @@ const (
 	maxMilliwatts = 5_000_000_000_000 // 5 GW
 )
 
-// setCap takes a cap, or says why not. One below what the area draws idle would
-// never be complied with.
+// setCap takes a cap, or says why not. One below what the area draws idle, a site
+// with the overhead of the hour in which it begins, would not be complied with.
 func (s *State) setCap(in *Input) error {
 	where := "cap " + in.Cap.Area
 	if s.cfg.Tree == nil {
@@ -107,8 +107,15 @@ func (s *State) setCap(in *Input) error {
 	if area < 0 {
 		return fault.New(fault.NotFound, where, "no such area", "see: tianfu power show")
 	}
-	if err := CheckCap(&k, &s.cfg.Tree.Areas[area], s.idleOf(area)); err != nil {
+	a := s.cfg.Tree.Areas[area]
+	if a.Parent < 0 {
+		a.Overhead, _ = s.overhead(&a, max(k.From, s.now))
+	}
+	if err := CheckCap(&k, &a, s.idleOf(area)); err != nil {
 		return err
+	}
+	if k.Every == 0 && k.To <= s.now || k.Every > 0 && k.Until > 0 && k.Until.Add(k.To.Sub(k.From)) <= s.now {
+		return fault.New(fault.Invalid, where, "is over already", "give from: and for: or to: that lie ahead")
 	}
 	k.ID = s.power.lastCap + 1
 	s.record(Record{Kind: PowerTold, CapEvent: &k})
@@ -272,7 +279,7 @@ func (s *State) moveBudgets() {
 		b := Budget{Area: int32(i)}
 		if a.Parent < 0 {
 			var until unit.Instant
-			f.Overhead, until = s.overhead(a)
+			f.Overhead, until = s.overhead(a, s.now)
 			edge = min(edge, until)
 			f.Solar, until = s.solarAt(a.Path, s.now)
 			edge = min(edge, until)
@@ -324,19 +331,19 @@ func nextHour(now unit.Instant) unit.Instant {
 	return (now/hour + 1) * hour
 }
 
-// overhead returns facility power over IT power of a site at this hour, and
-// until when. While nobody has reported it, what is declared holds.
-func (s *State) overhead(a *sched.PowerArea) (pue int64, until unit.Instant) {
+// overhead returns facility power over IT power of a site in the hour of an instant,
+// and until when. While nobody has reported it, what is declared holds.
+func (s *State) overhead(a *sched.PowerArea, at unit.Instant) (pue int64, until unit.Instant) {
 	declared := max(a.Overhead, sched.Million)
 	hours := s.SiteHours(a.Path)
-	if h, ok := s.SiteHour(a.Path, s.now); ok {
+	if h, ok := s.SiteHour(a.Path, at); ok {
 		if h.PUE == energy.NoData {
 			return declared, h.To
 		}
 		return h.PUE, h.To
 	}
 	for i := range hours {
-		if hours[i].From > s.now {
+		if hours[i].From > at {
 			return declared, hours[i].From
 		}
 	}

@@ -66,6 +66,24 @@ func (s *SiteSources) Hours(from, to unit.Instant) ([]SiteHour, error) {
 	return out, nil
 }
 
+// Declare puts the figures that a site declares where no other is known; 0 = none.
+func (h *SiteHour) Declare(price unit.YuanPerKWh, pue float64) {
+	if h.Price == NoData && price != 0 {
+		h.Price = scaled(float64(price), 1e9)
+	}
+	if h.PUE == NoData && pue > 0 {
+		h.PUE = scaled(pue, 1e6)
+	}
+}
+
+// DeclareCarbon puts the carbon intensity that a site declares; 0 = none. It is for
+// a site without sources: where one has a gap, that stays a gap.
+func (h *SiteHour) DeclareCarbon(carbon unit.KgPerKWh) {
+	if h.CarbonLocation == NoData && carbon > 0 {
+		h.CarbonLocation = scaled(float64(carbon), 1e6)
+	}
+}
+
 // charges returns the tariff's spans; none without a tariff.
 func (s *SiteSources) charges(from, to unit.Instant) (out []Span, err error) {
 	if s.Tariff == nil || s.Price != nil {

@@ -314,14 +314,9 @@ func (x *siteSignals) priced(base *energy.SiteSources, from, cut, to unit.Instan
 	for i := range out {
 		h := &out[i]
 		h.Forecast = h.Forecast || expected[h.From]
-		if h.CarbonLocation == energy.NoData && len(x.Sources) == 0 && x.Carbon > 0 {
-			h.CarbonLocation = int64(math.Round(float64(x.Carbon) * 1e6))
-		}
-		if h.Price == energy.NoData && x.Price != 0 {
-			h.Price = int64(math.Round(float64(x.Price) * 1e9))
-		}
-		if h.PUE == energy.NoData && x.PUE > 0 {
-			h.PUE = int64(math.Round(x.PUE * 1e6))
+		h.Declare(x.Price, x.PUE)
+		if len(x.Sources) == 0 {
+			h.DeclareCarbon(x.Carbon)
 		}
 	}
 	return out, nil

@@ -17,7 +17,9 @@ const maxCapText = 1024
 // ParseCap reads a cap as people write it: an area, how much, and when, such as
 // "site=jianzhou 70% for 6d" or "hall=jianzhou/a1 400kW from=24h for=2h
 // every=1d". A time span after from or until counts from now; without from the
-// cap begins now, without for or to it holds until it is cleared.
+// cap begins now, without for or to it holds until it is cleared. What would be
+// left out in silence - a second amount, until without every, for beside to, a
+// window of no length - is an error: the cap would hold longer than was meant.
 func ParseCap(text string, now unit.Instant) (CapEvent, error) {
 	k := CapEvent{From: now, To: unit.Never}
 	bad := func(what string) (CapEvent, error) {
@@ -31,6 +33,7 @@ func ParseCap(text string, now unit.Instant) (CapEvent, error) {
 		words = words[1:]
 	}
 	length := time.Duration(0)
+	given := map[string]bool{}
 	for i := 0; i < len(words); i++ {
 		key, value, paired := strings.Cut(words[i], "=")
 		switch key {
@@ -41,6 +44,13 @@ func ParseCap(text string, now unit.Instant) (CapEvent, error) {
 				}
 			}
 		}
+		if _, known := capKeys[key]; !known {
+			key = "amount"
+		}
+		if given[capKeys[key]] {
+			return bad("says twice " + capKeys[key])
+		}
+		given[capKeys[key]] = true
 		var err error
 		switch key {
 		case "site", "building", "hall", "row", "rack", "node", "area":
@@ -69,12 +79,22 @@ func ParseCap(text string, now unit.Instant) (CapEvent, error) {
 		k.To = k.From.Add(length)
 	}
 	switch {
+	case given[capKeys["for"]] && k.To == unit.Never:
+		return bad("is for no time at all")
+	case given[capKeys["until"]] && k.Every == 0:
+		return bad("has until=, which ends what comes again with every=; one window ends with to= or for=")
 	case k.Area == "":
 		return bad("names no area")
 	case k.Part == 0 && k.Limit == 0:
 		return bad("says not how much may be drawn")
 	}
 	return k, nil
+}
+
+// capKeys are the words of a cap, with what each says.
+var capKeys = map[string]string{
+	"site": "which area", "building": "which area", "hall": "which area", "row": "which area", "rack": "which area", "node": "which area", "area": "which area",
+	"from": "from when", "for": "until when it holds", "to": "until when it holds", "until": "until when it comes again", "every": "how often", "amount": "how much",
 }
 
 // amount reads a part of the configured limit, or power.

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"tianfu/fleet"
@@ -17,6 +18,15 @@ const (
 // PowerOf returns the power tree that a world declares; nil when nothing in it
 // limits power and no node is to sleep.
 func PowerOf(w *fleet.World) *Power {
+	p := AreasOf(w)
+	if p.Sleep.After > 0 || len(p.Caps) > 0 || slices.ContainsFunc(p.Areas, func(a PowerArea) bool { return a.Limit > 0 || a.Battery.Capacity > 0 }) {
+		return p
+	}
+	return nil
+}
+
+// AreasOf returns the tree of all areas of a world, though none may have a limit.
+func AreasOf(w *fleet.World) *Power {
 	p := &Power{Protect: NoProtect, CapLatency: w.Power.CapLatency, Grace: w.Power.Grace}
 	if w.Power.Protect > 0 {
 		p.Protect = int32(w.Power.Protect)
@@ -29,7 +39,6 @@ func PowerOf(w *fleet.World) *Power {
 	}
 	z := &w.Power.Sleep
 	p.Sleep = PowerSleep{After: z.After, Reserve: int32(z.Reserve), Latency: z.Wake, Draw: Milliwatts(z.Draw)}
-	need := z.After > 0 || len(w.Caps) > 0
 	sites := map[string]*fleet.Site{}
 	for i := range w.Sites {
 		sites[w.Sites[i].Name] = &w.Sites[i]
@@ -43,11 +52,7 @@ func PowerOf(w *fleet.World) *Power {
 			x.Overhead = max(int64(math.Round(s.PUE*Million)), Million)
 			x.Battery = batteryOf(&s.Battery)
 		}
-		need = need || x.Limit > 0 || x.Battery.Capacity > 0
 		p.Areas = append(p.Areas, x)
-	}
-	if !need {
-		return nil
 	}
 	for i := range w.Caps {
 		p.Caps = append(p.Caps, capOf(&w.Caps[i]))

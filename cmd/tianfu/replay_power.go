@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -30,32 +32,24 @@ func (f *powerFlags) register(c *cobra.Command) {
 	fl.StringArrayVar(&f.caps, "cap", nil, `cap on power (time), such as "site=openb 70% from=24h for=6d"; may be given again`)
 	fl.StringVar(&f.limit, "power-limit", "", "limit of the site that a fleet without places stands at (time; default: what it draws at full load)")
 	fl.Float64Var(&f.overhead, "overhead", 1.25, "facility power over IT power of that site (time)")
-	fl.Int32Var(&f.protect, "protect", 100, "priority from which work is never shed for power (time)")
+	fl.Int32Var(&f.protect, "protect", worldProtect, "priority from which work is never shed for power (time; default: what the world says, else 100)")
+	fl.Lookup("protect").DefValue = "0" // its words say the default
 	fl.BoolVar(&f.tiers, "tiers", false, "take priorities from the QoS column of the tasks: LS and Guaranteed 100, Burstable 50, BE 0; the last two may be suspended (time)")
 }
+
+// worldProtect stands for a priority that was not given.
+const worldProtect = math.MinInt32
 
 // limitPower gives a replay the budgets and the power tree of its world, or of one site around
 // a fleet without places, with the caps of the command.
 func (f *replayFlags) limitPower(p *sim.TimedParams) error {
 	x := &f.limits
 	if f.world != "" && f.copies == 1 {
-		w, _, err := parseWorldFile(f.world)
-		if err != nil {
+		if err := f.worldLimits(p); err != nil {
 			return err
-		}
-		p.Tree = sched.PowerOf(w)
-		if p.DayBudgets, err = sched.BudgetsOf(w, time.LoadLocation); err != nil {
-			return err
-		}
-		if len(p.DayBudgets) > 0 && p.Power == nil {
-			return fault.New(fault.Invalid, f.world, "declares a budget of energy or carbon, and no power model of the nodes is known", "use --power catalogue, and a fleet whose devices it knows")
-		}
-		if len(w.Sites) > 0 {
-			if l, err := time.LoadLocation(w.Sites[0].TimeZone); err == nil {
-				p.Zone = fleet.ZoneOf(w.Sites[0].TimeZone, l)
-			}
 		}
 	}
+	declared := p.Tree
 	if p.Tree == nil && len(x.caps) == 0 && x.limit == "" {
 		return nil
 	}
@@ -76,12 +70,19 @@ func (f *replayFlags) limitPower(p *sim.TimedParams) error {
 		if len(caps) > 0 {
 			name, _, _ = strings.Cut(caps[0].Area, "/")
 		}
+		if len(p.Fleet.Nodes) > 0 {
+			name = cmp.Or(p.Fleet.Nodes[0].Place.Site, name)
+		}
 		var err error
 		if p.Tree, err = x.oneSite(p.Fleet, p.Power, name); err != nil {
 			return err
 		}
 	}
-	p.Tree.Protect = x.protect
+	if x.protect != worldProtect {
+		p.Tree.Protect = x.protect
+	} else if declared == nil || declared.Protect == sched.NoProtect {
+		p.Tree.Protect = 100
+	}
 	for i := range caps {
 		at := -1
 		for a := range p.Tree.Areas {
@@ -96,6 +97,32 @@ func (f *replayFlags) limitPower(p *sim.TimedParams) error {
 			return err
 		}
 		p.Tree.Caps = append(p.Tree.Caps, caps[i])
+	}
+	return nil
+}
+
+// worldLimits gives a replay the budgets and the power tree of its world.
+func (f *replayFlags) worldLimits(p *sim.TimedParams) error {
+	w, _, err := parseWorldFile(f.world)
+	if err != nil {
+		return err
+	}
+	if f.limits.limit != "" {
+		return fault.New(fault.Invalid, "--power-limit", "is of a fleet without places, and the limits of "+f.world+" are its own", "change power: in the world file")
+	}
+	if p.Tree = sched.PowerOf(w); p.Tree == nil && len(f.limits.caps) > 0 {
+		p.Tree = sched.AreasOf(w)
+	}
+	if p.DayBudgets, err = sched.BudgetsOf(w, time.LoadLocation); err != nil {
+		return err
+	}
+	if len(p.DayBudgets) > 0 && p.Power == nil {
+		return fault.New(fault.Invalid, f.world, "declares a budget of energy or carbon, and no power model of the nodes is known", "use --power catalogue, and a fleet whose devices it knows")
+	}
+	if len(w.Sites) > 0 {
+		if l, err := time.LoadLocation(w.Sites[0].TimeZone); err == nil {
+			p.Zone = fleet.ZoneOf(w.Sites[0].TimeZone, l)
+		}
 	}
 	return nil
 }
@@ -122,14 +149,28 @@ func idleAt(p *sim.TimedParams, area int) int64 {
 	return sum
 }
 
-// oneSite puts a fleet without places at one site with one limit.
+// fleetSites counts the sites at which nodes stand.
+func fleetSites(fl *fleet.Fleet) int {
+	sites := map[string]bool{}
+	for i := range fl.Nodes {
+		sites[fl.Nodes[i].Place.Site] = true
+	}
+	return len(sites)
+}
+
+// oneSite puts a fleet of one site, or without places, at one site with one limit.
 func (f *powerFlags) oneSite(fl *fleet.Fleet, models []energy.NodeModel, name string) (*sched.Power, error) {
 	if !(f.overhead >= 1 && f.overhead <= 20) {
 		return nil, fault.New(fault.Invalid, "--overhead", fmt.Sprint(f.overhead)+" is out of range", "facility power over IT power, from 1 to 20")
 	}
 	full := unit.Watts(0)
+	if n := fleetSites(fl); n > 1 {
+		return nil, fault.New(fault.Invalid, "--cap", fmt.Sprintf("the fleet stands at %d sites, and none says what it may draw", n), "describe them in a world file: --world")
+	}
 	for i := range fl.Nodes {
-		fl.Nodes[i].Place = fleet.Place{Site: name}
+		if fl.Nodes[i].Place.Site == "" {
+			fl.Nodes[i].Place = fleet.Place{Site: name}
+		}
 		full += models[i].FullWatts(len(fl.Nodes[i].Devices))
 	}
 	limit := unit.Watts(float64(full) * f.overhead)

@@ -170,6 +170,32 @@ func (f *siteFlags) hours(fl *fleet.Fleet, w *sim.Workload) (map[string][]energy
 	return out, nil
 }
 
+// declaredHours puts what the sites of a world declare where no flag says it, as a
+// running centre does.
+func (f *replayFlags) declaredHours(hours map[string][]energy.SiteHour) error {
+	if f.world == "" {
+		return nil
+	}
+	w, _, err := parseWorldFile(f.world)
+	if err != nil {
+		return err
+	}
+	for i := range w.Sites {
+		s := &w.Sites[i]
+		own := slices.Clone(hours[s.Name])
+		for k := range own {
+			own[k].Declare(s.Tariff, s.PUE)
+			if f.site.carbon == "" {
+				own[k].DeclareCarbon(s.Carbon)
+			}
+		}
+		if own != nil {
+			hours[s.Name] = own
+		}
+	}
+	return nil
+}
+
 // date moves the workload to where --start says, or, where it counts from a
 // start of its own, to the start of the series.
 func (f *siteFlags) date(s *energy.SiteSources, w *sim.Workload) error {

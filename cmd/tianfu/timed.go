@@ -168,6 +168,9 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	}
 	if f.site.on() {
 		if params.Hours, err = f.site.hours(fl, w); err == nil {
+			err = f.declaredHours(params.Hours)
+		}
+		if err == nil {
 			params.Metering, err = f.site.metering(w)
 		}
 		if err != nil {
