@@ -47,7 +47,7 @@ type SeriesOptions struct {
 	// with a unit of the quantity.
 	Column string
 	// Unit overrides the unit that the column's name ends with; with Positional it
-	// is the unit of a column whose name ends with none.
+	// is the unit of a column whose name tells none.
 	Unit string
 	// Gaps accepts missing steps and empty cells as "no data"; otherwise each
 	// is an error.
@@ -87,10 +87,14 @@ func ParseSeries(name string, text []byte, options SeriesOptions) (*Series, erro
 		return nil, err
 	}
 	var rows []seriesRow
+	most := 0.0
 	err = eachRow(name, r, MaxSeriesSteps, func(line int, row []string) error {
 		v, err := c.read(lineOf(name, line), row)
 		v.line = line
 		rows = append(rows, v)
+		if v.value > most {
+			most = v.value
+		}
 		return err
 	})
 	if err != nil {
@@ -98,6 +102,9 @@ func ParseSeries(name string, text []byte, options SeriesOptions) (*Series, erro
 	}
 	if len(rows) < 2 {
 		return nil, fault.New(fault.Invalid, name, fmt.Sprintf("%d rows", len(rows)), "a series needs at least two, to know its step")
+	}
+	if _, suspicious := options.Quantity.limits(); c.named && most > 0 && most <= suspicious {
+		return nil, fault.New(fault.Invalid, name, fmt.Sprintf("no value is above %g kg/kWh", most), "the column's unit is probably larger than its name says; give the unit if it is right")
 	}
 	return options.steps(name, rows)
 }
@@ -115,6 +122,7 @@ type seriesColumns struct {
 	name        string
 	scale, most float64
 	gaps        bool
+	named       bool // the scale is of the name's unit
 }
 
 func (o *SeriesOptions) columns(where string, header []string) (seriesColumns, error) {
@@ -140,11 +148,11 @@ func (o *SeriesOptions) columns(where string, header []string) (seriesColumns, e
 			if c.value >= 0 {
 				return c, fault.New(fault.Invalid, where, fmt.Sprintf("columns %s and %s could both be meant", c.name, h), "choose one by its name")
 			}
-			c.value, c.name, c.scale = i, h, scale
+			c.value, c.name, c.scale, c.named = i, h, scale, scale > 0
 		}
 	}
-	if o.Unit != "" && !(o.Positional && c.scale > 0) {
-		c.scale = scales[o.Unit]
+	if o.Unit != "" && !(o.Positional && (c.named || strings.Contains(c.name, "_per_"))) {
+		c.scale, c.named = scales[o.Unit], false
 	}
 	switch {
 	case c.time < 0:
@@ -237,7 +245,6 @@ func (o *SeriesOptions) steps(name string, rows []seriesRow) (*Series, error) {
 		step = min(step, d)
 	}
 	s := &Series{Name: name, Start: rows[0].at, Step: step, Offset: rows[0].offset}
-	most := 0.0
 	for i, row := range rows {
 		where := lineOf(name, row.line)
 		at := s.End()
@@ -255,12 +262,6 @@ func (o *SeriesOptions) steps(name string, rows []seriesRow) (*Series, error) {
 			s.Values = append(s.Values, math.NaN())
 		}
 		s.Values = append(s.Values, row.value)
-		if row.value > most {
-			most = row.value
-		}
-	}
-	if _, suspicious := o.Quantity.limits(); o.Unit == "" && most > 0 && most <= suspicious {
-		return nil, fault.New(fault.Invalid, name, fmt.Sprintf("no value is above %g kg/kWh", most), "the column's unit is probably larger than its name says; give the unit if it is right")
 	}
 	return s, nil
 }

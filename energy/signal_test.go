@@ -65,6 +65,7 @@ func TestRealSeries(t *testing.T) {
 const seriesHead = "datetime_utc,ci_g_per_kwh\n"
 
 func TestSeriesErrors(t *testing.T) {
+	protocol := SeriesOptions{Unit: "g_per_kwh", Positional: true}
 	const ok = seriesHead + "2026-01-01T00:00:00Z,100\n2026-01-01T01:00:00Z,200\n"
 	for _, c := range []struct {
 		file, want string
@@ -77,6 +78,9 @@ func TestSeriesErrors(t *testing.T) {
 		{"time,ci_lb_per_mwh\n", "s.csv:1: no column name ends with a known unit", SeriesOptions{}},
 		{"time,ci\n", `s.csv:1: the unit of column "ci" is not known`, SeriesOptions{Column: "ci"}},
 		{"time,ci\n", `s.csv:1: the unit of column "ci" is not known`, SeriesOptions{Column: "ci", Unit: "lb_per_mwh"}},
+		{"t,v_lb_per_mwh\n", `s.csv:1: the unit of column "v_lb_per_mwh" is not known`, protocol},
+		{"t,v_gCO2_per_MWh\n", `s.csv:1: the unit of column "v_gCO2_per_MWh" is not known`, protocol},
+		{seriesHead + "2026-01-01T00:00:00Z,0.3\n2026-01-01T01:00:00Z,0.5\n", "no value is above 0.0005 kg/kWh", protocol},
 		{"time,a_g_per_kwh,b_g_per_kwh\n", "s.csv:1: columns a_g_per_kwh and b_g_per_kwh could both be meant", SeriesOptions{}},
 		{ok, `s.csv:1: no column "co2"`, SeriesOptions{Column: "co2"}},
 		{ok + "2026-01-01T03:00:00Z,1\n", "s.csv:4: a gap of 1 steps of 1h0m0s before 2026-01-01T03:00:00Z", SeriesOptions{}},
@@ -103,6 +107,10 @@ func TestSeriesUnitsAndGaps(t *testing.T) {
 		if err != nil || s.Values[0] != 0.25 || s.Step != 5*time.Minute {
 			t.Errorf("%s: %+v, %v", head, s, err)
 		}
+	}
+	// Where the name tells no unit, the one told is believed, however small the values.
+	if s, err := ParseSeries("s", []byte("t,share\n2026-01-01T00:00:00Z,0.5\n2026-01-01T01:00:00Z,0.25\n"), SeriesOptions{Unit: "g_per_kwh", Positional: true}); err != nil || s.Values[0] != 0.0005 {
+		t.Errorf("%+v, %v", s, err)
 	}
 	s, err := ParseSeries("s", []byte(seriesHead+"2026-01-01T00:00:00Z,100\n2026-01-01T03:00:00Z,\n2026-01-01T04:00:00Z,300\n"), SeriesOptions{Gaps: true})
 	if err != nil || len(s.Values) != 5 {

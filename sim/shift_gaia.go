@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"math"
 	"slices"
 
 	"tianfu/fault"
@@ -144,9 +143,9 @@ func (g *Gaia) one(policy string, j *gaiaJob) (carbon float64, runs int, waits f
 
 // Reserved replays carbon-time with r reserved CPUs that serve first: a job
 // starts as soon as all its CPUs are free among them, else at its chosen time,
-// there if they are free and wholly on demand if not.
+// there if they are free and wholly on demand if not. CPUs that come free in a
+// step serve from the next one on.
 func (g *Gaia) Reserved(r int) ShiftResult {
-	type run struct{ end, cpus int }
 	order := make([]int, len(g.jobs))
 	chosen := make([]int, len(g.jobs))
 	for i := range g.jobs {
@@ -156,53 +155,87 @@ func (g *Gaia) Reserved(r int) ShiftResult {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return g.jobs[a].arrival - g.jobs[b].arrival })
 	out := ShiftResult{Policy: "res-first-carbon-time"}
-	var waiting []int
-	var running []run
-	free, next, last := r, 0, 0
-	start := func(i, at int, reserved bool) {
-		j := &g.jobs[i]
-		out.Total += sched.Sum(g.prefix, at, j.length) * float64(j.cpus)
-		out.Wait += float64(at-j.arrival) / gaiaHour / float64(len(g.jobs))
-		last = max(last, at)
-		if reserved {
-			free -= j.cpus
-			running = append(running, run{at + j.length, j.cpus})
-			return
+	unshifted := 0.0                  // grams, were none to wait
+	freed := make([]int, len(g.ci)+1) // CPUs, by step
+	waiting := gaiaQueue{jobs: g.jobs}
+	free, last := r, 0
+	for at := 0; len(order) > 0 || len(waiting.line) > 0; at++ {
+		for ; len(order) > 0 && g.jobs[order[0]].arrival <= at; order = order[1:] {
+			j := &g.jobs[order[0]]
+			unshifted += sched.Sum(g.prefix, j.arrival, j.length) * float64(j.cpus)
+			waiting.put(order[0])
 		}
-		out.Dollars += float64(j.cpus) * float64(j.length) / gaiaHour * onDemandHour
-	}
-	for next < len(order) || len(waiting) > 0 {
-		at := math.MaxInt
-		if next < len(order) {
-			at = g.jobs[order[next]].arrival
-		}
-		for _, x := range running {
-			at = min(at, x.end)
-		}
-		for _, i := range waiting {
-			at = min(at, chosen[i])
-		}
-		running = slices.DeleteFunc(running, func(x run) bool {
-			if x.end <= at {
-				free += x.cpus
+		kept := gaiaQueue{jobs: g.jobs, line: make([]int, 0, len(waiting.line))}
+		for len(waiting.line) > 0 {
+			i := waiting.take()
+			j := &g.jobs[i]
+			switch {
+			case j.cpus <= free:
+				free -= j.cpus
+				freed[at+j.length] += j.cpus
+			case chosen[i] <= at:
+				out.Dollars += float64(j.cpus) * float64(j.length) / gaiaHour * onDemandHour
+			default:
+				kept.put(i)
+				continue
 			}
-			return x.end <= at
-		})
-		for next < len(order) && g.jobs[order[next]].arrival <= at {
-			waiting = append(waiting, order[next])
-			next++
+			out.Total += sched.Sum(g.prefix, at, j.length) * float64(j.cpus)
+			out.Wait += float64(at-j.arrival) / gaiaHour / float64(len(g.jobs))
+			last = at
 		}
-		waiting = slices.DeleteFunc(waiting, func(i int) bool {
-			fits := g.jobs[i].cpus <= free
-			if fits || chosen[i] <= at {
-				start(i, at, fits)
-				return true
-			}
-			return false
-		})
+		waiting = kept
+		free += freed[at]
 	}
 	out.Dollars += float64(r) * reservedPart * onDemandHour * float64(last) / gaiaHour
 	out.JobWait = out.Wait
-	out.Normalised = partOf(out.Total, g.Run()[0].Total)
+	out.Normalised = partOf(out.Total, unshifted)
 	return out
+}
+
+// gaiaQueue is the line of the protocol's waiting jobs, by arrival. The released code
+// keeps it in Python's heap, which it empties and fills anew every step, so those that
+// arrived in one step change places as this heap has it. Who of them is served first
+// is worth up to 2 % of the dollars, so the heap is that one to the last comparison,
+// which container/heap is not.
+type gaiaQueue struct {
+	jobs []gaiaJob
+	line []int
+}
+
+func (q *gaiaQueue) before(a, b int) bool { return q.jobs[a].arrival < q.jobs[b].arrival }
+
+func (q *gaiaQueue) put(i int) {
+	q.line = append(q.line, i)
+	q.rise(len(q.line) - 1)
+}
+
+// rise moves what stands at a place up to where no later one stands above it.
+func (q *gaiaQueue) rise(at int) {
+	i := q.line[at]
+	for at > 0 && q.before(i, q.line[(at-1)/2]) {
+		q.line[at] = q.line[(at-1)/2]
+		at = (at - 1) / 2
+	}
+	q.line[at] = i
+}
+
+// take removes the first: the last one takes its place, sinks to the bottom past the
+// earlier of two, of equals the second, and rises from there.
+func (q *gaiaQueue) take() int {
+	first, n := q.line[0], len(q.line)-1
+	i, at := q.line[n], 0
+	q.line = q.line[:n]
+	if n == 0 {
+		return first
+	}
+	for child := 1; child < n; child = 2*at + 1 {
+		if child+1 < n && !q.before(q.line[child], q.line[child+1]) {
+			child++
+		}
+		q.line[at] = q.line[child]
+		at = child
+	}
+	q.line[at] = i
+	q.rise(at)
+	return first
 }

@@ -97,6 +97,27 @@ func TestNothingToSave(t *testing.T) {
 	}
 }
 
+// TestGaiaReservedServesTies holds the order of jobs that arrive in one step, and the
+// step in which freed CPUs serve again, to figures of the released rules: with ties in
+// the order of the file the dollars are 0.699.
+func TestGaiaReservedServesTies(t *testing.T) {
+	falling := make([]float64, 100)
+	for i := range falling {
+		falling[i] = float64(400 - 3*i)
+	}
+	jobs := []sim.ShiftJob{{Length: 7200, CPUs: 2}}
+	for i := range 6 {
+		jobs = append(jobs, sim.ShiftJob{Arrival: 600, Length: float64(3600 * (i + 1)), CPUs: 1 + i%2})
+	}
+	g, err := sim.NewGaia(jobs, falling)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := g.Reserved(2); math.Abs(r.Total-13.713558) > 1e-6 || math.Abs(r.Dollars-0.799067) > 1e-6 {
+		t.Errorf("%.6f g and %.6f dollars", r.Total, r.Dollars)
+	}
+}
+
 // TestBoundedJobOfNoLength: what ends as it comes holds no CPU, though FCFS ran it to
 // the end of the series once.
 func TestBoundedJobOfNoLength(t *testing.T) {
