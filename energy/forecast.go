@@ -160,7 +160,8 @@ type ForecastError struct {
 }
 
 // ErrorsOf makes a forecast at every hour of a series from at on and compares
-// it with what came, at each of the horizons, in hours.
+// it with what came, at each of the horizons, in hours. A horizon that no forecast
+// reaches is left out: nothing is known of its error.
 func ErrorsOf(f Forecaster, series []float64, at int, horizons []int) []ForecastError {
 	out := make([]ForecastError, len(horizons))
 	counted := make([]int, len(horizons))
@@ -191,5 +192,5 @@ func ErrorsOf(f Forecaster, series []float64, at int, horizons []int) []Forecast
 		out[i].Bias /= n
 		out[i].MAPE /= float64(max(counted[i], 1))
 	}
-	return out
+	return slices.DeleteFunc(out, func(e ForecastError) bool { return e.Made == 0 })
 }

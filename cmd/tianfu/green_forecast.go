@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/energy"
+	"tianfu/fault"
 )
 
 // forecastHorizons are the hours ahead that errors are told of.
@@ -42,6 +43,9 @@ func (p *program) greenForecast() *cobra.Command {
 					return err
 				}
 				d := forecastDocument{Forecast: name, Errors: energy.ErrorsOf(make, s.Value, at, forecastHorizons)}
+				if len(d.Errors) == 0 {
+					return fault.New(fault.Invalid, "--start", "leaves no hour to compare a forecast with", "choose an earlier instant or a longer series")
+				}
 				for _, e := range d.Errors {
 					t.add(name, strconv.Itoa(e.Hours), fmt.Sprintf("%.2f", e.MAE), fmt.Sprintf("%.1f%%", e.MAPE), fmt.Sprintf("%+.2f", e.Bias), strconv.Itoa(e.Made))
 				}
