@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -47,13 +48,41 @@ func TestOrderCheck(t *testing.T) {
 		"relative mount":    func(o *Order) { o.Mounts = []Mount{{Source: "a", Target: "/a"}} },
 		"mount of all":      func(o *Order) { o.Mounts = []Mount{{Source: "/", Target: "/a"}} },
 		"mount over proc":   func(o *Order) { o.Mounts = []Mount{{Source: "/a", Target: "/proc/x"}} },
-		"device":            func(o *Order) { o.Devices = []Device{{UUID: "a,b"}} },
-		"image":             func(o *Order) { o.Image = "a\x00" },
+		"mount over libs":   func(o *Order) { o.Mounts = []Mount{{Source: "/a", Target: "/usr/bin"}} },
+		"mount over etc":    func(o *Order) { o.Mounts = []Mount{{Source: "/a", Target: "/etc"}} },
+		"mount over names":  func(o *Order) { o.Mounts = []Mount{{Source: "/a", Target: "/var/run/nscd"}} },
+		"mount in a mount":  func(o *Order) { o.Mounts = []Mount{{Source: "/a", Target: "/d"}, {Source: "/b", Target: "/d/l"}} },
+		"mount on a mount":  func(o *Order) { o.Mounts = []Mount{{Source: "/a", Target: "/d/l"}, {Source: "/b", Target: "/d"}} },
+		"mount in a keep": func(o *Order) {
+			o.Keep, o.Mounts = "checkpoint", []Mount{{Source: "/a", Target: "/work/checkpoint/l"}}
+		},
+		"mount on a file": func(o *Order) {
+			o.Files, o.Mounts = []File{{Path: "d/f"}}, []Mount{{Source: "/a", Target: "/work/d"}}
+		},
+		"long name":       func(o *Order) { o.Files = []File{{Path: strings.Repeat("a", 256)}} },
+		"one file twice":  func(o *Order) { o.Files = []File{{Path: "a"}, {Path: "a"}} },
+		"file below file": func(o *Order) { o.Files = []File{{Path: "a/b/c"}, {Path: "a"}} },
+		"device":          func(o *Order) { o.Devices = []Device{{UUID: "a,b"}} },
+		"image":           func(o *Order) { o.Image = "a\x00" },
 	} {
 		o := good
 		spoil(&o)
 		if err := o.Check(); fault.KindOf(err) != fault.Invalid || err == nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMountsBesideTheSystem(t *testing.T) {
+	for _, o := range []Order{
+		{Mounts: []Mount{{Source: "/a", Target: "/data/a"}, {Source: "/a", Target: "/data/ab"}, {Source: "/a", Target: "/usrlocal"}, {Source: "/var/lib/sets", Target: "/var/lib/sets"}}},
+		{Mounts: []Mount{{Source: "/a", Target: "/work/d"}, {Source: "/a", Target: "/tmp/x"}}, Files: []File{{Path: "e"}, {Path: "de"}}},
+		{Mounts: []Mount{{Source: "/a", Target: "/usr/local/models"}}, Image: "dir:/srv/images/x"}, // the image is its system
+		{Mounts: []Mount{{Source: "/a", Target: "/work/checkpoints"}}, Keep: "checkpoint"},
+	} {
+		o.Key, o.Command = Key{Job: 1}, []string{"true"}
+		if err := o.Check(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,29 +157,79 @@ func (o *Order) checkTexts(bad func(string, string, ...any) error) error {
 
 func (o *Order) checkPaths(bad func(string, string, ...any) error) error {
 	size := 0
+	files := map[string]bool{}
 	for i := range o.Files {
 		f := &o.Files[i]
 		if size += len(f.Data); size > MaxFileBytes {
 			return bad("files", "are larger than 4 MiB in all; mount a data set instead")
 		}
-		if f.Path == "" || len(f.Path) > 1024 || strings.ContainsRune(f.Path, 0) || path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "." || f.Path == ".." || strings.HasPrefix(f.Path, "../") {
+		if !plain(f.Path, 1024) || path.IsAbs(f.Path) || f.Path == "." || f.Path == ".." || strings.HasPrefix(f.Path, "../") {
 			return bad(fmt.Sprintf("files[%d].path", i), "%q is not a plain path below the working directory", f.Path)
 		}
+		if files[f.Path] {
+			return bad(fmt.Sprintf("files[%d].path", i), "%q is there twice", f.Path)
+		}
+		files[f.Path] = true
 	}
+	for i := range o.Files {
+		for p := path.Dir(o.Files[i].Path); p != "."; p = path.Dir(p) {
+			if files[p] {
+				return bad(fmt.Sprintf("files[%d].path", i), "%q is below %q, which is a file too", o.Files[i].Path, p)
+			}
+		}
+	}
+	return o.checkMounts(bad)
+}
+
+// machineSystem is what the programs that make a sandbox of the machine's own
+// system read in it while they are root yet: their libraries, /etc, and the
+// sockets of name services below /run and /var. Whoever could lay a directory of
+// his over one of them would run as root. Under its own path the machine's system
+// is what it was.
+var machineSystem = []string{"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "nix", "run", "var"}
+
+func (o *Order) checkMounts(bad func(string, string, ...any) error) error {
 	for i := range o.Mounts {
 		m := &o.Mounts[i]
 		for _, p := range []string{m.Source, m.Target} {
-			if !path.IsAbs(p) || path.Clean(p) != p || p == "/" || len(p) > 4096 || strings.ContainsRune(p, 0) {
+			if !plain(p, 4095) || !path.IsAbs(p) || p == "/" {
 				return bad(fmt.Sprintf("mounts[%d]", i), "%q is not a plain absolute path", p)
 			}
 		}
-		switch strings.Split(m.Target, "/")[1] {
-		case "proc", "sys", "dev":
-			return bad(fmt.Sprintf("mounts[%d].target", i), "%q would cover the task's own system", m.Target)
+		where := fmt.Sprintf("mounts[%d].target", i)
+		top := strings.Split(m.Target, "/")[1]
+		if slices.Contains([]string{"proc", "sys", "dev"}, top) || o.Image == "" && m.Source != m.Target && slices.Contains(machineSystem, top) {
+			return bad(where, "%q would cover the task's own system; take a place such as /data/NAME", m.Target)
+		}
+		// A link that a task left in one of them would lead the mount elsewhere.
+		if keep := "/work/" + o.Keep; o.Keep != "" && within(m.Target, keep) {
+			return bad(where, "%q is in the directory that outlives attempts; take a place such as /data/NAME", m.Target)
+		}
+		for k := range o.Mounts[:i] {
+			if other := o.Mounts[k].Target; within(m.Target, other) || within(other, m.Target) {
+				return bad(where, "%q and %q of another mount lie one in the other; mount them side by side", m.Target, other)
+			}
+		}
+		for k := range o.Files {
+			if f := path.Join("/work", o.Files[k].Path); within(m.Target, f) || within(f, m.Target) {
+				return bad(where, "%q and the file %q lie one in the other", m.Target, o.Files[k].Path)
+			}
 		}
 	}
 	return nil
 }
+
+// plain tells whether a path is clean and none of its names is longer than file
+// systems take.
+func plain(p string, most int) bool {
+	if p == "" || len(p) > most || strings.ContainsRune(p, 0) || path.Clean(p) != p {
+		return false
+	}
+	return !slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return len(name) > 255 })
+}
+
+// within tells whether one path is the other or below it.
+func within(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
 
 // SignalNumber returns the Linux number of a signal that a task may ask for as
 // its stop signal; the empty name is SIGTERM.

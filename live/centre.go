@@ -204,6 +204,9 @@ func (c *Centre) Submit(ctx context.Context, s *job.Spec) (job.ID, error) {
 	if err := c.o.Store.Room(); err != nil {
 		return 0, err
 	}
+	if err := checkWork(s); err != nil {
+		return 0, err
+	}
 	a, err := c.send(ctx, ask{when: c.late(s), input: control.Input{Kind: control.Submit, Spec: s}})
 	return a.id, err
 }

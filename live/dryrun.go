@@ -36,6 +36,9 @@ const dryRunTime = 3 * time.Second
 // comes from the very cycle that would place it, on a fork of the state, and the
 // start from runs forward with the job in the line.
 func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error) {
+	if err := checkWork(s); err != nil {
+		return nil, err
+	}
 	over, err := c.try(ctx)
 	if err != nil {
 		return nil, err

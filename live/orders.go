@@ -3,9 +3,11 @@ package live
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"math/bits"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -233,6 +235,23 @@ func orderOf(k engine.Key, a *act) (engine.Order, error) {
 		o.Devices = append(o.Devices, engine.Device{Index: bits.TrailingZeros16(m)})
 	}
 	return o, nil
+}
+
+// checkWork refuses, when it is submitted, a job that no engine could take; what
+// is wrong with it otherwise the core says.
+func checkWork(s *job.Spec) error {
+	if len(s.Work) == 0 || s.Check() != nil {
+		return nil
+	}
+	k := engine.Key{}
+	o, err := orderOf(k, &act{spec: s})
+	if err == nil {
+		err = o.Check()
+	}
+	if e := (*fault.Error)(nil); errors.As(err, &e) {
+		e.Where = "job " + s.Name + ": " + strings.TrimPrefix(e.Where, "start "+k.String()+": ")
+	}
+	return err
 }
 
 // prepareArray tells an element of an array which one it is.

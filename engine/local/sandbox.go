@@ -74,7 +74,9 @@ func (s *site) sandbox(o *engine.Order, dir taskDir) []string {
 		a = append(a, "--unshare-net")
 	}
 	if os.Geteuid() == 0 && s.uids != nil {
-		a = append(a, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID") // for setpriv, which gives them up
+		// For setpriv, which gives them up; the last to enter the working directory,
+		// which is the tenant's.
+		a = append(a, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_DAC_READ_SEARCH")
 	}
 	for _, p := range append(system[:], s.show...) {
 		info, err := os.Lstat(p)

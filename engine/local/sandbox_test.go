@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tianfu/engine"
+	"tianfu/fault"
 )
 
 // attempt is something that a task must not be able to do. The script exits 0
@@ -137,6 +138,73 @@ func TestTenantsHaveUsers(t *testing.T) {
 	again := shell(3, "id -u; id -G")
 	if got := user(3, again); got != a {
 		t.Errorf("red was %q and is %q after a restart", a, got)
+	}
+}
+
+// TestNothingInherited starts the server, as some shell does, with a file open that
+// it knows nothing of: no task has it.
+func TestNothingInherited(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const fd = 200
+	if err := unix.Dup3(int(f.Fd()), fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for _, level := range []engine.Level{engine.LevelSandbox, engine.LevelLandlock, engine.LevelProcess} {
+		e := open(t, Options{Dir: stateDir(t), AtMost: level})
+		if r, out, errs := run(t, e, shell(1, "exec readlink /proc/self/fd/%d", fd)); r.Exit.OK() || out != "" {
+			t.Errorf("%s: the task read %q from what the server was started with: %s", level, out, errs)
+		}
+	}
+	if out, err := exec.Command("sh", "-c", fmt.Sprintf("exec readlink /proc/self/fd/%d", fd)).Output(); err != nil || string(out) != secret+"\n" {
+		t.Errorf("outside it is %q: %v", out, err) // so it was refused for the right reason
+	}
+}
+
+// TestFewestPrivileges lets the step that makes a task its tenant's user no more
+// than that takes.
+func TestFewestPrivileges(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	e := open(t, Options{Dir: stateDir(t), AtMost: engine.LevelSandbox})
+	if e.site.level != engine.LevelSandbox {
+		t.Skip("needs a sandbox")
+	}
+	tools := t.TempDir()
+	openUp(t, tools)
+	if err := os.WriteFile(filepath.Join(tools, "setpriv"), []byte("#!/bin/sh\ngrep CapEff /proc/self/status\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	e.site.setpriv = "/data/setpriv"
+	o := shell(1, "true")
+	o.Mounts = []engine.Mount{{Source: tools, Target: "/data"}}
+	_, out, errs := run(t, e, o)
+	if want := fmt.Sprintf("CapEff:\t%016x\n", 1<<unix.CAP_SETUID|1<<unix.CAP_SETGID|1<<unix.CAP_DAC_READ_SEARCH); out != want {
+		t.Errorf("it has %q, want %q: %s", out, want, errs)
+	}
+}
+
+// TestPlacesThatCannotBe refuses what can never be put into a task's directory,
+// instead of trying it for ever.
+func TestPlacesThatCannotBe(t *testing.T) {
+	e := open(t, Options{Dir: stateDir(t)})
+	if e.site.level != engine.LevelSandbox {
+		t.Skip("needs a sandbox")
+	}
+	o := shell(1, "true")
+	o.Keep, o.Files = "checkpoint", []engine.File{{Path: "d/f"}, {Path: "checkpoint", Data: []byte("x")}, {Path: strings.Repeat("a/", 400) + "f"}}
+	o.Mounts = []engine.Mount{{Source: "/usr", Target: "/work/" + strings.Repeat("long-directory/", 270) + "x"}}
+	if err := e.Start(t.Context(), o); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("it is %v", err)
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -29,6 +31,7 @@ const (
 // is the step between the shim and a command that Landlock confines. Start-up
 // time is paid by every task, so a program calls Shim before anything else.
 func Shim(args []string) int {
+	keepToOurselves()
 	switch {
 	case len(args) == 1:
 		return superviseTasks(taskDir(args[0]))
@@ -37,6 +40,21 @@ func Shim(args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "tianfu shim: started by the server only")
 	return shimUsage
+}
+
+// keepToOurselves lets no file but the standard three and the server's pipes reach
+// a task: whatever the server was started with would come all the way down, a
+// listening socket or the secrets of the shell that started it.
+func keepToOurselves() {
+	if unix.CloseRange(fdNext+1, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	entries, _ := os.ReadDir("/proc/self/fd") // a kernel before 5.11
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > fdNext {
+			unix.CloseOnExec(fd)
+		}
+	}
 }
 
 // message is what the server writes into a task's control FIFO, one a line.

@@ -2,9 +2,12 @@ package local
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"tianfu/engine"
 	"tianfu/fault"
@@ -121,6 +124,18 @@ func disk(err error, path string) error {
 		e.Kind, e.Fix = fault.Exhausted, "free space on its file system"
 	}
 	return e
+}
+
+// placed gives its kind to an error of putting what an order names into a task's
+// directory: a place that cannot be made there never can, and must not be tried for
+// ever.
+func placed(err error, path string) error {
+	for _, no := range []error{unix.ENOTDIR, unix.EISDIR, unix.EEXIST, unix.ENAMETOOLONG, unix.ELOOP, unix.EINVAL} {
+		if errors.Is(err, no) {
+			return &fault.Error{Kind: fault.Invalid, Where: path, What: "cannot be made for the task", Err: err, Fix: "correct the files and mounts of the job"}
+		}
+	}
+	return disk(err, path)
 }
 
 func bootID() string {

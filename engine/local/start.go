@@ -147,14 +147,14 @@ func writeFiles(dir taskDir, files []engine.File) error {
 	for _, f := range files {
 		path := filepath.Join(dir.path(dirWork), f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return disk(err, path)
+			return placed(err, path)
 		}
 		mode := os.FileMode(0o600)
 		if f.Executable {
 			mode = 0o700
 		}
 		if err := os.WriteFile(path, f.Data, mode); err != nil {
-			return disk(err, path)
+			return placed(err, path)
 		}
 	}
 	return nil
@@ -183,7 +183,7 @@ func makeTargets(dir taskDir, mounts []engine.Mount) error {
 			}
 		}
 		if err != nil {
-			return disk(err, own)
+			return placed(err, own)
 		}
 	}
 	return nil
