@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,6 +47,10 @@ func TestEscapes(t *testing.T) {
 			}
 			waitLine(t, e, victim.Key, "ready")
 			j, err := e.dirIn(dirTasks, victim.Key).journal()
+			for n := 0; n < 2000 && err == nil && j.started == nil; n++ { // the task may be faster than its shim's note
+				time.Sleep(5 * time.Millisecond)
+				j, err = e.dirIn(dirTasks, victim.Key).journal()
+			}
 			if err != nil || j.started == nil {
 				t.Fatal(j, err)
 			}
