@@ -91,9 +91,21 @@ func lowThirds(cost []int64) []int64 {
 	return out
 }
 
-// pick chooses slots at one site, among those that fit found room in.
+// startBits are those that a start takes in a cost, above all that a plan can sum up
+// to: costs of 31 bits (scale) over 2,016 slots of 300 seconds.
+const startBits = 51
+
+// pick chooses slots at one site, among those that fit found room in. Of places,
+// no-wait takes the one that starts first, whatever its hour costs.
 func (s *SlotPlanner) pick(j *SlotJob, k int, asap bool) (SlotChoice, bool) {
-	v := s.priceOf(j, k)
+	c, ok := s.pickSlots(j, s.priceOf(j, k), asap)
+	if ok && s.p.Policy == "no-wait" {
+		c.Cost += int64(c.Spans[0].From) << startBits
+	}
+	return c, ok
+}
+
+func (s *SlotPlanner) pickSlots(j *SlotJob, v *slotPrice, asap bool) (SlotChoice, bool) {
 	if j.Running && !asap && s.p.Policy != "tianfu" && s.p.Policy != "wait-awhile" && s.p.Policy != "threshold" {
 		asap = true // the policy knows no pauses
 	}
@@ -190,7 +202,9 @@ func (s *SlotPlanner) prefers(v *slotPrice, t, best int, costs [3]int64, length 
 	case "carbon-time":
 		// Saved for each slot until the job would end, without dividing.
 		return (now-c)*int64(best+length) > (now-least)*int64(t+length)
-	case "threshold", "no-wait":
+	case "threshold":
+		return true // no slot was below the limit so far: it waits until its slack is spent
+	case "no-wait":
 		return false
 	}
 	return c < least

@@ -91,6 +91,45 @@ func TestNothingIsGainedByWaiting(t *testing.T) {
 	}
 }
 
+// TestNoWaitWaitsForNoHour: of two models no-wait takes the one that is free now, though
+// the other comes free in a cleaner hour.
+func TestNoWaitWaitsForNoHour(t *testing.T) {
+	var s SlotPlanner
+	p := slotProblem(1, 1, 40, 288)
+	p.Policy = "no-wait"
+	site := &p.Sites[0]
+	for i := range site.Carbon {
+		site.Carbon[i] = int64(500_000 - 1000*i)
+	}
+	clear(site.Milli[0][:100])
+	j := &p.Jobs[0]
+	j.Load = Load{CPU: 1000, Milli: 1000}
+	j.Run, j.Due, j.Models, j.Wish, j.Pausable = time.Hour, 288, 3, job.WishCarbon, false
+	if c := s.Plan(p).Choices[0]; len(c.Spans) != 1 || c.Spans[0].From != 0 || c.Model != 1 {
+		t.Errorf("planned for %v on model %d", c.Spans, c.Model)
+	}
+}
+
+// TestThresholdSpendsItsSlack: where no hour is below the 30th percentile of the day
+// ahead of it, as while the grid gets ever cleaner, threshold starts when its slack is
+// spent, with pauses or without.
+func TestThresholdSpendsItsSlack(t *testing.T) {
+	var s SlotPlanner
+	for _, pausable := range []bool{false, true} {
+		p := slotProblem(1, 1, 40, 288)
+		p.Policy = "threshold"
+		for i := range p.Sites[0].Carbon {
+			p.Sites[0].Carbon[i] = int64(500_000 - 1000*(i/12))
+		}
+		j := &p.Jobs[0]
+		j.Load = Load{CPU: 1000}
+		j.Run, j.Due, j.Models, j.Wish, j.Pausable = time.Hour, 100, 0, job.WishCarbon, pausable
+		if c := s.Plan(p).Choices[0]; len(c.Spans) != 1 || c.Spans[0] != (SlotSpan{88, 100}) {
+			t.Errorf("pausable %t: planned for %v", pausable, c.Spans)
+		}
+	}
+}
+
 func holds(p *SlotProblem, r *SlotResult) error {
 	site := p.Sites[0]
 	cpu, memory, milli := slices.Clone(site.CPU), slices.Clone(site.Memory), [][]int64{slices.Clone(site.Milli[0]), slices.Clone(site.Milli[1])}
