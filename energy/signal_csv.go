@@ -76,7 +76,7 @@ func ParseSeries(name string, text []byte, options SeriesOptions) (*Series, erro
 	if len(text) > MaxSeriesBytes {
 		return nil, fault.Invalidf(name, "larger than %d bytes", MaxSeriesBytes)
 	}
-	r := csv.NewReader(bytes.NewReader(text))
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	r.ReuseRecord = true
 	header, err := r.Read()
 	if err != nil {
@@ -131,7 +131,7 @@ func (o *SeriesOptions) columns(where string, header []string) (seriesColumns, e
 	scales := o.Quantity.scales()
 	names := make([]string, len(header))
 	for i, h := range header {
-		names[i] = strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))
+		names[i] = strings.TrimSpace(h)
 	}
 	if c.time = slices.IndexFunc(names, func(h string) bool { return slices.Contains(timeNames, h) }); c.time < 0 && o.Positional {
 		c.time = 0

@@ -13,7 +13,8 @@ import (
 // FixedJob is a job with a start and a length in slots of the series.
 type FixedJob struct{ Start, Length int }
 
-// WaitAwhileSlot is the slot of the protocol; a series of longer steps is cut into it.
+// WaitAwhileSlot is the slot of the protocol; a series of longer steps is cut into it,
+// one of shorter steps is joined.
 const WaitAwhileSlot = 30 * time.Minute
 
 // ReadFixedJobs reads start_minute and duration_minute, whole multiples of the

@@ -41,6 +41,10 @@ type table struct {
 // newTable reads the header. A missing one is an error.
 func newTable(name string, r io.Reader) (*table, error) {
 	t := &table{name: name, lines: &lineGuard{r: bufio.NewReaderSize(r, 1<<16)}, column: map[string]int{}}
+	const mark = "\ufeff" // of the order of bytes; before a quote it is none of the name's
+	if first, _ := t.lines.r.Peek(len(mark)); string(first) == mark {
+		t.lines.r.Discard(len(mark))
+	}
 	t.csv = csv.NewReader(t.lines)
 	t.csv.ReuseRecord = true
 	t.csv.FieldsPerRecord = -1
@@ -51,7 +55,6 @@ func newTable(name string, r io.Reader) (*table, error) {
 	t.line = 1
 	t.header = slices.Clone(head)
 	for i := range t.header {
-		t.header[i] = string(bytes.TrimPrefix([]byte(t.header[i]), []byte("\xef\xbb\xbf")))
 		if _, twice := t.column[t.header[i]]; twice {
 			return nil, fault.New(fault.Invalid, t.where(""), fmt.Sprintf("column %q appears twice", t.header[i]), "remove one")
 		}

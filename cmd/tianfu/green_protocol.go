@@ -97,7 +97,7 @@ func (p *program) protocolWaitAwhile() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := f.series()
-			if err == nil && s.Step > sim.WaitAwhileSlot {
+			if err == nil && s.Step != sim.WaitAwhileSlot {
 				s, err = s.In(sim.WaitAwhileSlot)
 			}
 			if err != nil {

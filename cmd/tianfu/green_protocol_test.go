@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -32,6 +35,40 @@ func TestLetsWaitAwhile(t *testing.T) {
 				if math.Abs(d["baseline_kg"]-c.baseline) > 0.01 {
 					t.Errorf("%s: baseline %.2f kg, expected %.2f", c.country, d["baseline_kg"], c.baseline)
 				}
+			}
+		}
+	}
+}
+
+// TestLetsWaitAwhileInSlots: the slot of the protocol is half an hour, whatever steps the
+// same intensities are written in; and files may begin with a mark and be quoted, as
+// spreadsheets write them.
+func TestLetsWaitAwhileInSlots(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	jobs := write("jobs.csv", "\ufeff\"job\",\"start_minute\",\"duration_minute\"\r\n0,600,330\r\n1,1500,90\r\n2,3030,1200\r\n")
+	run := func(step time.Duration) map[string]float64 {
+		text := "\ufeff\"time\",\"ci_g_per_kwh\"\r\n"
+		for at := time.Duration(0); at < 14*24*time.Hour; at += step {
+			text += fmt.Sprintf("%s,%d\r\n", time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC).Add(at).Format(time.RFC3339), 100+int(at/time.Hour)*37%211)
+		}
+		return decode[map[string]float64](t, "green", "protocol", "lets-wait-awhile", "--ci", write("ci.csv", text), "--jobs", jobs, "--deadline", "semi-weekly", "--mode", "interrupting")
+	}
+	want := run(30 * time.Minute)
+	if want["saving_percent"] <= 0 {
+		t.Fatalf("%v", want)
+	}
+	for _, step := range []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour} {
+		got := run(step)
+		for k, v := range want {
+			if math.Abs(got[k]-v) > 1e-9 {
+				t.Errorf("steps of %v: %v, want %v", step, got, want)
 			}
 		}
 	}
