@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ type GroupBody struct {
 	Name         string   `json:"name,omitempty" maxLength:"128"`
 	Count        int      `json:"count,omitempty" minimum:"0" maximum:"10000" doc:"Tasks; 1 when left out"`
 	CPU          string   `json:"cpu,omitempty" doc:"Logical CPUs of one task" example:"4 or 500m"`
-	Memory       string   `json:"memory,omitempty" example:"16GiB"`
+	Memory       string   `json:"memory,omitempty" doc:"Asked for by each task, and its limit; 512MiB when left out" example:"16GiB"`
 	Accelerators int      `json:"accelerators,omitempty" minimum:"0" maximum:"16"`
 	Share        string   `json:"share,omitempty" doc:"Part of one accelerator" example:"0.5 or 50%"`
 	Partition    string   `json:"partition,omitempty" maxLength:"128" doc:"Hardware partition of one accelerator" example:"1g.10gb"`
@@ -125,7 +126,7 @@ func (b *JobBody) Spec() (*job.Spec, error) {
 	}
 	groups := b.Groups
 	if len(groups) == 0 {
-		groups = []GroupBody{{CPU: "1", Memory: "512MiB"}}
+		groups = []GroupBody{{CPU: "1"}}
 	}
 	for i := range groups {
 		s.Groups = append(s.Groups, groups[i].group(f, "groups["+strconv.Itoa(i)+"]."))
@@ -146,10 +147,16 @@ func (b *JobBody) Spec() (*job.Spec, error) {
 	return s, s.Check()
 }
 
+// defaultMemory is what a task may use whose group does not say.
+const defaultMemory = "512MiB"
+
 func (g *GroupBody) group(f *fields, at string) job.Group {
 	out := job.Group{Name: g.Name, Count: max(g.Count, 1)}
 	r := &out.Request
-	r.CPU, r.Memory = field(f, at+"cpu", g.CPU, unit.ParseMilliCPU), field(f, at+"memory", g.Memory, unit.ParseMiB)
+	r.CPU, r.Memory = field(f, at+"cpu", g.CPU, unit.ParseMilliCPU), field(f, at+"memory", cmp.Or(g.Memory, defaultMemory), unit.ParseMiB)
+	if r.Memory == 0 && f.err == nil { // it is the task's limit, too: 0 would be none
+		f.err = fault.New(fault.Invalid, at+"memory", "must be above 0", "write how much a task may use, like 4GiB, or leave it out for "+defaultMemory)
+	}
 	r.Accelerators, r.Partition = g.Accelerators, g.Partition
 	if g.Share != "" {
 		r.Share = field(f, at+"share", g.Share, unit.ParseMilli)
