@@ -204,6 +204,16 @@ func (f *replayFlags) drawn(w *sim.Workload, fl *fleet.Fleet) (*sim.Workload, er
 // samples is how many intervals a replay is drawn in.
 const samples = 400
 
+// sampleEvery divides the time in which jobs arrive, or, where they arrive all but at
+// once, the time that they run.
+func sampleEvery(w *sim.Workload) time.Duration {
+	every := w.Span()
+	if length := w.Length(); length > 50*every {
+		every = length
+	}
+	return every / samples
+}
+
 func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (*timedRun, error) {
 	params, model, err := f.timedWorkload()
 	if err != nil {
@@ -213,7 +223,7 @@ func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (
 	params.Policy = policy
 	bar := p.progress(len(params.Workload.Jobs), "replaying "+policy)
 	params.Progress = func(ended int) { bar.Set(ended) }
-	params.Every = params.Workload.Span() / samples
+	params.Every = sampleEvery(params.Workload)
 	if f.html != "" {
 		run.history, run.fleet = sim.NewHistory(params.Fleet, params.Workload), params.Fleet
 		params.History = run.history
