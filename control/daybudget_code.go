@@ -27,12 +27,52 @@ func appendDayBudgets(b []byte, list []sched.DayBudget) []byte {
 			continue
 		}
 		zones = append(zones, x.Zone)
-		b = binary.AppendUvarint(appendString(b, x.Zone.Name), uint64(len(x.Zone.Shifts)))
-		for _, c := range x.Zone.Shifts {
-			b = appendInts(b, int64(c.At), int64(c.Ahead))
-		}
+		b = appendZone(b, &x.Zone)
 	}
 	return b
+}
+
+func appendZone(b []byte, z *fleet.Zone) []byte {
+	b = binary.AppendUvarint(appendString(b, z.Name), uint64(len(z.Shifts)))
+	for _, c := range z.Shifts {
+		b = appendInts(b, int64(c.At), int64(c.Ahead))
+	}
+	return b
+}
+
+func (d *reader) zone() fleet.Zone {
+	z := fleet.Zone{Name: d.string()}
+	for range d.count() {
+		c := fleet.ZoneShift{At: unit.Instant(d.varint())}
+		ahead := d.varint()
+		if ahead < -86400 || ahead > 86400 || len(z.Shifts) > 0 && c.At <= z.Shifts[len(z.Shifts)-1].At {
+			d.fail("the clock of %s changes out of order, or by more than a day", z.Name)
+			return fleet.Zone{}
+		}
+		c.Ahead = int32(ahead)
+		z.Shifts = append(z.Shifts, c)
+	}
+	return z
+}
+
+func appendSiteZones(b []byte, list []SiteZone) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for i := range list {
+		b = appendZone(appendString(b, list[i].Site), &list[i].Zone)
+	}
+	return b
+}
+
+func (d *reader) siteZones() (out []SiteZone) {
+	for range d.count() {
+		x := SiteZone{Site: d.string()}
+		x.Zone = d.zone()
+		if d.err != nil {
+			return nil
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 func (d *reader) dayBudgets() []sched.DayBudget {
@@ -45,18 +85,10 @@ func (d *reader) dayBudgets() []sched.DayBudget {
 			return nil
 		}
 		if at == len(zones) {
-			z := fleet.Zone{Name: d.string()}
-			for range d.count() {
-				c := fleet.ZoneShift{At: unit.Instant(d.varint())}
-				ahead := d.varint()
-				if ahead < -86400 || ahead > 86400 || len(z.Shifts) > 0 && c.At <= z.Shifts[len(z.Shifts)-1].At {
-					d.fail("the clock of %s changes out of order, or by more than a day", z.Name)
-					return nil
-				}
-				c.Ahead = int32(ahead)
-				z.Shifts = append(z.Shifts, c)
+			zones = append(zones, d.zone())
+			if d.err != nil {
+				return nil
 			}
-			zones = append(zones, z)
 		}
 		x.Zone = zones[at]
 		out = append(out, x)

@@ -16,10 +16,19 @@ import (
 // Metering says how a centre keeps its ledger. The zero value keeps none.
 type Metering struct {
 	// Every is the length of an interval, on the grid of whole multiples; an
-	// interval also ends where the site's hour does. 0 = no ledger is kept.
+	// interval also ends where the site's hour and its day do. 0 = no ledger is kept.
 	Every time.Duration
 	// Lag is how long the core waits for readings after an interval's end.
 	Lag time.Duration
+	// Zones are the calendars of sites, for bills are of their days and months. A
+	// site without one has the days of UTC.
+	Zones []SiteZone
+}
+
+// SiteZone is the clock of a site.
+type SiteZone struct {
+	Site string
+	Zone fleet.Zone
 }
 
 // Bounds of metering.
@@ -83,6 +92,9 @@ type siteLedger struct {
 	carry meter.Carry
 	gauge gauge
 	lines [meter.ServiceLine + 1]meter.Totals // sums of lines
+
+	zone         fleet.Zone   // whose days an interval ends with; none = UTC
+	dayFrom, day unit.Instant // the day last asked for, and its end
 }
 
 type nodeLedger struct {
@@ -122,12 +134,29 @@ func newLedger(s *State) *ledger {
 		if !ok {
 			i = len(l.sites)
 			index[name] = i
-			l.sites = append(l.sites, siteLedger{name: name})
+			l.sites = append(l.sites, siteLedger{name: name, zone: s.cfg.Metering.zoneOf(name)})
 		}
 		l.sites[i].nodes = append(l.sites[i].nodes, n)
 		l.siteOf = append(l.siteOf, int32(i))
 	}
 	return l
+}
+
+func (m *Metering) zoneOf(site string) fleet.Zone {
+	for i := range m.Zones {
+		if m.Zones[i].Site == site {
+			return m.Zones[i].Zone
+		}
+	}
+	return fleet.Zone{}
+}
+
+// midnight returns when the day ends in which the open interval begins.
+func (site *siteLedger) midnight() unit.Instant {
+	if site.from < site.dayFrom || site.from >= site.day {
+		site.dayFrom, site.day = site.zone.DayOf(site.from)
+	}
+	return site.day
 }
 
 func (l *ledger) site(name string) *siteLedger {
@@ -208,8 +237,9 @@ func (s *State) closeIntervals() {
 }
 
 // intervalEnd returns where the open interval of a site ends: the next multiple
-// of the length, or where the site's hour or the day of a budget ends. After a long pause intervals are
-// hours, so that a centre that comes back is not kept busy by its past.
+// of the length, or where the site's hour, its day or the day of a budget ends: what
+// is used after midnight is of the next day, and may be of the next month's bill. After
+// a long pause intervals are hours, so that a centre that comes back is not kept busy by its past.
 func (s *State) intervalEnd(site *siteLedger) unit.Instant {
 	every := unit.Instant(s.cfg.Metering.Every)
 	if behind := (s.now - site.from) / every; behind > maxBehind {
@@ -221,7 +251,7 @@ func (s *State) intervalEnd(site *siteLedger) unit.Instant {
 	mod := (site.from%every + every) % every
 	end := site.from - mod + every
 	_, until := s.meterHour(site.name, site.from)
-	return min(end, until, site.from+meter.MaxInterval, s.budgetMidnight(site.from))
+	return min(end, until, site.from+meter.MaxInterval, site.midnight(), s.budgetMidnight(site.from))
 }
 
 // closeAll closes all open intervals now: a bill is made, or a replay ends.

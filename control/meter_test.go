@@ -11,6 +11,7 @@ import (
 
 	"tianfu/control"
 	"tianfu/energy"
+	"tianfu/fleet"
 	"tianfu/meter"
 	"tianfu/sched"
 	"tianfu/unit"
@@ -33,6 +34,9 @@ func newMeteredOf(t *testing.T, seed uint64, scenario func(uint64) (*scenario, e
 	c.stable = true // pages name nodes by rank
 	m := &metered{scenario: c, read: map[int]unit.Instant{}}
 	c.cfg.Metering = control.Metering{Every: time.Duration(10+c.rng.IntN(100)) * time.Second, Lag: time.Duration(c.rng.IntN(3)*15) * time.Second}
+	if seed%3 == 0 {
+		c.cfg.Metering.Zones = []control.SiteZone{{Site: "s0", Zone: zoneOf(t, "Asia/Kathmandu")}}
+	}
 	for i := range c.cfg.DayBudgets {
 		if b := &c.cfg.DayBudgets[i]; b.Site != "" && c.power == nil {
 			b.Site = "s0"
@@ -156,6 +160,57 @@ func (s *sums) page(p *meter.Page) error {
 }
 
 // TestLedgerSumsExactly runs random centres and holds every page to its sums.
+func zoneOf(t *testing.T, name string) fleet.Zone {
+	t.Helper()
+	l, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fleet.ZoneOf(name, l)
+}
+
+// No interval of the ledger lies across a midnight of its site, however long
+// intervals are and however long the centre was away: its energy would be of the
+// wrong day's bill, and at the end of a month of the wrong month's.
+func TestIntervalsEndWithTheDay(t *testing.T) {
+	for _, v := range []struct {
+		zone  string
+		every time.Duration
+	}{{"Asia/Kathmandu", time.Hour}, {"Asia/Shanghai", 24 * time.Hour}, {"America/New_York", 24 * time.Hour}, {"Asia/Kathmandu", time.Minute}, {"", 7 * time.Hour}} {
+		cfg := control.Config{Policy: "tianfu", Fleet: &fleet.Fleet{Nodes: []fleet.Node{{ID: "n", CPU: 1000, Place: fleet.Place{Site: "s"}}}}, Metering: control.Metering{Every: v.every}}
+		location := time.UTC
+		if v.zone != "" {
+			cfg.Metering.Zones = []control.SiteZone{{Site: "s", Zone: zoneOf(t, v.zone)}}
+			location, _ = time.LoadLocation(v.zone)
+		}
+		state, err := control.Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Date(2028, 2, 26, 10, 17, 33, 0, time.UTC)
+		pages, last := 0, unit.Instant(begin.UnixNano())
+		for _, hours := range []int{0, 1, 30, 31, 200, 201, 500} { // the days of a clock change and long pauses with them
+			out := state.Step(unit.Instant(begin.Add(time.Duration(hours)*time.Hour).UnixNano()), nil)
+			for _, r := range out.Records {
+				if r.Kind != control.Metered {
+					continue
+				}
+				from, to := time.Unix(0, int64(r.Page.From)).In(location), time.Unix(0, int64(r.Page.To)-1).In(location)
+				if from.Format(time.DateOnly) != to.Format(time.DateOnly) {
+					t.Errorf("%s every %v: an interval from %v to %v", v.zone, v.every, from, to)
+				}
+				if r.Page.From != last {
+					t.Errorf("%s every %v: the interval from %v leaves out time after %v", v.zone, v.every, from, last)
+				}
+				pages, last = pages+1, r.Page.To
+			}
+		}
+		if pages < 20 {
+			t.Errorf("%s every %v: %d intervals", v.zone, v.every, pages)
+		}
+	}
+}
+
 func TestLedgerSumsExactly(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {

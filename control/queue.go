@@ -86,6 +86,7 @@ const (
 	partTasks     = 40
 	partBudgets   = 45
 	partPortions  = 50
+	partZones     = 55
 )
 
 func (c *Config) hasParts() bool {
@@ -120,6 +121,9 @@ func appendParts(b []byte, c *Config) []byte {
 	if hasPortions(c.Bookings) {
 		b = appendPortions(append(b, partPortions), c.Bookings)
 	}
+	if c.Metering.Every > 0 && len(c.Metering.Zones) > 0 {
+		b = appendSiteZones(append(b, partZones), c.Metering.Zones)
+	}
 	return append(b, partsEnd)
 }
 
@@ -153,6 +157,8 @@ func (d *reader) parts(c *Config) {
 			c.DayBudgets = d.dayBudgets()
 		case partPortions:
 			d.portions(c.Bookings)
+		case partZones:
+			c.Metering.Zones = d.siteZones()
 		default:
 			d.fail("part %d of the configuration is not known: it was written by a newer version", part)
 		}

@@ -227,10 +227,10 @@ func (s *State) carryLedger(old *State, at unit.Instant) {
 		was := old.ledger.sites[i]
 		site := l.site(was.name)
 		if site == nil {
-			l.sites = append(l.sites, siteLedger{name: was.name})
+			l.sites = append(l.sites, siteLedger{name: was.name, zone: s.cfg.Metering.zoneOf(was.name)})
 			site = &l.sites[len(l.sites)-1]
 		}
-		was.nodes = site.nodes
+		was.nodes, was.zone, was.dayFrom, was.day = site.nodes, site.zone, 0, 0
 		*site = was
 	}
 	for n := range int32(s.cap.Nodes()) {

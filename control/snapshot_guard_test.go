@@ -30,7 +30,7 @@ func TestEveryFieldIsInTheSnapshot(t *testing.T) {
 		{Usage{}, map[string]string{"CPUMicros": coded, "MemoryPeak": coded, "ByteSeconds": coded, "WallMicros": coded}},
 		{ledger{}, map[string]string{
 			"sites": coded, "nodes": coded, "siteOf": derived, "held": coded, "tenants": coded, "power": derived, "next": derived, "attribute": scratch}},
-		{siteLedger{}, map[string]string{"name": derived, "nodes": derived, "from": coded, "carry": coded, "gauge": coded, "lines": coded}},
+		{siteLedger{}, map[string]string{"name": derived, "nodes": derived, "from": coded, "carry": coded, "gauge": coded, "lines": coded, "zone": derived, "dayFrom": derived, "day": derived}},
 		{nodeLedger{}, map[string]string{"carry": coded, "gone": coded, "gauge": coded, "stages": coded}},
 		{holding{}, map[string]string{"since": coded, "told": coded, "closed": coded, "fresh": coded, "still": coded}},
 		{gauge{}, map[string]string{"spans": coded, "covered": coded, "has": coded, "booked": coded, "late": coded}},

@@ -177,7 +177,7 @@ func (c *Centre) whatIf(f *control.Frozen, q *Question) (*sim.WhatIf, error) {
 		p.Zone = cfg.DayBudgets[0].Zone
 	}
 	if len(hours) > 0 {
-		p.Metering = control.Metering{Every: time.Hour}
+		p.Metering = control.Metering{Every: time.Hour, Zones: cfg.Metering.Zones}
 	}
 	if slices.ContainsFunc(w.Jobs, func(a sim.Arrival) bool { return a.Spec.Wish != job.NoWish }) && len(hours) > 0 {
 		p.Shifting = &sim.Shifting{Policy: DefaultShiftPolicy, Forecast: "own", Delay: PlanDelay, Apart: PlanApart}

@@ -170,6 +170,15 @@ func (f *siteFlags) hours(fl *fleet.Fleet, w *sim.Workload) (map[string][]energy
 	return out, nil
 }
 
+// calendars returns the clocks of the sites of the world.
+func (f *replayFlags) calendars() ([]control.SiteZone, error) {
+	w, _, err := parseWorldFile(f.world)
+	if err != nil {
+		return nil, err
+	}
+	return calendarsOf(w)
+}
+
 // declaredHours puts what the sites of a world declare where no flag says it, as a
 // running centre does.
 func (f *replayFlags) declaredHours(hours map[string][]energy.SiteHour) error {

@@ -173,6 +173,9 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 		if err == nil {
 			params.Metering, err = f.site.metering(w)
 		}
+		if err == nil && f.world != "" {
+			params.Metering.Zones, err = f.calendars()
+		}
 		if err != nil {
 			return nil, "", err
 		}

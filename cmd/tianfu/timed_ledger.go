@@ -133,6 +133,21 @@ func siteZones(w *fleet.World) (map[string]*time.Location, error) {
 	return out, nil
 }
 
+// calendarsOf returns the clocks of sites as the core keeps them: intervals of the
+// ledger end with the days that bills are of.
+func calendarsOf(w *fleet.World) (out []control.SiteZone, err error) {
+	zones, err := siteZones(w)
+	if err != nil {
+		return nil, err
+	}
+	for i := range w.Sites {
+		if s := &w.Sites[i]; zones[s.Name] != nil && s.TimeZone != "UTC" {
+			out = append(out, control.SiteZone{Site: s.Name, Zone: fleet.ZoneOf(s.TimeZone, zones[s.Name])})
+		}
+	}
+	return out, nil
+}
+
 // ratesOf returns a world's rate card; nil when it declares none.
 func ratesOf(w *fleet.World) *meter.Rates {
 	nano := func(y unit.Yuan) unit.NanoYuan { return unit.NanoYuan(float64(y)*1e9 + 0.5) }

@@ -110,6 +110,9 @@ func (f *serveFlags) readWorld() (*readyWorld, error) {
 	}
 	if f.meterEvery > 0 {
 		out.config.Metering = control.Metering{Every: f.meterEvery, Lag: min(meterLag, f.meterEvery/2)}
+		if out.config.Metering.Zones, err = calendarsOf(w); err != nil {
+			return nil, err
+		}
 	}
 	out.money.Rates = ratesOf(w)
 	if out.money.Zones, err = siteZones(w); err != nil {
