@@ -158,7 +158,7 @@ func (c *Charge) skus(rates *Rates) []sku {
 func (c *Charge) focus(s *sku, o FOCUSOptions) FOCUSRow {
 	cost := float64(s.cost.Yuan())
 	price := s.price
-	if price == 0 && s.quantity > 0 {
+	if price == 0 && s.quantity != 0 { // of a loss below zero both are
 		price = cost / s.quantity
 	}
 	at := func(t unit.Instant) time.Time { return time.Unix(0, int64(t)).UTC() }

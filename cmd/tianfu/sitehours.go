@@ -170,20 +170,14 @@ func (f *siteFlags) hours(fl *fleet.Fleet, w *sim.Workload) (map[string][]energy
 	return out, nil
 }
 
-// calendars returns the clocks of the sites of the world.
-func (f *replayFlags) calendars() ([]control.SiteZone, error) {
-	w, _, err := parseWorldFile(f.world)
-	if err != nil {
-		return nil, err
+// metered has a replay keep a ledger: of what hours cost by the flags and, where none
+// says it, by what the sites of the world declare, as in a running centre.
+func (f *replayFlags) metered(p *sim.TimedParams) (err error) {
+	if p.Hours, err = f.site.hours(p.Fleet, p.Workload); err != nil {
+		return err
 	}
-	return calendarsOf(w)
-}
-
-// declaredHours puts what the sites of a world declare where no flag says it, as a
-// running centre does.
-func (f *replayFlags) declaredHours(hours map[string][]energy.SiteHour) error {
-	if f.world == "" {
-		return nil
+	if p.Metering, err = f.site.metering(p.Workload); err != nil || f.world == "" {
+		return err
 	}
 	w, _, err := parseWorldFile(f.world)
 	if err != nil {
@@ -191,7 +185,7 @@ func (f *replayFlags) declaredHours(hours map[string][]energy.SiteHour) error {
 	}
 	for i := range w.Sites {
 		s := &w.Sites[i]
-		own := slices.Clone(hours[s.Name])
+		own := slices.Clone(p.Hours[s.Name])
 		for k := range own {
 			own[k].Declare(s.Tariff, s.PUE)
 			if f.site.carbon == "" {
@@ -199,10 +193,11 @@ func (f *replayFlags) declaredHours(hours map[string][]energy.SiteHour) error {
 			}
 		}
 		if own != nil {
-			hours[s.Name] = own
+			p.Hours[s.Name] = own
 		}
 	}
-	return nil
+	p.Metering.Zones, err = calendarsOf(w)
+	return err
 }
 
 // date moves the workload to where --start says, or, where it counts from a

@@ -167,16 +167,7 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 		return nil, "", err
 	}
 	if f.site.on() {
-		if params.Hours, err = f.site.hours(fl, w); err == nil {
-			err = f.declaredHours(params.Hours)
-		}
-		if err == nil {
-			params.Metering, err = f.site.metering(w)
-		}
-		if err == nil && f.world != "" {
-			params.Metering.Zones, err = f.calendars()
-		}
-		if err != nil {
+		if err := f.metered(params); err != nil {
 			return nil, "", err
 		}
 	}
