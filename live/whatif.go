@@ -172,7 +172,7 @@ func (c *Centre) whatIf(f *control.Frozen, q *Question) (*sim.WhatIf, error) {
 	hours := h.Hours()
 	maps.DeleteFunc(hours, func(site string, _ []energy.SiteHour) bool { return !slices.Contains(sites, site) })
 	p := sim.TimedParams{Fleet: cfg.Fleet, Rank: cfg.Rank, Power: cfg.Power, Workload: w, Policy: cfg.Policy, Rules: cfg.Rules,
-		Params: cfg.Params, Queueing: cfg.Queueing, Tree: cfg.Tree, DayBudgets: cfg.DayBudgets, Bookings: s.Bookings(), Deferring: cfg.Deferring, Opening: begin, PeriodEnd: now, Events: events, Estimate: sim.AsTold, Hours: hours}
+		Params: cfg.Params, Queueing: cfg.Queueing, Tree: h.Tree(cfg.Tree, s.Caps()), DayBudgets: cfg.DayBudgets, Bookings: s.Bookings(), Deferring: cfg.Deferring, Opening: begin, PeriodEnd: now, Events: events, Estimate: sim.AsTold, Hours: hours}
 	if len(cfg.DayBudgets) > 0 {
 		p.Zone = cfg.DayBudgets[0].Zone
 	}

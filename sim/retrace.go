@@ -9,6 +9,7 @@ import (
 	"tianfu/energy"
 	"tianfu/fleet"
 	"tianfu/job"
+	"tianfu/sched"
 	"tianfu/unit"
 )
 
@@ -26,6 +27,7 @@ type Retrace struct {
 	events []NodeEvent
 	node   func(int32) fleet.NodeID
 	hours  map[string]map[unit.Instant]energy.SiteHour // by site and beginning
+	caps   []sched.CapEvent                            // that were told, to when they were cleared
 }
 
 type retraced struct {
@@ -56,6 +58,11 @@ func (h *Retrace) See(r *control.Record, summary func(job.ID) (control.Job, bool
 		return
 	case control.SiteHoursKnown:
 		h.SeeHours(r.Site, r.Hours)
+		return
+	case control.PowerTold:
+		if r.CapEvent != nil {
+			h.caps = tellCap(h.caps, r.CapEvent)
+		}
 		return
 	case control.Allocated, control.Ended, control.JobCancelled, control.JobExpired:
 	default:
@@ -90,6 +97,38 @@ func (h *Retrace) See(r *control.Record, summary func(job.ID) (control.Job, bool
 		j.dropped, j.over = true, j.running == 0
 		j.ended = max(j.ended, r.At)
 	}
+}
+
+// tellCap adds a cap, or the end of one that is there.
+func tellCap(caps []sched.CapEvent, k *sched.CapEvent) []sched.CapEvent {
+	for i := range caps {
+		x := &caps[i]
+		if x.Area == k.Area && x.From == k.From && x.Part == k.Part && x.Limit == k.Limit && x.Every == k.Every {
+			x.To = k.To
+			return caps
+		}
+	}
+	return append(caps, *k)
+}
+
+// Tree returns the power tree of the period: the declared one with the caps that were
+// told and cleared. Standing are those that the centre has now: the records that set
+// them may be gone.
+func (h *Retrace) Tree(declared *sched.Power, standing []sched.CapEvent) *sched.Power {
+	if declared == nil {
+		return nil
+	}
+	out := *declared
+	out.Caps = slices.Clone(declared.Caps)
+	for _, list := range [][]sched.CapEvent{standing, h.caps} {
+		for i := range list {
+			k := &list[i]
+			if slices.ContainsFunc(out.Areas, func(a sched.PowerArea) bool { return a.Path == k.Area }) {
+				out.Caps = tellCap(out.Caps, k)
+			}
+		}
+	}
+	return &out
 }
 
 func (h *Retrace) nodeChanged(r *control.Record) {

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,5 +111,40 @@ func TestRetrace(t *testing.T) {
 		if a.Run != want || a.Submit < unit.Instant(time.Hour) {
 			t.Errorf("job %d started at %v and runs %v; in the period it comes at %v and runs %v", a.Number, time.Duration(r.First), was.Run, time.Duration(a.Submit), a.Run)
 		}
+	}
+}
+
+// A period had the caps that operators set in it, until they cleared them; so has a run
+// of it as it was.
+func TestRetracedPeriodHasItsCaps(t *testing.T) {
+	hour := func(n int) unit.Instant { return unit.Instant(time.Duration(n) * time.Hour) }
+	h := sim.RetraceFrom(0, func(int32) fleet.NodeID { return "n0" })
+	nobody := func(job.ID) (control.Job, bool) { return control.Job{}, false }
+	tell := func(k sched.CapEvent, cleared int32) {
+		h.See(&control.Record{Kind: control.PowerTold, CapEvent: &k, Device: cleared}, nobody)
+	}
+	declared := sched.CapEvent{ID: 1, Area: "s", Part: 800_000, From: hour(1), To: unit.Never}
+	told := sched.CapEvent{ID: 2, Area: "s", Limit: 5_000_000, From: hour(2), To: unit.Never}
+	gone := sched.CapEvent{ID: 3, Area: "torn-down", Limit: 5_000_000, From: hour(2), To: unit.Never}
+	tell(told, 0)
+	tell(gone, 0)
+	ended := told
+	ended.To = hour(4)
+	tell(ended, 1)
+	over := declared
+	over.To = hour(3)
+	tell(over, 1)
+	earlier := sched.CapEvent{ID: 4, Area: "s", Part: 900_000, From: hour(0), To: unit.Never} // its record is forgotten
+	tree := &sched.Power{Areas: []sched.PowerArea{{Path: "s", Level: "site", Parent: -1, Limit: 10_000_000}}, Caps: []sched.CapEvent{declared}}
+	got := h.Tree(tree, []sched.CapEvent{earlier})
+	want := []sched.CapEvent{over, earlier, ended}
+	if !slices.Equal(got.Caps, want) {
+		t.Fatalf("caps %+v, want %+v", got.Caps, want)
+	}
+	if len(tree.Caps) != 1 || tree.Caps[0] != declared {
+		t.Fatalf("the declared tree was changed: %+v", tree.Caps)
+	}
+	if h.Tree(nil, nil) != nil {
+		t.Fatal("a centre without limits was given a tree")
 	}
 }

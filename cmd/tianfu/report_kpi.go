@@ -53,6 +53,9 @@ and an indicator without its figure is left out, with the reason.`,
 				}
 				t.add(x.Name, value, x.Unit, x.Standard, x.Note)
 			}
+			if !d.Complete {
+				t.foot = fmt.Sprintf("The period is not complete: the ledger holds %s to %s of it.", d.From, d.To)
+			}
 			return p.print(d, t)
 		},
 	}
@@ -78,6 +81,7 @@ type kpiDocument struct {
 	Period     string         `json:"period"`
 	From       string         `json:"from"` // of the intervals there are
 	To         string         `json:"to"`
+	Complete   bool           `json:"complete"` // these are all of the period
 	ITKWh      float64        `json:"it_kwh"`
 	SiteKWh    float64        `json:"site_kwh"`
 	Measured   float64        `json:"it_measured_percent"`
@@ -110,6 +114,7 @@ func (f *kpiFlags) report(c *cobra.Command) (*kpiDocument, error) {
 	var measured int64
 	period := energy.Period{From: unit.Never, To: -unit.Never}
 	missing := map[string]bool{}
+	var first, last *meter.Charge
 	for i := range charges.Charges {
 		x := &charges.Charges[i]
 		if x.Site != f.site || !strings.HasPrefix(x.Day, prefix) {
@@ -117,7 +122,12 @@ func (f *kpiFlags) report(c *cobra.Command) (*kpiDocument, error) {
 		}
 		sum.Sum(&x.Totals)
 		measured += x.Measured
-		period.From, period.To = min(period.From, x.From), max(period.To, x.To)
+		if x.From < period.From {
+			period.From, first = x.From, x
+		}
+		if x.To > period.To {
+			period.To, last = x.To, x
+		}
 		for m := range strings.SplitSeq(x.Missing, ", ") {
 			missing[m] = true
 		}
@@ -126,6 +136,8 @@ func (f *kpiFlags) report(c *cobra.Command) (*kpiDocument, error) {
 		return nil, fault.New(fault.NotFound, "site "+f.site, "the ledger has no energy of it in "+f.period, "check the name and the period; tianfu usage --by site lists what there is")
 	}
 	d.From, d.To = period.From.String(), period.To.String()
+	d.Complete = first.From == first.MonthFrom && last.To >= last.MonthTo &&
+		(len(f.period) > len("2006") || strings.HasPrefix(first.Day, prefix+"01-") && strings.HasPrefix(last.Day, prefix+"12-"))
 	d.ITKWh, d.SiteKWh = float64(sum.IT().KWh()), float64(sum.Energy().KWh())
 	d.Measured = round(100*float64(measured)/float64(sum.IT()), 3)
 	f.indicators(d, &sum, period, missing)

@@ -117,8 +117,14 @@ func (f *ledgerFlags) usage(ctx context.Context, by meter.Dimension) (*httpapi.U
 		}
 		return client.Usage(ctx, by, f.from, f.to)
 	}
-	c, err := f.charges(ctx, f.from, f.to)
+	c, err := f.charges(ctx, "", "")
 	if err != nil {
+		return nil, err
+	}
+	if err := f.wholeDays(c); err != nil {
+		return nil, err
+	}
+	if c, err = f.charges(ctx, f.from, f.to); err != nil {
 		return nil, err
 	}
 	rows, whole := meter.Sum(c.Charges, by)
@@ -127,6 +133,23 @@ func (f *ledgerFlags) usage(ctx context.Context, by meter.Dimension) (*httpapi.U
 		r.Meter = &whole
 	}
 	return r, nil
+}
+
+// wholeDays refuses an edge within a charge of a file: it holds a sum of the day, and
+// no part of it.
+func (f *ledgerFlags) wholeDays(all *httpapi.Charges) error {
+	for flag, text := range map[string]string{"--from": f.from, "--to": f.to} {
+		at, err := unit.ParseInstant(text)
+		if err != nil {
+			continue // none is given, or it is refused when it is read
+		}
+		for i := range all.Charges {
+			if c := &all.Charges[i]; c.From < at && at < c.To {
+				return fault.New(fault.Invalid, flag, text+" lies within "+c.Day+" of site "+c.Site+", and a file of charges holds whole days", "give an instant between two days of the site's time zone")
+			}
+		}
+	}
+	return nil
 }
 
 func usageTable(r *httpapi.UsageReport) *table {
