@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -255,6 +256,9 @@ func (s *Server) readReceipt(ctx context.Context, in *receiptInput) (*receiptOut
 
 // Receipt returns what a job's part of the ledger can be recomputed from.
 func (c *Client) Receipt(ctx context.Context, id string) (*meter.Receipt, error) {
-	out := &meter.Receipt{}
-	return out, c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs/" + url.PathEscape(id) + "/receipt"}, out)
+	var text json.RawMessage
+	if err := c.call(ctx, request{method: http.MethodGet, path: "/v1/jobs/" + url.PathEscape(id) + "/receipt"}, &text); err != nil {
+		return nil, err
+	}
+	return meter.ReadReceipt(text)
 }

@@ -17,12 +17,12 @@ const Unknown = -1
 // Every factor is energy.NoData where nobody knows; the figure that follows from
 // it is then zero and the interval says so.
 type Factors struct {
-	CarbonLocation int64 // mg CO2e per kWh at the site's meter
-	CarbonMarket   int64
-	Price          int64 // nano-yuan per kWh at the site's meter; may be below 0
-	PUE            int64 // millionths
-	Water          int64 // µL per kWh of IT energy
-	Forecast       bool  // expected: nothing observed had come when the interval was closed
+	CarbonLocation int64 `json:"carbon_location"` // mg CO2e per kWh at the site's meter
+	CarbonMarket   int64 `json:"carbon_market"`
+	Price          int64 `json:"price"`    // nano-yuan per kWh at the site's meter; may be below 0
+	PUE            int64 `json:"pue"`      // millionths
+	Water          int64 `json:"water"`    // µL per kWh of IT energy
+	Forecast       bool  `json:"forecast"` // expected: nothing observed had come when the interval was closed
 }
 
 // NoHour is an hour of which nothing is known.
@@ -59,33 +59,37 @@ func (h *Factors) Missing() (m Missing) {
 
 // Holder is an attempt that held a part of a node for a part of an interval.
 type Holder struct {
-	Job      job.ID
-	Task     int32
-	Attempt  int32
-	From, To unit.Instant // of the holding; what lies outside the interval does not count
-	CPU      int32        // thousandths of a logical CPU
-	Memory   int32        // MiB
-	Devices  uint16       // set
-	Share    int16        // thousandths of each device
+	Job     job.ID       `json:"job"`
+	Task    int32        `json:"task"`
+	Attempt int32        `json:"attempt"`
+	From    unit.Instant `json:"from"` // of the holding; what lies outside the interval does not count
+	To      unit.Instant `json:"to"`
+	CPU     int32        `json:"cpu"`     // thousandths of a logical CPU
+	Memory  int32        `json:"memory"`  // MiB
+	Devices uint16       `json:"devices"` // set
+	Share   int16        `json:"share"`   // thousandths of each device
 	// Used is the CPU time of the attempt within the interval in µs, as its
 	// engine told; Unknown where it did not: it counts as using what it held.
-	Used int64
+	Used int64 `json:"used"`
 	// Still are the spans, in order of time, in which it stood still for power: it
 	// keeps what it holds, and its share of the idle draw, and uses nothing.
-	Still []Span `json:",omitempty"`
+	Still []Span `json:"still,omitempty"`
 }
 
 // Span is a stretch of time.
-type Span struct{ From, To unit.Instant }
+type Span struct {
+	From unit.Instant `json:"from"`
+	To   unit.Instant `json:"to"`
+}
 
 // Stage says how a node is held from an instant until the next stage: to a part
 // of its dynamic draw, or asleep. Before the first it is awake and held to
 // nothing.
 type Stage struct {
-	From   unit.Instant
-	Level  int16 // thousandths of the dynamic draw by the model
-	Asleep bool  // then it draws Draw and nothing else, whatever its model
-	Draw   int64 // mW
+	From   unit.Instant `json:"from"`
+	Level  int16        `json:"level"`  // thousandths of the dynamic draw by the model
+	Asleep bool         `json:"asleep"` // then it draws Draw and nothing else, whatever its model
+	Draw   int64        `json:"draw"`   // mW
 }
 
 // Plain tells whether a node in this stage draws what its model says.
@@ -93,19 +97,21 @@ func (s *Stage) Plain() bool { return s.Level == 1000 && !s.Asleep }
 
 // Machine is what attribution needs of a node.
 type Machine struct {
-	CPU     int32 // thousandths
-	Memory  int32 // MiB
-	Devices int32
-	Power   Power
+	CPU     int32 `json:"cpu"`    // thousandths
+	Memory  int32 `json:"memory"` // MiB
+	Devices int32 `json:"devices"`
+	Power   Power `json:"power"`
 }
 
 // Power is a node's power model in milliwatts. The zero value is no model.
 type Power struct {
-	Base                    int64 // of the node, whatever runs
-	DeviceIdle, DeviceFull  int64 // of one device
-	PackageIdle, PackageMax int64 // of one package, or of all where CoresPerPackage is 0
-	CoresPerPackage         int32 // above 0: a package with a busy core draws full power
-	Linear                  bool  // devices draw in proportion to the share in use
+	Base            int64 `json:"base"`        // of the node, whatever runs
+	DeviceIdle      int64 `json:"device_idle"` // of one device
+	DeviceFull      int64 `json:"device_full"`
+	PackageIdle     int64 `json:"package_idle"` // of one package, or of all where CoresPerPackage is 0
+	PackageMax      int64 `json:"package_max"`
+	CoresPerPackage int32 `json:"cores_per_package"` // above 0: a package with a busy core draws full power
+	Linear          bool  `json:"linear"`            // devices draw in proportion to the share in use
 }
 
 // PowerOf rounds a node's model to milliwatts.
@@ -143,40 +149,41 @@ func (p *Power) active(cpu, granted int32) int64 {
 
 // Reading is what a node's meter said of an interval.
 type Reading struct {
-	Basis  Basis
-	Energy unit.Millijoules
+	Basis  Basis            `json:"basis"`
+	Energy unit.Millijoules `json:"energy"`
 	// Devices are the energies of single devices within it, by index; nil where
 	// they are not known.
-	Devices []unit.Millijoules
+	Devices []unit.Millijoules `json:"devices"`
 }
 
 // Carry is what is left over from the intervals of a node before: less than one
 // unit of each quantity, in fractions of it. It is handed from interval to
 // interval, so that nothing is lost to rounding however short they are.
 type Carry struct {
-	Energy         int64 // nJ, of a modelled interval
-	Facility       int64 // millionths of a mJ
-	CarbonLocation int64 // 1/3.6e6 of a µg
-	CarbonMarket   int64
-	Water          int64 // 1/3.6e9 of a µL
-	Cost           int64 // 1/3.6e9 of a nano-yuan
+	Energy         int64 `json:"energy"`          // nJ, of a modelled interval
+	Facility       int64 `json:"facility"`        // millionths of a mJ
+	CarbonLocation int64 `json:"carbon_location"` // 1/3.6e6 of a µg
+	CarbonMarket   int64 `json:"carbon_market"`
+	Water          int64 `json:"water"` // 1/3.6e9 of a µL
+	Cost           int64 `json:"cost"`  // 1/3.6e9 of a nano-yuan
 	// Owed is energy booked beyond what the meter said once it was back, in mJ:
 	// coming idle and unexplained energy is lower by it.
-	Owed int64
+	Owed int64 `json:"owed"`
 }
 
 // Interval is all that attribution needs to divide the energy of one node.
 type Interval struct {
-	From, To unit.Instant
-	Machine  Machine
-	Holders  []Holder
-	Stages   []Stage  `json:",omitempty"` // in order of time
-	Reading  *Reading // nil: the model holds
+	From    unit.Instant `json:"from"`
+	To      unit.Instant `json:"to"`
+	Machine Machine      `json:"machine"`
+	Holders []Holder     `json:"holders"`
+	Stages  []Stage      `json:"stages,omitempty"` // in order of time
+	Reading *Reading     `json:"reading"`          // nil: the model holds
 	// Late is energy that the meter counted in intervals before, beyond what was
 	// booked for them (below 0: less than that).
-	Late  unit.Millijoules
-	Hour  Factors
-	Carry Carry
+	Late  unit.Millijoules `json:"late"`
+	Hour  Factors          `json:"hour"`
+	Carry Carry            `json:"carry"`
 }
 
 // Check says why an interval cannot be attributed: a defect of whoever made it.
@@ -192,21 +199,24 @@ func (n *Interval) Check() error {
 
 // Part is one line of a node's interval.
 type Part struct {
-	Line    Line
-	Job     job.ID // of a task line
-	Task    int32
-	Attempt int32
+	Line    Line   `json:"line"`
+	Job     job.ID `json:"job"` // of a task line
+	Task    int32  `json:"task"`
+	Attempt int32  `json:"attempt"`
 
-	CPUHeld      int64 // CPU time held, µs
-	CPUMicros    int64 // CPU time used, µs; Unknown where nobody told
-	MemorySecs   int64 // MiB-seconds held
-	DeviceMillis int64 // thousandths of a device, times seconds
+	CPUHeld      int64 `json:"cpu_held_us"`    // CPU time held, µs
+	CPUMicros    int64 `json:"cpu_used_us"`    // CPU time used, µs; Unknown where nobody told
+	MemorySecs   int64 `json:"memory_mib_s"`   // MiB-seconds held
+	DeviceMillis int64 `json:"accelerator_ms"` // thousandths of a device, times seconds
 
-	Idle, Dynamic, Facility unit.Millijoules
-	CarbonLocation          unit.Micrograms
-	CarbonMarket            unit.Micrograms
-	Water                   unit.Microlitres
-	Cost, IdleCost          unit.NanoYuan
+	Idle           unit.Millijoules `json:"idle_mj"`
+	Dynamic        unit.Millijoules `json:"dynamic_mj"`
+	Facility       unit.Millijoules `json:"facility_mj"`
+	CarbonLocation unit.Micrograms  `json:"carbon_location_ug"`
+	CarbonMarket   unit.Micrograms  `json:"carbon_market_ug"`
+	Water          unit.Microlitres `json:"water_ul"`
+	Cost           unit.NanoYuan    `json:"cost_nano_yuan"`
+	IdleCost       unit.NanoYuan    `json:"idle_cost_nano_yuan"`
 }
 
 // Energy returns the IT energy of the part.

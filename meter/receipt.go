@@ -11,8 +11,9 @@ import (
 	"tianfu/unit"
 )
 
-// ReceiptVersion is the version of the rule a receipt is recomputed by.
-const ReceiptVersion = 1
+// ReceiptVersion is the version of receipts as they are written. Those of version 1
+// follow from the same rule and are read too: receipt_old.go.
+const ReceiptVersion = 2
 
 // MaxReceiptEntries bounds a receipt.
 const MaxReceiptEntries = 100_000
@@ -82,6 +83,9 @@ func (r *Receipt) sum() (string, error) {
 	bare := *r
 	bare.Hash = ""
 	text, err := json.Marshal(&bare)
+	if err == nil && r.Version == oldReceipt {
+		text, err = bare.oldText()
+	}
 	if err != nil {
 		return "", err
 	}
@@ -93,7 +97,7 @@ func (r *Receipt) sum() (string, error) {
 // the first difference. It needs nothing but the receipt.
 func (r *Receipt) Verify() error {
 	where := "receipt of " + r.Job
-	if r.Version != ReceiptVersion {
+	if r.Version != ReceiptVersion && r.Version != oldReceipt {
 		return fault.New(fault.Invalid, where, fmt.Sprintf("is of version %d", r.Version), "use the version of tianfu that made it")
 	}
 	if _, err := fmt.Sscanf(r.Job, "j-%d", (*uint64)(&r.id)); err != nil || r.id == 0 {

@@ -81,8 +81,8 @@ func (p *program) receiptVerify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			x := &meter.Receipt{}
-			if err := json.Unmarshal(text, x); err != nil {
+			x, err := meter.ReadReceipt(text)
+			if err != nil {
 				return &fault.Error{Kind: fault.Invalid, Where: args[0], What: "is not a receipt", Err: err, Fix: "write one with tianfu receipt JOB --out FILE"}
 			}
 			if err := x.Verify(); err != nil {

@@ -54,7 +54,7 @@ func hole(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(f.Close())
 }
 
-var dynamicFigure = regexp.MustCompile(`"Dynamic": (\d+)`)
+var dynamicFigure = regexp.MustCompile(`"dynamic_mj": (\d+)`)
 
 // forge changes a figure of a receipt: forge FILE.
 func forge(ts *testscript.TestScript, neg bool, args []string) {
