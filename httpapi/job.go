@@ -164,7 +164,7 @@ type Submitted struct {
 	Reason *Reason  `json:"reason,omitempty" doc:"Of a dry run: why it would wait"`
 	// What follows is of a dry run of a job that would wait.
 	Asked        string        `json:"asked,omitempty" format:"date-time" doc:"Of a dry run: when this was worked out"`
-	Says         string        `json:"says,omitempty" doc:"Of a dry run: why it would wait, in a sentence"`
+	Says         string        `json:"says,omitempty" doc:"Of a dry run: why it would wait, or never start, in a sentence"`
 	Ahead        *Ahead        `json:"ahead,omitempty" doc:"Of a dry run: what stands before it in the line"`
 	Start        *Start        `json:"start,omitempty" doc:"Of a dry run: when it would start"`
 	Alternatives []Alternative `json:"alternatives,omitempty" doc:"Of a dry run: changes with which it would start now"`
@@ -268,6 +268,14 @@ func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, err
 	}
 	for _, n := range r.Nodes {
 		out.Nodes = append(out.Nodes, string(n))
+	}
+	if r.Unmet != 0 { // s.submit has asked whether the caller may see it
+		d, err := s.visible(ctx, r.Unmet)
+		if err != nil {
+			return nil, err
+		}
+		out.Asked, out.Says = instant(r.Now), "it would be cancelled at once: "+d.ID+", which has to complete before it, is "+d.Phase
+		return &submitOutput{Status: http.StatusOK, Body: out}, nil
 	}
 	if !r.Starts {
 		err = s.centre.View(ctx, func(st *control.State) { out.Reason = reasonOf(st, identity(ctx), &r.Reason) })

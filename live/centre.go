@@ -211,18 +211,22 @@ func (c *Centre) Submit(ctx context.Context, s *job.Spec) (job.ID, error) {
 	return a.id, err
 }
 
-// late refuses a job whose deadline has passed when it comes, but for one that came
-// before under the same key; nil where there is nothing to refuse. The core takes
-// such jobs in: a workload of the past has them.
+// late refuses a job whose deadline or latest start has passed when it comes, but for
+// one that came before under the same key; nil where there is nothing to refuse. The
+// core takes such jobs in: a workload of the past has them.
 func (c *Centre) late(s *job.Spec) Guard {
-	if s.Deadline == 0 || s.Deadline > c.o.Now() {
+	now, field, at := c.o.Now(), "deadline", s.Deadline
+	if s.StartBy != 0 && s.StartBy < now {
+		field, at = "start_by", s.StartBy // which comes before the deadline
+	}
+	if at == 0 || at >= now {
 		return nil
 	}
 	return func(st *control.State) error {
 		if st.Keyed(s.Tenant, s.Key) {
 			return nil
 		}
-		return fault.New(fault.Invalid, "deadline", s.Deadline.String()+" has passed", "give an instant to come, or leave it out")
+		return fault.New(fault.Invalid, field, at.String()+" has passed", "give an instant to come, or leave it out")
 	}
 }
 

@@ -27,6 +27,7 @@ type DryRunResult struct {
 	Start        sim.StartEstimate
 	Alternatives []sim.Alternative
 	Deferral     *control.Deferral // what would be planned for it; nil = nothing
+	Unmet        job.ID            // it would be cancelled at once, for this job did not complete; 0 = none
 }
 
 // dryRunTime bounds the runs forward of one dry run.
@@ -85,6 +86,10 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 		out.Nodes = append(out.Nodes, j.Tasks[i].Node)
 	}
 	if out.Starts {
+		return out, nil
+	}
+	if j.Phase == control.Cancelled {
+		out.Unmet = unmet(fork, j.Spec)
 		return out, nil
 	}
 	out.Reason, _ = fork.Why(id)

@@ -38,6 +38,11 @@ func TestDeadlinesThatHavePassed(t *testing.T) {
 		if again, err := c.Submit(ctx, with("k")); err != nil || again != first {
 			t.Errorf("the same again: %v, %v, want %v", again, err, first)
 		}
+		started := with("")
+		started.StartBy, started.Deadline = started.Deadline, unit.Instant(time.Now().Add(time.Hour).UnixNano())
+		if _, err := c.Submit(ctx, started); fault.KindOf(err) != fault.Invalid || err == nil || !strings.Contains(err.Error(), "start_by: 2000-01-01T01:00:00Z has passed") {
+			t.Errorf("a latest start: %v", err)
+		}
 		for what, err := range map[string]error{
 			"another key": func() error { _, err := c.Submit(ctx, with("other")); return err }(),
 			"no key":      func() error { _, err := c.Submit(ctx, with("")); return err }(),

@@ -245,6 +245,10 @@ func (p *program) printDryRun(s *httpapi.Submitted) error {
 		t.add("starts", when, "on "+strings.Join(s.Nodes, " "))
 		return p.print(s, t)
 	}
+	if s.Reason == nil {
+		t.add("never starts", s.Says, "")
+		return p.print(s, t)
+	}
 	t.add("waits", s.Says, "")
 	reasonRows(t, s.Reason)
 	heldRow(t, s.Deferral)
