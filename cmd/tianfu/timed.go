@@ -195,17 +195,13 @@ func (f *replayFlags) drawn(w *sim.Workload, fl *fleet.Fleet) (*sim.Workload, er
 	return sim.DrawLoad(w, fl, o)
 }
 
-// samples is how many intervals a replay is drawn in.
-const samples = 400
+// samples is how many intervals the arrivals of a replay are drawn in, and mostSamples
+// all of it: long jobs that arrive in one burst would otherwise make millions.
+const samples, mostSamples = 400, 4000
 
-// sampleEvery divides the time in which jobs arrive, or, where they arrive all but at
-// once, the time that they run.
+// sampleEvery is how often a replay is looked at.
 func sampleEvery(w *sim.Workload) time.Duration {
-	every := w.Span()
-	if length := w.Length(); length > 50*every {
-		every = length
-	}
-	return every / samples
+	return max(w.Span()/samples, w.Length()/mostSamples)
 }
 
 func (p *program) timedRun(ctx context.Context, f *replayFlags, policy string) (*timedRun, error) {

@@ -15,7 +15,7 @@ func TestSamplesCoverTheRun(t *testing.T) {
 		last unit.Instant
 		run  time.Duration
 		most int
-	}{{0, 10 * time.Hour, samples}, {unit.At(120), 30 * 24 * time.Hour, samples}, {unit.At(86400), 10 * time.Hour, 2 * samples}, {0, 0, samples}} {
+	}{{0, 10 * time.Hour, mostSamples}, {unit.At(120), 30 * 24 * time.Hour, mostSamples}, {unit.At(86400), 10 * time.Hour, 2 * samples}, {0, 0, samples}} {
 		w := &sim.Workload{Jobs: []sim.Arrival{{Run: v.run}, {Submit: v.last, Run: v.run}}}
 		every := sampleEvery(w)
 		if n := int(max(w.Length(), time.Second) / every); every <= 0 || n > v.most {
