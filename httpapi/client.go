@@ -18,7 +18,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"tianfu/fault"
-	"tianfu/live"
 )
 
 // Client speaks to the API of a centre. The commands use nothing else.
@@ -323,7 +322,7 @@ func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) e
 // seen, and is kept up to date, so that a watch that broke off goes on from there;
 // 0 or nil begins with the next. ready, if any, is called once the stream is open,
 // and again when events were missed; false ends the watch.
-func (c *Client) Watch(ctx context.Context, after *uint64, ready func() bool, f func(live.Event) bool) error {
+func (c *Client) Watch(ctx context.Context, after *uint64, ready func() bool, f func(Event) bool) error {
 	header := map[string]string{"Accept": "text/event-stream"}
 	if after != nil && *after > 0 {
 		header["Last-Event-ID"] = strconv.FormatUint(*after, 10)
@@ -356,7 +355,7 @@ func (c *Client) Watch(ctx context.Context, after *uint64, ready func() bool, f 
 			}
 			continue
 		}
-		var e live.Event
+		var e Event
 		if json.Unmarshal([]byte(data), &e) != nil {
 			continue
 		}

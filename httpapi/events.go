@@ -14,6 +14,19 @@ import (
 	"tianfu/live"
 )
 
+// Event is a change of a job as the stream tells it, written as the rest of the API is.
+type Event struct {
+	Sequence uint64 `json:"sequence"`
+	At       string `json:"at"`
+	Kind     string `json:"kind"`
+	Job      string `json:"job"`
+	Tenant   string `json:"tenant"`
+	Task     int32  `json:"task"`
+	Attempt  int32  `json:"attempt,omitempty"`
+	Phase    string `json:"phase"`
+	Detail   string `json:"detail,omitempty"`
+}
+
 // heartbeat keeps idle streams open through proxies.
 const heartbeat = 15 * time.Second
 
@@ -81,11 +94,12 @@ func writeEvents(w io.Writer, who Caller, events []live.Event) error {
 		if !who.maySee(events[i].Tenant) {
 			continue
 		}
-		text, err := json.Marshal(events[i])
+		e := &events[i]
+		text, err := json.Marshal(Event{e.Sequence, instant(e.At), e.Kind, e.Job.String(), string(e.Tenant), e.Task, e.Attempt, e.Phase, e.Detail})
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", events[i].Sequence, events[i].Kind, text); err != nil {
+		if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.Sequence, e.Kind, text); err != nil {
 			return err
 		}
 	}

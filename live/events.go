@@ -10,15 +10,15 @@ import (
 
 // Event is a change of a job that somebody may watch.
 type Event struct {
-	Sequence uint64       `json:"sequence"`
-	At       unit.Instant `json:"at"`
-	Kind     string       `json:"kind"`
-	Job      job.ID       `json:"job"`
-	Tenant   job.Tenant   `json:"tenant"`
-	Task     int32        `json:"task"`
-	Attempt  int32        `json:"attempt,omitempty"`
-	Phase    string       `json:"phase"`
-	Detail   string       `json:"detail,omitempty"`
+	Sequence uint64
+	At       unit.Instant
+	Kind     string
+	Job      job.ID
+	Tenant   job.Tenant
+	Task     int32
+	Attempt  int32
+	Phase    string
+	Detail   string
 }
 
 // keptEvents is how many events a subscriber may lag behind.

@@ -12,7 +12,6 @@ import (
 
 	"tianfu/fault"
 	"tianfu/httpapi"
-	"tianfu/live"
 )
 
 // patience is how long a centre that cannot be reached is waited for, once it
@@ -132,7 +131,7 @@ func (p *program) untilStarted(ctx context.Context, client *httpapi.Client, id s
 			}
 			return waits
 		}
-		err := client.Watch(ctx, nil, look, func(e live.Event) bool { return e.Job.String() != id || look() })
+		err := client.Watch(ctx, nil, look, func(e httpapi.Event) bool { return e.Job != id || look() })
 		if failed != nil {
 			return failed
 		}
@@ -246,7 +245,7 @@ func (p *program) waitForOne(ctx context.Context, client *httpapi.Client, id str
 			j, failed = client.Job(ctx, id)
 			return failed == nil && !over(j.Phase)
 		}
-		err := client.Watch(ctx, nil, look, func(e live.Event) bool { return e.Job.String() != id || !over(e.Phase) || look() })
+		err := client.Watch(ctx, nil, look, func(e httpapi.Event) bool { return e.Job != id || !over(e.Phase) || look() })
 		switch {
 		case failed != nil:
 			return failed
@@ -268,13 +267,13 @@ func (p *program) jobWatch(r *remote) *cobra.Command {
 		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
 			ctx, last := c.Context(), uint64(0)
 			return quietly(ctx, p.persist(ctx, func(reached func()) error {
-				return client.Watch(ctx, &last, func() bool { reached(); return true }, func(e live.Event) bool {
+				return client.Watch(ctx, &last, func() bool { reached(); return true }, func(e httpapi.Event) bool {
 					if p.format == "json" {
 						text, _ := json.Marshal(e)
 						fmt.Fprintf(p.out, "%s\n", text)
 						return true
 					}
-					fmt.Fprintf(p.out, "%s  %-10s %s/%d  %s %s\n", e.At, e.Kind, e.Job, e.Task, e.Phase, e.Detail)
+					fmt.Fprintf(p.out, "%s  %-10s %s/%d  %s %s\n", httpapi.WholeSeconds(e.At), e.Kind, e.Job, e.Task, e.Phase, e.Detail)
 					return true
 				})
 			}))

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"tianfu/httpapi"
-	"tianfu/live"
 )
 
 // TestTenantsLearnNothingOfOthers reads every GET operation of the OpenAPI
@@ -160,7 +159,7 @@ func (s *server) get(path, token string) (int, string) {
 	}
 	defer c.Cancel(context.Background(), made.ID)
 	buffer := make([]byte, 4096)
-	for !strings.Contains(b.String(), fmt.Sprintf(`"job":%s`, strings.TrimPrefix(made.ID, "j-"))) {
+	for !strings.Contains(b.String(), fmt.Sprintf(`"job":%q`, made.ID)) {
 		n, err := reply.Body.Read(buffer)
 		b.Write(buffer[:n])
 		if err != nil {
@@ -168,7 +167,7 @@ func (s *server) get(path, token string) (int, string) {
 		}
 	}
 	for line := range strings.Lines(b.String()) {
-		var e live.Event
+		var e httpapi.Event
 		if data, ok := strings.CutPrefix(line, "data: "); ok && json.Unmarshal([]byte(data), &e) == nil && e.Tenant != "" && e.Tenant != "beta" {
 			s.t.Errorf("beta hears of %+v", e)
 		}

@@ -22,7 +22,6 @@ import (
 
 	"tianfu/fault"
 	"tianfu/httpapi"
-	"tianfu/live"
 )
 
 // server is a real `tianfu serve` in a process of its own.
@@ -422,8 +421,11 @@ func TestWatchResumes(t *testing.T) {
 			}
 			submitted = true
 			return true
-		}, func(e live.Event) bool {
+		}, func(e httpapi.Event) bool {
 			seen = append(seen, e.Sequence)
+			if at, ok := parseTime(e.At); !ok || time.Since(at) > time.Hour || !strings.HasPrefix(e.Job, "j-") {
+				t.Errorf("not written as the rest of the API is: %+v", e)
+			}
 			return e.Kind != "ended"
 		})
 		if err != nil || !submitted {
@@ -444,7 +446,7 @@ func TestWatchResumes(t *testing.T) {
 	err := s.client().Watch(ctx, &last, func() bool {
 		_, err := s.client().Submit(ctx, shell("true"), "", false)
 		return err == nil
-	}, func(e live.Event) bool { return e.Kind != "ended" })
+	}, func(e httpapi.Event) bool { return e.Kind != "ended" })
 	if err != nil || last <= seen[8] {
 		t.Errorf("after a restart: %v, number %d after %d", err, last, seen[8])
 	}
