@@ -94,25 +94,28 @@ type Decider struct {
 	claim   claim       // of the job that is being made room for
 	// reclaims counts the jobs that tried to have back what their queue lent; asked
 	// lists queues of which one did, or heads the line.
-	reclaims  int
-	asked     []int16
-	beside    bool // what is being made room for waits behind a head of its cohort
-	behind    int  // jobs looked at behind one of their group
-	looks     int  // at nodes for gangs that power or a budget kept out
-	within    restriction
-	barred    uint64    // models of which the queue of the task being placed may not use more
-	keeper    *Keeper   // the first that kept a task off a node
-	without   []AllocID // work that is to be taken back, as long as room is looked for
-	held      []hold
-	isHeld    []int32 // index in held plus one, by node; kept zero between cycles
-	tasks     []task
-	slots     []slot
-	closed    closed
-	lacks     PowerShort  // of the head
-	kept      []powerHold // for the heads
-	tookPower []tookPower
-	power     powerFreed
-	budget    budgetCycle
+	reclaims int
+	asked    []int16
+	owned    []int16 // queues whose first job that the quota stops was looked at
+	// stoppedByQuota: what is being made room for takes work of its own queue.
+	stoppedByQuota bool
+	beside         bool // what is being made room for waits behind a head of its cohort
+	behind         int  // jobs looked at behind one of their group
+	looks          int  // at nodes for gangs that power or a budget kept out
+	within         restriction
+	barred         uint64    // models of which the queue of the task being placed may not use more
+	keeper         *Keeper   // the first that kept a task off a node
+	without        []AllocID // work that is to be taken back, as long as room is looked for
+	held           []hold
+	isHeld         []int32 // index in held plus one, by node; kept zero between cycles
+	tasks          []task
+	slots          []slot
+	closed         closed
+	lacks          PowerShort  // of the head
+	kept           []powerHold // for the heads
+	tookPower      []tookPower
+	power          powerFreed
+	budget         budgetCycle
 }
 
 // step is one change to the capacity that the cycle will take back.
@@ -131,7 +134,7 @@ func (d *Decider) begin(s *Snapshot, now unit.Instant) {
 	p.Placements, p.Preemptions, p.Moves = p.Placements[:0], p.Preemptions[:0], p.Moves[:0]
 	p.Unplaced, p.Reservation, p.Others, p.Again = p.Unplaced[:0], nil, p.Others[:0], false
 	d.head, d.heads, d.pending, d.barred, d.reclaims, d.behind, d.looks = 0, d.heads[:0], false, 0, 0, 0, 0
-	d.asked = d.asked[:0]
+	d.asked, d.owned = d.asked[:0], d.owned[:0]
 	d.journal = d.journal[:0]
 	d.within = restriction{}
 	d.closed.nodes, d.closed.all = nil, false
@@ -209,6 +212,10 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 		}
 		if why.Dominant == Reclaiming && d.reclaims < maxHeads && (may || d.mayReclaim(e)) {
 			d.takeBack(o, e, !may)
+		} else if (why.Dominant == OverQuota || why.Dominant == BorrowLimit) && d.mayTakeOwn(e) {
+			d.stoppedByQuota = true
+			d.takeBack(o, e, !may)
+			d.stoppedByQuota = false
 		}
 	case !may:
 		if !d.mayReclaim(e) || !d.takeBack(o, e, true) {

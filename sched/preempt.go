@@ -220,7 +220,7 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 	slices.SortStableFunc(pool, d.sooner)
 	fits := func(x *node, gone []AllocID) bool {
 		return x.slots(s, t.ask.Memory) >= 1 && (c.power == nil || d.poweredOn(n, x, s, t.priority)) &&
-			(!c.hasParts(n) || d.partsLeave(n, t, e.spec, gone))
+			(!c.hasParts(n) || d.partsLeave(n, t, e.spec, gone)) && (!d.claim.own || d.allows(t, n))
 	}
 	take := 0
 	for ; take < len(pool) && !fits(&nd, pool[:take]); take++ {
@@ -235,13 +235,14 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 		nd.release(&c.allocs[pool[take]])
 		nd.summarise()
 	}
+	gone := slices.Clone(pool[:take])
+	enough := fits(&nd, gone)
 	if d.Quotas != nil {
 		for _, id := range pool[:take] {
 			d.chargeUnit(id, 1)
 		}
 	}
-	gone := slices.Clone(pool[:take])
-	if !fits(&nd, gone) {
+	if !enough {
 		return v, false
 	}
 	// Spare those that turn out not to be needed, the most important first.

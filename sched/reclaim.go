@@ -32,6 +32,7 @@ const followers = 64
 // claim is what the job being made room for may take.
 type claim struct {
 	queue    int16
+	own      bool // the quota stops it: work of its queue
 	inside   bool // it stays within the guarantee of its queue
 	borrows  bool // it would hold more than its queue is guaranteed
 	straddle bool // gangs that straddle a guarantee may be taken
@@ -48,13 +49,16 @@ type claim struct {
 // claims says what a pending job may take. What is leaving already counts as
 // gone, here and until the cycle's proposals for the job are taken back.
 func (d *Decider) claims(e *entry) (leaving int, may bool) {
-	d.claim = claim{queue: d.queue(e)}
+	d.claim = claim{queue: d.queue(e), own: d.stoppedByQuota}
 	may = d.Rules.Preempt && d.Capacity.preemptible > 0
 	d.claim.fresh = d.proposals()
 	q := &d.Quotas.queues[d.claim.queue]
 	if d.claim.queue != 0 {
 		d.claim.borrows = d.borrows(q, e)
 		d.claim.inside = d.Quotas.lending(d.claim.queue) && !d.claim.borrows
+	}
+	if d.claim.own {
+		return d.leavingOwn(), may
 	}
 	if !d.claim.inside {
 		d.countLeaving()
@@ -152,6 +156,9 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 	if a.Evicting || a.Attempt == 0 || d.planned(id) || slices.Contains(d.claim.spared, a.Job) {
 		return false
 	}
+	if d.claim.own {
+		return d.mayTakeOf(a, t)
+	}
 	lower := a.Preemptible && a.Priority < t.priority
 	if d.Quotas == nil {
 		return lower
@@ -246,6 +253,9 @@ func (d *Decider) makeRoom(t *task, i int32, why *Reason) bool {
 	e := &d.Waiting.entries[i]
 	if d.claim.inside {
 		d.barred = d.Quotas.unclaimable(&d.Quotas.queues[t.queue], d.needOf(t).milli)
+	}
+	if d.claim.own {
+		return d.makeOwnRoom(t, i)
 	}
 	if why.stopped() {
 		if !d.claim.inside || why.Dominant != Reclaiming {
