@@ -149,8 +149,11 @@ func (c *Centre) trim(ctx context.Context, older uint64, frozen *control.Frozen)
 		before = seq + 1
 		return nil
 	})
-	if err != nil && err != errEnough || before == first {
+	if err != nil && err != errEnough {
 		return err
+	}
+	if before == first {
+		return nil // none is old enough
 	}
 	if err := c.o.Store.Trim(ctx, before); err != nil {
 		return err
