@@ -63,7 +63,7 @@ func parseJobFile(name string, data []byte) (*httpapi.JobBody, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(b); err != nil {
-		return nil, fault.New(fault.Invalid, name+lineOf(n.Content[0], err), strings.TrimPrefix(err.Error(), "json: "), fix)
+		return nil, fault.New(fault.Invalid, name+lineOf(n.Content[0], err), wrongKind(err), fix)
 	}
 	whole := *b
 	if whole.Tenant == "" {
@@ -109,6 +109,12 @@ func (k *keyCheck) value(n *yaml.Node, t reflect.Type, at string) {
 	}
 	switch {
 	case n.Kind == yaml.AliasNode:
+	case t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+		n.Tag = "!!str" // cpu: 4 is what "4" is, and so is PORT: 8080
+	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			k.value(n.Content[i], t.Elem(), join(at, n.Content[i-1].Value))
+		}
 	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
 		for i, c := range n.Content {
 			k.value(c, t.Elem(), fmt.Sprintf("%s[%d]", at, i))
@@ -175,6 +181,33 @@ func (k *keyCheck) suggest(key string, of reflect.Type, known map[string]reflect
 	}
 	k.listed[of] = true
 	return "known here: " + strings.Join(keys, ", ")
+}
+
+// wrongKind says in plain words what a JSON error is about.
+func wrongKind(err error) string {
+	t, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
+	found := map[string]string{"string": "text", "array": "a list", "object": "a block of keys", "bool": "true or false"}[t.Value]
+	if found == "" {
+		found = "a " + t.Value // number, or number and its digits
+	}
+	wanted := "a block of keys"
+	switch t.Type.Kind() {
+	case reflect.String:
+		wanted = "text"
+	case reflect.Slice, reflect.Array:
+		wanted = "a list"
+	case reflect.Bool:
+		wanted = "true or false"
+	case reflect.Int, reflect.Int32, reflect.Int64, reflect.Uint32, reflect.Uint64:
+		wanted = "a whole number"
+	case reflect.Float64:
+		wanted = "a number"
+	}
+	keys := slices.DeleteFunc(strings.Split(t.Field, "."), func(key string) bool { return strings.ToLower(key) != key }) // of types within types
+	return strings.Join(keys, ".") + ": " + found + " where " + wanted + " is wanted"
 }
 
 // lineOf finds the line of the key that a JSON error is about.
