@@ -148,7 +148,7 @@ func (f *replayFlags) timedReport(runs []timedRun) *drawing.Report {
 	var out []sim.TimedRun
 	for i := range runs {
 		r := &runs[i]
-		out = append(out, sim.TimedRun{Policy: r.Policy, Timed: r.timed, History: r.history, Power: r.PowerModel, Records: r.Hash, CapKW: f.limitKW()})
+		out = append(out, sim.TimedRun{Policy: r.name(), Timed: r.timed, History: r.history, Power: r.PowerModel, Records: r.Hash, CapKW: f.limitKW()})
 	}
 	return sim.TimedReport(f.about(runs[0].fleet, runs[0].Jobs, runs[0].TasksFile), out)
 }

@@ -327,8 +327,17 @@ func powerModelIs(model string) string {
 	return "energy is not counted: no power model knows all the devices, or --power none was given"
 }
 
+// name tells a run from others of the replay: there may be several of a policy that
+// shift work by different rules.
+func (r *timedRun) name() string {
+	if r.Shift == nil {
+		return r.Policy
+	}
+	return r.Policy + "/" + r.Shift.Policy
+}
+
 func writeParquet(dir string, r *timedRun) error {
-	base := strings.NewReplacer("/", "-", ":", "-", "+", "-").Replace(r.Policy)
+	base := strings.NewReplacer("/", "-", ":", "-", "+", "-").Replace(r.name())
 	if err := writeFile(filepath.Join(dir, base+"-tasks.parquet"), func(w writer) error { return sim.WriteTaskParquet(w, r.timed) }); err != nil {
 		return err
 	}
