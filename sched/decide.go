@@ -94,28 +94,25 @@ type Decider struct {
 	claim   claim       // of the job that is being made room for
 	// reclaims counts the jobs that tried to have back what their queue lent; asked
 	// lists queues of which one did, or heads the line.
-	reclaims int
-	asked    []int16
-	owned    []int16 // queues whose first job that the quota stops was looked at
-	// stoppedByQuota: what is being made room for takes work of its own queue.
-	stoppedByQuota bool
-	beside         bool // what is being made room for waits behind a head of its cohort
-	behind         int  // jobs looked at behind one of their group
-	looks          int  // at nodes for gangs that power or a budget kept out
-	within         restriction
-	barred         uint64    // models of which the queue of the task being placed may not use more
-	keeper         *Keeper   // the first that kept a task off a node
-	without        []AllocID // work that is to be taken back, as long as room is looked for
-	held           []hold
-	isHeld         []int32 // index in held plus one, by node; kept zero between cycles
-	tasks          []task
-	slots          []slot
-	closed         closed
-	lacks          PowerShort  // of the head
-	kept           []powerHold // for the heads
-	tookPower      []tookPower
-	power          powerFreed
-	budget         budgetCycle
+	reclaims  int
+	asked     []int16
+	owned     []int16 // queues whose first job that the quota stops was looked at
+	behind    int     // jobs looked at behind one of their group
+	looks     int     // at nodes for gangs that power or a budget kept out
+	within    restriction
+	barred    uint64    // models of which the queue of the task being placed may not use more
+	keeper    *Keeper   // the first that kept a task off a node
+	without   []AllocID // work that is to be taken back, as long as room is looked for
+	held      []hold
+	isHeld    []int32 // index in held plus one, by node; kept zero between cycles
+	tasks     []task
+	slots     []slot
+	closed    closed
+	lacks     PowerShort  // of the head
+	kept      []powerHold // for the heads
+	tookPower []tookPower
+	power     powerFreed
+	budget    budgetCycle
 }
 
 // step is one change to the capacity that the cycle will take back.
@@ -211,14 +208,12 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 			d.want(o.entry)
 		}
 		if why.Dominant == Reclaiming && d.reclaims < maxHeads && (may || d.mayReclaim(e)) {
-			d.takeBack(o, e, !may)
+			d.takeBack(o, e, claim{beside: !may})
 		} else if (why.Dominant == OverQuota || why.Dominant == BorrowLimit) && d.mayTakeOwn(e) {
-			d.stoppedByQuota = true
-			d.takeBack(o, e, !may)
-			d.stoppedByQuota = false
+			d.takeBack(o, e, claim{beside: !may, own: true})
 		}
 	case !may:
-		if !d.mayReclaim(e) || !d.takeBack(o, e, true) {
+		if !d.mayReclaim(e) || !d.takeBack(o, e, claim{beside: true}) {
 			why.Ahead = ahead
 		}
 	default:
@@ -226,7 +221,7 @@ func (d *Decider) block(o *groupCursor, e *entry, why Reason) bool {
 		d.asked = append(d.asked, d.queue(e))
 		d.lacks = why.Short
 		if (d.Rules.Preempt && d.Capacity.preemptible > 0 || d.Quotas != nil) && !d.evicting(e) {
-			d.preempt(o.entry)
+			d.preempt(o.entry, claim{})
 		}
 		if d.Rules.Backfill == Strict {
 			d.note(o, e, why)

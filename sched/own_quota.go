@@ -20,32 +20,11 @@ func (d *Decider) mayTakeOwn(e *entry) bool {
 	})
 }
 
-// leavingOwn counts what was told to leave the queue as gone.
-func (d *Decider) leavingOwn() (leaving int) {
-	for id := range d.Capacity.allocs {
-		if a := &d.Capacity.allocs[id]; a.Job != 0 && a.Evicting && a.Queue == d.claim.queue {
-			d.withdraw(AllocID(id))
-			leaving++
-		}
-	}
-	return leaving
-}
-
-// mayTakeOf decides whether an allocation may be taken for a task that the quota of
-// the queue stops.
-func (d *Decider) mayTakeOf(a *Alloc, t *task) bool {
-	return a.Queue == t.queue && a.Preemptible && a.Priority < t.priority
-}
-
 // allows reports whether the quota of a task's queue is enough for it on node n.
 func (d *Decider) allows(t *task, n int32) bool {
 	q, need, model := &d.Quotas.queues[t.queue], d.needOf(t), int16(d.Capacity.nodes[n].model)
 	for k, m := range d.Quotas.model {
-		v := need.of(m)
-		if m >= 0 && m == model {
-			v = need.milli
-		}
-		if v > d.Quotas.room(q, k) {
+		if need.on(model, m) > d.Quotas.room(q, k) {
 			return false
 		}
 	}

@@ -57,8 +57,10 @@ func (d *Decider) evicting(e *entry) bool {
 
 // preempt looks for work to take back so that all tasks of the head fit, and
 // holds the nodes for it: of strictly lower priority, so that no two jobs can
-// evict each other in turn, or borrowed from its queue, as reclaim.go says.
-func (d *Decider) preempt(i int32) {
+// evict each other in turn, or borrowed from its queue, as reclaim.go says. The claim
+// says why it looks.
+func (d *Decider) preempt(i int32, c claim) {
+	d.claim = c
 	e := &d.Waiting.entries[i]
 	d.apply()
 	search, simple := d.searching(e)
@@ -202,7 +204,7 @@ func (d *Decider) victimsOn(n int32, t *task, e *entry) (victims, bool) {
 	s := &c.shapes[t.ask.Shape]
 	if nd.blocked != None || s.Count > 0 && s.Accept>>nd.model&1 == 0 || s.Profile != 0 ||
 		c.windows > 0 && d.entersWindow(n, e.spec) || c.elsewhere(n, e.spec) ||
-		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 || d.shuts(n) || d.beside && d.isHeld[n] != 0 {
+		d.within.on && c.Domain(d.within.level, n) != d.within.domain || d.barred>>nd.model&1 != 0 || d.shuts(n) || d.claim.beside && d.isHeld[n] != 0 {
 		return v, false
 	}
 	if c.power != nil && d.neverPowered(n, s, t.priority) {

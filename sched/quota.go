@@ -235,6 +235,14 @@ func (n *need) of(model int16) int64 {
 	return 0
 }
 
+// on returns what is used of a resource of a model where it runs on a node of one.
+func (n *need) on(node, model int16) int64 {
+	if model >= 0 && model == node {
+		return n.milli
+	}
+	return n.of(model)
+}
+
 // add adds what an allocation holds.
 func (n *need) add(a *Alloc) {
 	n.cpu, n.memory, n.milli = n.cpu+int64(a.CPU), n.memory+int64(a.Memory), n.milli+int64(a.Milli())

@@ -32,7 +32,8 @@ const followers = 64
 // claim is what the job being made room for may take.
 type claim struct {
 	queue    int16
-	own      bool // the quota stops it: work of its queue
+	own      bool // the quota of its queue stops it: work of that queue
+	beside   bool // it waits behind a head of its cohort, and leaves the nodes alone that heads hold
 	inside   bool // it stays within the guarantee of its queue
 	borrows  bool // it would hold more than its queue is guaranteed
 	straddle bool // gangs that straddle a guarantee may be taken
@@ -46,10 +47,11 @@ type claim struct {
 	fresh map[int16][]int64
 }
 
-// claims says what a pending job may take. What is leaving already counts as
-// gone, here and until the cycle's proposals for the job are taken back.
+// claims says what a pending job may take, of what is to be asked of it. What is
+// leaving already counts as gone, here and until the cycle's proposals for the job are
+// taken back.
 func (d *Decider) claims(e *entry) (leaving int, may bool) {
-	d.claim = claim{queue: d.queue(e), own: d.stoppedByQuota}
+	d.claim.queue = d.queue(e)
 	may = d.Rules.Preempt && d.Capacity.preemptible > 0
 	d.claim.fresh = d.proposals()
 	q := &d.Quotas.queues[d.claim.queue]
@@ -57,16 +59,16 @@ func (d *Decider) claims(e *entry) (leaving int, may bool) {
 		d.claim.borrows = d.borrows(q, e)
 		d.claim.inside = d.Quotas.lending(d.claim.queue) && !d.claim.borrows
 	}
-	if d.claim.own {
-		return d.leavingOwn(), may
-	}
-	if !d.claim.inside {
+	if !d.claim.inside && !d.claim.own {
 		d.countLeaving()
 		return 0, may
 	}
 	for id := range d.Capacity.allocs {
 		a := &d.Capacity.allocs[id]
-		if a.Job != 0 && a.Evicting && a.Queue != 0 && d.Quotas.queues[a.Queue].cohort == q.cohort {
+		if a.Job == 0 || !a.Evicting || a.Queue == 0 {
+			continue
+		}
+		if a.Queue == d.claim.queue || !d.claim.own && d.Quotas.queues[a.Queue].cohort == q.cohort {
 			d.withdraw(AllocID(id))
 			leaving++
 		}
@@ -83,14 +85,12 @@ func (d *Decider) mayReclaim(e *entry) bool {
 		d.Quotas.lending(queue) && !d.borrows(&d.Quotas.queues[queue], e)
 }
 
-// takeBack lets a job have back what its queue lent, and tells whether that will make
-// room for it. Beside a head of its cohort it leaves the nodes alone that heads hold.
-func (d *Decider) takeBack(o *groupCursor, e *entry, beside bool) bool {
+// takeBack lets a job that is no head, or that a quota stops, take work, and tells
+// whether that will make room for it.
+func (d *Decider) takeBack(o *groupCursor, e *entry, c claim) bool {
 	d.reclaims++
 	d.asked = append(d.asked, d.queue(e))
-	d.beside = beside
-	d.preempt(o.entry)
-	d.beside = false
+	d.preempt(o.entry, c)
 	if !d.promised(e.job) {
 		return false
 	}
@@ -156,10 +156,10 @@ func (d *Decider) mayTake(id AllocID, t *task) bool {
 	if a.Evicting || a.Attempt == 0 || d.planned(id) || slices.Contains(d.claim.spared, a.Job) {
 		return false
 	}
-	if d.claim.own {
-		return d.mayTakeOf(a, t)
-	}
 	lower := a.Preemptible && a.Priority < t.priority
+	if d.claim.own {
+		return lower && a.Queue == t.queue
+	}
 	if d.Quotas == nil {
 		return lower
 	}
@@ -326,10 +326,7 @@ func (d *Decider) refill(t *task, i, n int32) bool {
 	q, need := &d.Quotas.queues[t.queue], d.needOf(t)
 	model := int16(d.Capacity.nodes[n].model)
 	for k, m := range d.Quotas.model {
-		v := need.of(m)
-		if m >= 0 && m == model {
-			v = need.milli
-		}
+		v := need.on(model, m)
 		for v > d.Quotas.room(q, k) {
 			if !d.claim.inside || q.used[k]+v > q.guaranteed[k] {
 				return false
