@@ -4,7 +4,11 @@
 // take bytes. Read this file first, then world.go and catalogue.go.
 package fleet
 
-import "tianfu/unit"
+import (
+	"slices"
+
+	"tianfu/unit"
+)
 
 // NodeID names a node; unique in a fleet.
 type NodeID string
@@ -97,6 +101,16 @@ type Fleet struct {
 	// Catalogue is the world's own; nil for a trace, where the built-in one
 	// holds.
 	Catalogue *Catalogue
+}
+
+// Sites lists the sites at which nodes stand, in the order of the nodes.
+func (f *Fleet) Sites() (out []string) {
+	for i := range f.Nodes {
+		if site := f.Nodes[i].Place.Site; !slices.Contains(out, site) {
+			out = append(out, site)
+		}
+	}
+	return out
 }
 
 // Devices returns the number of accelerators of the fleet.

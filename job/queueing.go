@@ -3,6 +3,7 @@ package job
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tianfu/fault"
@@ -90,16 +91,14 @@ func (q *Queueing) Declared(t Tenant) error {
 	if q == nil || len(q.Tenants) == 0 || slices.ContainsFunc(q.Tenants, func(r TenantRule) bool { return r.Name == t }) {
 		return nil
 	}
-	words := ""
-	for i := range q.Tenants {
-		if i == 20 {
-			words += fmt.Sprintf(" and %d more", len(q.Tenants)-i)
-			break
-		}
-		if i > 0 {
-			words += ", "
-		}
-		words += string(q.Tenants[i].Name)
+	const most = 20
+	var names []string
+	for i := range q.Tenants[:min(len(q.Tenants), most)] {
+		names = append(names, string(q.Tenants[i].Name))
+	}
+	words := strings.Join(names, ", ")
+	if more := len(q.Tenants) - most; more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
 	}
 	return fault.New(fault.Invalid, "tenant "+string(t), "is not declared in the world", "declare it, or choose one of: "+words)
 }

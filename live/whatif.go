@@ -165,7 +165,7 @@ func (c *Centre) whatIf(f *control.Frozen, q *Question) (*sim.WhatIf, error) {
 	case len(w.Jobs) > maxRetraced:
 		return nil, fault.New(fault.Invalid, "against", fmt.Sprintf("%d jobs are too many to run again at once", len(w.Jobs)), "choose a shorter period")
 	}
-	sites := sitesOf(cfg.Fleet)
+	sites := cfg.Fleet.Sites()
 	for _, site := range sites { // what was told before the first record that is kept
 		h.SeeHours(site, s.SiteHours(site))
 	}
@@ -183,16 +183,6 @@ func (c *Centre) whatIf(f *control.Frozen, q *Question) (*sim.WhatIf, error) {
 		p.Shifting = &sim.Shifting{Policy: DefaultShiftPolicy, Forecast: "own", Delay: PlanDelay, Apart: PlanApart}
 	}
 	return sim.CompareChange(p, q.Change, q.Against, q.Aids)
-}
-
-// sitesOf lists the sites at which nodes stand.
-func sitesOf(f *fleet.Fleet) (out []string) {
-	for i := range f.Nodes {
-		if site := f.Nodes[i].Place.Site; !slices.Contains(out, site) {
-			out = append(out, site)
-		}
-	}
-	return out
 }
 
 // plants are what stands at the sites, as far as their signals say.

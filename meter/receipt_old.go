@@ -27,10 +27,7 @@ type oldText struct {
 }
 
 type oldEntry struct {
-	Site     string          `json:"site"`
-	Node     string          `json:"node"`
-	From     string          `json:"from"`
-	To       string          `json:"to"`
+	ReceiptEntry
 	Interval json.RawMessage `json:"interval"`
 	Parts    json.RawMessage `json:"parts"`
 }
@@ -53,7 +50,7 @@ func ReadReceipt(text []byte) (*Receipt, error) {
 	}
 	*r = Receipt{Version: old.Version, Job: old.Job, Name: old.Name, Tenant: old.Tenant, Entries: []ReceiptEntry{}, Totals: old.Totals, Hash: old.Hash}
 	for _, o := range old.Entries {
-		e := ReceiptEntry{Site: o.Site, Node: o.Node, From: o.From, To: o.To}
+		e := o.ReceiptEntry
 		if err := readOld(o.Interval, &e.Interval); err != nil {
 			return nil, err
 		}
@@ -78,7 +75,7 @@ func (r *Receipt) oldText() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		old.Entries = append(old.Entries, oldEntry{e.Site, e.Node, e.From, e.To, interval, parts})
+		old.Entries = append(old.Entries, oldEntry{*e, interval, parts})
 	}
 	return json.Marshal(&old)
 }

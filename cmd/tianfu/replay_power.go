@@ -149,22 +149,13 @@ func idleAt(p *sim.TimedParams, area int) int64 {
 	return sum
 }
 
-// fleetSites counts the sites at which nodes stand.
-func fleetSites(fl *fleet.Fleet) int {
-	sites := map[string]bool{}
-	for i := range fl.Nodes {
-		sites[fl.Nodes[i].Place.Site] = true
-	}
-	return len(sites)
-}
-
 // oneSite puts a fleet of one site, or without places, at one site with one limit.
 func (f *powerFlags) oneSite(fl *fleet.Fleet, models []energy.NodeModel, name string) (*sched.Power, error) {
 	if !(f.overhead >= 1 && f.overhead <= 20) {
 		return nil, fault.New(fault.Invalid, "--overhead", fmt.Sprint(f.overhead)+" is out of range", "facility power over IT power, from 1 to 20")
 	}
 	full := unit.Watts(0)
-	if n := fleetSites(fl); n > 1 {
+	if n := len(fl.Sites()); n > 1 {
 		return nil, fault.New(fault.Invalid, "--cap", fmt.Sprintf("the fleet stands at %d sites, and none says what it may draw", n), "describe them in a world file: --world")
 	}
 	for i := range fl.Nodes {

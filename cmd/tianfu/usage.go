@@ -43,6 +43,15 @@ func (f *ledgerFlags) charges(ctx context.Context, from, to string) (*httpapi.Ch
 		}
 		return client.Charges(ctx, from, to)
 	}
+	all, err := f.chargesOfFile()
+	if err != nil {
+		return nil, err
+	}
+	return between(all, from, to)
+}
+
+// chargesOfFile reads all charges of a file.
+func (f *ledgerFlags) chargesOfFile() (*httpapi.Charges, error) {
 	text, err := readBounded(f.file, maxChargesBytes)
 	if err != nil {
 		return nil, err
@@ -51,6 +60,11 @@ func (f *ledgerFlags) charges(ctx context.Context, from, to string) (*httpapi.Ch
 	if err := json.Unmarshal(text, out); err != nil {
 		return nil, &fault.Error{Kind: fault.Invalid, Where: f.file, What: "is not a file of charges", Err: err, Fix: "write one with tianfu replay --charges"}
 	}
+	return out, nil
+}
+
+// between leaves of charges those that begin between two instants; empty = any.
+func between(c *httpapi.Charges, from, to string) (_ *httpapi.Charges, err error) {
 	begin, end := unit.Instant(-1<<63), unit.Never
 	if from != "" {
 		if begin, err = unit.ParseInstant(from); err != nil {
@@ -62,8 +76,8 @@ func (f *ledgerFlags) charges(ctx context.Context, from, to string) (*httpapi.Ch
 			return nil, fault.Wrap(err, "--to", "read the instant")
 		}
 	}
-	out.Charges = slices.DeleteFunc(out.Charges, func(c meter.Charge) bool { return c.From < begin || c.From >= end })
-	return out, nil
+	c.Charges = slices.DeleteFunc(c.Charges, func(c meter.Charge) bool { return c.From < begin || c.From >= end })
+	return c, nil
 }
 
 func (p *program) usage() *cobra.Command {
@@ -117,14 +131,14 @@ func (f *ledgerFlags) usage(ctx context.Context, by meter.Dimension) (*httpapi.U
 		}
 		return client.Usage(ctx, by, f.from, f.to)
 	}
-	c, err := f.charges(ctx, "", "")
+	c, err := f.chargesOfFile()
 	if err != nil {
 		return nil, err
 	}
 	if err := f.wholeDays(c); err != nil {
 		return nil, err
 	}
-	if c, err = f.charges(ctx, f.from, f.to); err != nil {
+	if c, err = between(c, f.from, f.to); err != nil {
 		return nil, err
 	}
 	rows, whole := meter.Sum(c.Charges, by)
@@ -138,14 +152,14 @@ func (f *ledgerFlags) usage(ctx context.Context, by meter.Dimension) (*httpapi.U
 // wholeDays refuses an edge within a charge of a file: it holds a sum of the day, and
 // no part of it.
 func (f *ledgerFlags) wholeDays(all *httpapi.Charges) error {
-	for flag, text := range map[string]string{"--from": f.from, "--to": f.to} {
-		at, err := unit.ParseInstant(text)
+	for _, edge := range []struct{ flag, text string }{{"--from", f.from}, {"--to", f.to}} {
+		at, err := unit.ParseInstant(edge.text)
 		if err != nil {
 			continue // none is given, or it is refused when it is read
 		}
 		for i := range all.Charges {
 			if c := &all.Charges[i]; c.From < at && at < c.To {
-				return fault.New(fault.Invalid, flag, text+" lies within "+c.Day+" of site "+c.Site+", and a file of charges holds whole days", "give an instant between two days of the site's time zone")
+				return fault.New(fault.Invalid, edge.flag, edge.text+" lies within "+c.Day+" of site "+c.Site+", and a file of charges holds whole days", "give an instant between two days of the site's time zone")
 			}
 		}
 	}
