@@ -27,13 +27,13 @@ demo: build ## make a workload, replay it on the Chengdu example, write a report
 bench: ## benchmarks of the rooms
 	go test -run '^$$' -bench . -benchmem ./...
 
-verify-placement: build ## the placement figures: asked, measured, held or short
+verify-placement: ## the placement figures: asked, measured, held or short
 	go run ./cmd/verify placement
 
-verify-green: build ## the figures of facility, carbon and shifting
+verify-green: ## the figures of facility, carbon and shifting
 	go run ./cmd/verify green
 
-verify-live: build ## the live centre: figures, peers, and the long forms of the proofs
+verify-live: ## the live centre: figures, peers, and the long forms of the proofs
 	go run ./cmd/verify live
 
 clean:

@@ -83,6 +83,13 @@ func main() {
 		fmt.Fprintf(os.Stderr, "verify: %s is not here: put the test traces beside the repository or set TIANFU_SHARED\n", t.shared)
 		os.Exit(2)
 	}
+	// What is measured is what lies here, not what was built some time ago.
+	build := exec.Command("go", "build", "-o", t.binary, "./cmd/tianfu")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "verify: go build ./cmd/tianfu:", err)
+		os.Exit(1)
+	}
 	var err error
 	if t.scratch, err = os.MkdirTemp("", "verify"); err != nil {
 		fmt.Fprintln(os.Stderr, "verify:", err)
