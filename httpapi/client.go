@@ -317,49 +317,55 @@ func (c *Client) SetNode(ctx context.Context, name string, cordon, drain bool) e
 	return c.call(ctx, request{method: http.MethodPut, path: "/v1/nodes/" + url.PathEscape(name) + "/state", in: in}, nil)
 }
 
-// Watch calls f with every change of a job the caller may see, until f returns
-// false or the context ends. after holds the sequence number of the last event
-// seen, and is kept up to date, so that a watch that broke off goes on from there;
-// 0 or nil begins with the next. ready, if any, is called once the stream is open,
-// and again when events were missed; false ends the watch.
-func (c *Client) Watch(ctx context.Context, after *uint64, ready func() bool, f func(Event) bool) error {
+// Watch says what to watch, and who is told.
+type Watch struct {
+	Jobs  []string // only these, up to 100; none: all that may be seen
+	After uint64   // last event seen, and kept up to date: a watch that broke off goes on from there; 0: what comes
+
+	// Ready is called once the stream is open, and again when changes were missed, for
+	// what is known to be looked at again; false ends the watch. It may be nil.
+	Ready func() bool
+	// Standing is called, before Ready, with the jobs that have not ended, or those of
+	// Jobs, in parts; with the first, all that was told before is void. Between parts
+	// come changes of jobs of the parts before. It may be nil.
+	Standing func(part []Job, first bool)
+	// Changed is called with every change, until it returns false.
+	Changed func(Event) bool
+}
+
+// Watch tells of changes of jobs until w ends it or the context does.
+func (c *Client) Watch(ctx context.Context, w *Watch) error {
 	header := map[string]string{"Accept": "text/event-stream"}
-	if after != nil && *after > 0 {
-		header["Last-Event-ID"] = strconv.FormatUint(*after, 10)
+	if w.After > 0 {
+		header["Last-Event-ID"] = strconv.FormatUint(w.After, 10)
 	}
-	reply, err := c.open(ctx, request{method: http.MethodGet, path: "/v1/events", header: header})
+	query := url.Values{"job": w.Jobs}
+	if w.Standing == nil {
+		query.Set("snapshot", "false")
+	}
+	reply, err := c.open(ctx, request{method: http.MethodGet, path: "/v1/events?" + query.Encode(), header: header})
 	if err != nil {
 		return err
 	}
 	defer reply.Body.Close()
 	sc := bufio.NewScanner(reply.Body)
-	sc.Buffer(nil, 1<<20)
-	kind := ""
+	sc.Buffer(nil, 1<<24)
+	kind, within := "", false
 	for sc.Scan() {
 		line := sc.Text()
 		if k, ok := strings.CutPrefix(line, "event: "); ok {
 			kind = k
 		}
-		if id, ok := strings.CutPrefix(line, "id: "); ok && after != nil {
+		if id, ok := strings.CutPrefix(line, "id: "); ok {
 			if n, err := strconv.ParseUint(id, 10, 64); err == nil {
-				*after = n
+				w.After = n
 			}
 		}
 		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
 			continue
 		}
-		if kind == "hello" || kind == "gap" { // after a gap the state must be looked at again
-			if ready != nil && !ready() {
-				return nil
-			}
-			continue
-		}
-		var e Event
-		if json.Unmarshal([]byte(data), &e) != nil {
-			continue
-		}
-		if !f(e) {
+		if !w.take(kind, []byte(data), &within) {
 			return nil
 		}
 	}
@@ -367,4 +373,25 @@ func (c *Client) Watch(ctx context.Context, after *uint64, ready func() bool, f 
 		return fault.New(fault.Unavailable, c.Base, "interrupted", "")
 	}
 	return fault.New(fault.Unavailable, c.Base, "the stream of events ended", "try again")
+}
+
+// take tells of an event; false ends the watch. within tells whether it comes within
+// the parts of what stands.
+func (w *Watch) take(kind string, data []byte, within *bool) bool {
+	switch kind {
+	case "snapshot":
+		var p EventSnapshot
+		if json.Unmarshal(data, &p) != nil || w.Standing == nil {
+			return true
+		}
+		w.Standing(p.Jobs, !*within)
+		if *within = p.More; p.More {
+			return true
+		}
+		fallthrough
+	case "hello", "gap":
+		return w.Ready == nil || w.Ready()
+	}
+	var e Event
+	return json.Unmarshal(data, &e) != nil || w.Changed(e)
 }

@@ -1,16 +1,20 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tianfu/control"
 	"tianfu/fault"
+	"tianfu/job"
 	"tianfu/live"
 )
 
@@ -30,48 +34,103 @@ type Event struct {
 // heartbeat keeps idle streams open through proxies.
 const heartbeat = 15 * time.Second
 
-// streamEvents sends changes of jobs as server-sent events. Every event has a
-// sequence number as its id; a client that comes back sends the last it saw as
-// Last-Event-ID and misses nothing, or is told by an event "gap" that it must
-// read the state again. The stream ends with the token that it was asked for with.
+// maxWatched is how many jobs one stream may name.
+const maxWatched = 100
+
+// eventQuery is what a stream of events was asked for.
+type eventQuery struct {
+	resume   bool     // it goes on after an event
+	after    uint64   // … this one
+	snapshot bool     // what stands is sent first, and after a gap
+	jobs     []job.ID // of these only; none: of all
+}
+
+func readEventQuery(r *http.Request) (q eventQuery, err error) {
+	values := r.URL.Query()
+	last := r.Header.Get("Last-Event-ID")
+	if last == "" {
+		last = values.Get("after")
+	}
+	if q.resume = last != ""; q.resume {
+		if q.after, err = strconv.ParseUint(last, 10, 64); err != nil {
+			return q, fault.New(fault.Invalid, "Last-Event-ID", strconv.Quote(bounded(last, maxPath))+" is not a sequence number", "")
+		}
+	}
+	switch v := values.Get("snapshot"); v {
+	case "", "true":
+		q.snapshot = true
+	case "false":
+	default:
+		return q, fault.New(fault.Invalid, "snapshot", strconv.Quote(bounded(v, maxPath))+" is not true or false", "")
+	}
+	names := values["job"]
+	if len(names) > maxWatched {
+		return q, fault.New(fault.Invalid, "job", fmt.Sprintf("%d are named, at most %d may be", len(names), maxWatched), "leave it out for all jobs")
+	}
+	for _, name := range names {
+		id, err := ParseID(name)
+		if err != nil {
+			return q, err
+		}
+		q.jobs = append(q.jobs, id)
+	}
+	slices.Sort(q.jobs)
+	q.jobs = slices.Compact(q.jobs)
+	return q, nil
+}
+
+func (q *eventQuery) wants(id job.ID) bool {
+	_, named := slices.BinarySearch(q.jobs, id)
+	return named || len(q.jobs) == 0
+}
+
+// eventStream is an open stream of events.
+type eventStream struct {
+	*Server
+	eventQuery
+	w    http.ResponseWriter
+	who  Caller
+	upto job.ID // while what stands is being sent: the last job of it
+}
+
+// whole is eventStream.upto when nothing of what stands is still to be sent.
+const whole = job.ID(math.MaxInt64)
+
+// streamEvents sends what stands and then changes of jobs as server-sent events.
+// Every event has a sequence number as its id; a client that comes back sends the
+// last it saw as Last-Event-ID and misses nothing, or what stands is sent again.
+// The stream ends with the token that it was asked for with.
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	flusher, ok := w.(http.Flusher)
 	if !ok {
 		writeProblem(w, http.StatusInternalServerError, fault.New(fault.Internal, "events", "cannot be streamed here", ""))
 		return
 	}
-	after := s.centre.LastEvent()
-	last := r.Header.Get("Last-Event-ID")
-	if last == "" {
-		last = r.URL.Query().Get("after")
+	q, err := readEventQuery(r)
+	for i := 0; err == nil && i < len(q.jobs); i++ {
+		err = s.seen(r.Context(), q.jobs[i])
 	}
-	if last != "" {
-		n, err := strconv.ParseUint(last, 10, 64)
-		if err != nil {
-			writeProblem(w, http.StatusUnprocessableEntity, fault.New(fault.Invalid, "Last-Event-ID", strconv.Quote(last)+" is not a sequence number", ""))
-			return
-		}
-		after = n
+	var ctx context.Context
+	var end func()
+	if err == nil {
+		ctx, end, err = s.stream(r)
 	}
-	ctx, end, err := s.stream(r)
 	if err != nil {
 		writeProblem(w, fault.KindOf(err).HTTPStatus(), err)
 		return
 	}
 	defer end()
-	who := identity(ctx)
+	e := &eventStream{Server: s, eventQuery: q, w: w, who: identity(ctx), upto: whole}
 	w.Header().Set("Content-Type", "text/event-stream")
-	fmt.Fprintf(w, "id: %d\nevent: hello\ndata: {}\n\n", after)
+	if err := e.begin(ctx); err != nil {
+		return
+	}
 	flusher.Flush()
 	beat := time.NewTicker(s.beat)
 	defer beat.Stop()
 	for {
-		page := s.centre.Events(after)
-		after = page.Last
-		if page.Gap {
-			fmt.Fprintf(w, "id: %d\nevent: gap\ndata: {}\n\n", page.Last-uint64(len(page.Events)))
-		}
-		if err := writeEvents(w, who, page.Events); err != nil {
+		page := s.centre.Events(e.after)
+		if err := e.writePage(ctx, &page); err != nil {
 			return
 		}
 		flusher.Flush()
@@ -81,25 +140,73 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-page.More:
 		case <-beat.C:
-			fmt.Fprint(w, ": still here\n\n")
+			fmt.Fprintf(w, "id: %d\n: still here\n\n", e.after)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// writeEvents writes those of the events that a caller may see.
-func writeEvents(w io.Writer, who Caller, events []live.Event) error {
+// seen tells whether a job may be watched by who asks.
+func (s *Server) seen(ctx context.Context, id job.ID) error {
+	there, may := false, false
+	err := s.centre.View(ctx, func(st *control.State) {
+		var j control.Job
+		if j, there = st.Summary(id); there {
+			may = identity(ctx).maySee(j.Spec.Tenant)
+		}
+	})
+	if err == nil && !may {
+		exchangeOf(ctx).hidden = there
+		err = fault.New(fault.NotFound, id.String(), "no such job", "")
+	}
+	return err
+}
+
+// begin sends what comes before the first change.
+func (e *eventStream) begin(ctx context.Context) error {
+	switch {
+	case e.resume:
+		_, err := fmt.Fprintf(e.w, "id: %d\nevent: hello\ndata: {}\n\n", e.after)
+		return err
+	case e.snapshot:
+		return e.writeStanding(ctx)
+	}
+	e.after = e.centre.LastEvent()
+	_, err := fmt.Fprintf(e.w, "id: %d\nevent: hello\ndata: {}\n\n", e.after)
+	return err
+}
+
+// writePage sends what a look at the feed found. Where some of it is gone, what
+// stands is sent again, or the client is told to read it.
+func (e *eventStream) writePage(ctx context.Context, page *live.EventPage) error {
+	if page.Gap && e.snapshot {
+		return e.writeStanding(ctx)
+	}
+	e.after = page.Last
+	if page.Gap {
+		if _, err := fmt.Fprintf(e.w, "id: %d\nevent: gap\ndata: {}\n\n", page.Last-uint64(len(page.Events))); err != nil {
+			return err
+		}
+	}
+	return e.writeEvents(page.Events)
+}
+
+// writeEvents writes those of the events that the caller may see and asked for.
+func (e *eventStream) writeEvents(events []live.Event) error {
 	for i := range events {
-		if !who.maySee(events[i].Tenant) {
+		v := &events[i]
+		if !e.who.maySee(v.Tenant) || !e.wants(v.Job) || v.Job > e.upto {
 			continue
 		}
-		e := &events[i]
-		text, err := json.Marshal(Event{e.Sequence, instant(e.At), e.Kind, e.Job.String(), string(e.Tenant), e.Task, e.Attempt, e.Phase, e.Detail})
+		text, err := json.Marshal(Event{v.Sequence, instant(v.At), v.Kind, v.Job.String(), string(v.Tenant), v.Task, v.Attempt, v.Phase, v.Detail})
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.Sequence, e.Kind, text); err != nil {
+		if e.upto == whole {
+			fmt.Fprintf(e.w, "id: %d\n", v.Sequence)
+		}
+		if _, err := fmt.Fprintf(e.w, "event: %s\ndata: %s\n\n", v.Kind, text); err != nil {
 			return err
 		}
 	}
@@ -123,5 +230,8 @@ func (s *Server) describeStreams() {
 		Parameters: []*huma.Param{id, query("task", "Number of the task, from 0"), query("stream", "stdout or stderr"), query("offset", "Bytes from the start; negative from the end"), query("follow", "true: until the task ends")},
 		Responses:  text("text/plain")})
 	s.api.OpenAPI().AddOperation(&huma.Operation{OperationID: "stream-events", Method: http.MethodGet, Path: "/v1/events", Summary: "Changes of jobs as server-sent events",
-		Parameters: []*huma.Param{query("after", "Sequence number of the last event seen")}, Responses: text("text/event-stream")})
+		Description: "It begins with events named snapshot, of which the last has no \"more\": the jobs that have not ended, as the list of jobs shows them. Then come changes. A client that comes back with Last-Event-ID gets an event hello and what it missed; if that is not kept any more, what stands again.",
+		Parameters: []*huma.Param{query("after", "Sequence number of the last event seen, as Last-Event-ID has it"), query("job", "Only of this job, even if it has ended; up to 100 times"),
+			query("snapshot", "false: do not send what stands; an event hello comes first, and an event gap where changes are missing")},
+		Responses: text("text/event-stream")})
 }

@@ -22,7 +22,7 @@ func (p *program) job() *cobra.Command {
 		switch sub.Name() {
 		case "show", "logs":
 			sub.ValidArgsFunction = r.completeJobs("")
-		case "cancel", "wait":
+		case "cancel", "wait", "watch":
 			sub.ValidArgsFunction = r.completeJobs("running")
 		case "list":
 			sub.RegisterFlagCompletionFunc("phase", cobra.FixedCompletions([]cobra.Completion{"pending", "running", "completed", "failed", "cancelled", "expired"}, cobra.ShellCompDirectiveNoFileComp))

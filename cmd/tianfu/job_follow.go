@@ -131,7 +131,7 @@ func (p *program) untilStarted(ctx context.Context, client *httpapi.Client, id s
 			}
 			return waits
 		}
-		err := client.Watch(ctx, nil, look, func(e httpapi.Event) bool { return e.Job != id || look() })
+		err := client.Watch(ctx, &httpapi.Watch{Jobs: []string{id}, Ready: look, Changed: func(httpapi.Event) bool { return look() }})
 		if failed != nil {
 			return failed
 		}
@@ -245,7 +245,7 @@ func (p *program) waitForOne(ctx context.Context, client *httpapi.Client, id str
 			j, failed = client.Job(ctx, id)
 			return failed == nil && !over(j.Phase)
 		}
-		err := client.Watch(ctx, nil, look, func(e httpapi.Event) bool { return e.Job != id || !over(e.Phase) || look() })
+		err := client.Watch(ctx, &httpapi.Watch{Jobs: []string{id}, Ready: look, Changed: func(e httpapi.Event) bool { return !over(e.Phase) || look() }})
 		switch {
 		case failed != nil:
 			return failed
@@ -261,22 +261,37 @@ func (p *program) waitForOne(ctx context.Context, client *httpapi.Client, id str
 }
 
 func (p *program) jobWatch(r *remote) *cobra.Command {
-	return only(&cobra.Command{
-		Use: "watch", Short: "Print changes of jobs as they happen", Args: cobra.NoArgs,
-		Example: "  tianfu job watch\n  tianfu job watch -o json",
-		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
-			ctx, last := c.Context(), uint64(0)
-			return quietly(ctx, p.persist(ctx, func(reached func()) error {
-				return client.Watch(ctx, &last, func() bool { reached(); return true }, func(e httpapi.Event) bool {
-					if p.format == "json" {
-						text, _ := json.Marshal(e)
-						fmt.Fprintf(p.out, "%s\n", text)
-						return true
-					}
-					fmt.Fprintf(p.out, "%s  %-10s %s/%d  %s %s\n", httpapi.WholeSeconds(e.At), e.Kind, e.Job, e.Task, e.Phase, e.Detail)
+	var standing bool
+	c := only(&cobra.Command{
+		Use: "watch [JOB...]", Short: "Print changes of jobs as they happen",
+		Long:    "Print changes of jobs as they happen: of all that may be seen, or of those that\nare named. With --standing it begins with a line for every job that waits or runs,\nor that is named; and again, should changes have been missed.",
+		Example: "  tianfu job watch\n  tianfu job watch --standing -o json\n  tianfu job watch j-42",
+		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, ids []string) error {
+			ctx := c.Context()
+			line := func(e httpapi.Event) bool {
+				if p.format == "json" {
+					text, _ := json.Marshal(e)
+					fmt.Fprintf(p.out, "%s\n", text)
 					return true
-				})
+				}
+				fmt.Fprintf(p.out, "%s  %-10s %s/%d  %s %s\n", httpapi.WholeSeconds(e.At), e.Kind, e.Job, e.Task, e.Phase, e.Detail)
+				return true
+			}
+			w := &httpapi.Watch{Jobs: ids, Changed: line}
+			if standing {
+				w.Standing = func(part []httpapi.Job, _ bool) {
+					for i := range part {
+						j := &part[i]
+						line(httpapi.Event{At: j.Submitted, Kind: "standing", Job: j.ID, Tenant: j.Tenant, Phase: j.Phase})
+					}
+				}
+			}
+			return quietly(ctx, p.persist(ctx, func(reached func()) error {
+				w.Ready = func() bool { reached(); return true }
+				return client.Watch(ctx, w)
 			}))
 		}),
 	}, "table", "json")
+	c.Flags().BoolVar(&standing, "standing", false, "begin with the jobs that wait or run, by the instant they were submitted")
+	return c
 }

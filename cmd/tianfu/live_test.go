@@ -412,23 +412,24 @@ func TestWatchResumes(t *testing.T) {
 	s := startServer(t)
 	c, ctx := s.client(), context.Background()
 	var seen []uint64
-	last := uint64(0)
+	w := &httpapi.Watch{}
 	for range 3 {
 		submitted := false
-		err := c.Watch(ctx, &last, func() bool {
+		w.Ready = func() bool {
 			if _, err := c.Submit(ctx, shell("true"), "", false); err != nil {
 				t.Error(err)
 			}
 			submitted = true
 			return true
-		}, func(e httpapi.Event) bool {
+		}
+		w.Changed = func(e httpapi.Event) bool {
 			seen = append(seen, e.Sequence)
 			if at, ok := parseTime(e.At); !ok || time.Since(at) > time.Hour || !strings.HasPrefix(e.Job, "j-") {
 				t.Errorf("not written as the rest of the API is: %+v", e)
 			}
 			return e.Kind != "ended"
-		})
-		if err != nil || !submitted {
+		}
+		if err := c.Watch(ctx, w); err != nil || !submitted {
 			t.Fatalf("watch: %v", err)
 		}
 	}
@@ -443,11 +444,12 @@ func TestWatchResumes(t *testing.T) {
 	// Numbers go on over a restart: who comes back hears of what is new.
 	s.kill()
 	s.start()
-	err := s.client().Watch(ctx, &last, func() bool {
+	w.Ready = func() bool {
 		_, err := s.client().Submit(ctx, shell("true"), "", false)
 		return err == nil
-	}, func(e httpapi.Event) bool { return e.Kind != "ended" })
-	if err != nil || last <= seen[8] {
-		t.Errorf("after a restart: %v, number %d after %d", err, last, seen[8])
+	}
+	w.Changed = func(e httpapi.Event) bool { return e.Kind != "ended" }
+	if err := s.client().Watch(ctx, w); err != nil || w.After <= seen[8] {
+		t.Errorf("after a restart: %v, number %d after %d", err, w.After, seen[8])
 	}
 }
