@@ -253,6 +253,7 @@ func (s *State) stepPower() {
 	if s.power.stale || s.now >= s.power.edge || s.batteryDue() {
 		s.moveBudgets()
 	}
+	s.trim()
 	s.awaken()
 	for tries := 0; s.cap.OverPower() && tries < 2; tries++ {
 		if !s.bridge() {

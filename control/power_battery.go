@@ -17,7 +17,8 @@ func (b *battery) chargeAt(p *sched.Battery, now unit.Instant) unit.Millijoules 
 	case b.rate > 0:
 		return max(b.charge-energyOf(b.rate, dt), 0)
 	case b.rate < 0:
-		return min(b.charge+energyOf(-b.rate, dt)/sched.Million*unit.Millijoules(p.Efficiency), p.Capacity)
+		in := mulDiv(int64(energyOf(-b.rate, dt)), p.Efficiency, sched.Million)
+		return min(b.charge+min(unit.Millijoules(in), p.Capacity-b.charge), p.Capacity)
 	}
 	return b.charge
 }
@@ -32,10 +33,15 @@ func energyOf(milliwatts int64, d time.Duration) unit.Millijoules {
 	return unit.Millijoules(min(q, 1<<63-1))
 }
 
-// powerFor returns the power that a store of energy lasts a time at.
+// powerFor returns the power that a store of energy lasts a time at, at the most
+// what may be told of any area.
 func powerFor(e unit.Millijoules, d time.Duration) int64 {
-	ms := max(d.Milliseconds(), 1)
-	return int64(e) / ms * 1000
+	hi, lo := bits.Mul64(uint64(max(e, 0)), uint64(time.Second))
+	if hi >= uint64(max(d, 1)) {
+		return maxMilliwatts
+	}
+	q, _ := bits.Div64(hi, lo, uint64(max(d, 1)))
+	return int64(min(q, maxMilliwatts))
 }
 
 // chargeOrGive decides what the battery of a site does until the next full
@@ -51,7 +57,7 @@ func (s *State) chargeOrGive(a *sched.PowerArea, b *Budget) {
 	now := s.cap.Area(b.Area)
 	load := mulDiv(now.Draw, b.Overhead, sched.Million)
 	give, take := s.carbonSays(a.Path, old.charged)
-	room := min(a.Battery.Power, powerFor((a.Battery.Capacity-charge)*sched.Million/unit.Millijoules(max(a.Battery.Efficiency, 1)), span))
+	room := min(a.Battery.Power, mulDiv(powerFor(a.Battery.Capacity-charge, span), sched.Million, max(a.Battery.Efficiency, 1)))
 	if b.Limit > 0 {
 		room = min(room, mulDiv(usableOf(a, b.Limit), a.Resume, sched.Million)+b.Solar-load)
 	}
@@ -89,6 +95,23 @@ func mulDiv(a, b, c int64) int64 {
 	hi, lo := bits.Mul64(uint64(max(a, 0)), uint64(b))
 	q, _ := bits.Div64(hi, lo, uint64(c))
 	return int64(q)
+}
+
+// trim asks batteries again that give more than their sites draw: nothing takes what
+// is too much, and the charge that it was counted against would be lost.
+func (s *State) trim() {
+	for _, i := range s.power.stores {
+		now := s.cap.Area(i)
+		if now.Facts.Battery <= 0 || now.Facts.Battery <= mulDiv(now.Draw, now.Facts.Overhead, sched.Million)-now.Facts.Solar {
+			continue
+		}
+		b := Budget{Area: i, PowerFacts: now.Facts}
+		b.Battery = 0
+		s.chargeOrGive(&s.cfg.Tree.Areas[i], &b)
+		if b.PowerFacts != now.Facts {
+			s.record(Record{Kind: BudgetSet, Budget: &b})
+		}
+	}
 }
 
 // bridge asks batteries again at sites over their bound, and reports whether

@@ -203,19 +203,29 @@ var powerDescs = [...]*prometheus.Desc{
 	prometheus.NewDesc("tianfu_power_headroom_watts", "IT power that new work may still add.", []string{"area", "level"}, nil),
 	prometheus.NewDesc("tianfu_power_held_back", "Nodes capped and tasks suspended for the sake of an area.", []string{"area", "level"}, nil),
 	prometheus.NewDesc("tianfu_power_time_to_comply_seconds", "Time to comply that the latest shedding of an area stated.", []string{"area", "level"}, nil),
+	prometheus.NewDesc("tianfu_power_solar_watts", "What is made on a site.", []string{"area", "level"}, nil),
+	prometheus.NewDesc("tianfu_power_battery_watts", "What the battery of a site gives; below 0 what it takes.", []string{"area", "level"}, nil),
+	prometheus.NewDesc("tianfu_power_battery_charge_joules", "What the battery of a site holds.", []string{"area", "level"}, nil),
 }
 
-// sendPower sends the series of limited areas.
+// sendPower sends the series of limited areas, and of what sites make and store.
 func sendPower(gauge func(*prometheus.Desc, float64, ...string), st *control.State) {
 	comply := map[int32]float64{}
 	for _, f := range st.Sheds() {
 		comply[f.Area] = f.By.Sub(f.At).Seconds()
 	}
 	for i, a := range st.Areas() {
+		path, level := a.Declared.Path, a.Declared.Level
+		if a.Declared.Parent < 0 && (a.Facts.Limit > 0 || a.Declared.Battery.Capacity > 0) {
+			gauge(powerDescs[5], inWatts(a.Facts.Solar), path, level)
+		}
+		if a.Declared.Battery.Capacity > 0 {
+			gauge(powerDescs[6], inWatts(a.Facts.Battery), path, level)
+			gauge(powerDescs[7], inWatts(int64(a.Charge)), path, level) // millijoules
+		}
 		if a.Facts.Limit == 0 {
 			continue
 		}
-		path, level := a.Declared.Path, a.Declared.Level
 		gauge(powerDescs[0], inWatts(a.Facts.Limit), path, level)
 		gauge(powerDescs[1], inWatts(a.Draw), path, level)
 		gauge(powerDescs[2], inWatts(a.Headroom), path, level)

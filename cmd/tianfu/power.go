@@ -18,8 +18,9 @@ func (p *program) powerCommand() *cobra.Command {
 	r.register(c)
 	c.AddCommand(&cobra.Command{
 		Use: "show", Short: "Show the power tree", Args: cobra.NoArgs, Example: "  tianfu power show\n  tianfu power show -o json",
-		Long: `Show the power tree: of every area the limit in force, the draw, the headroom for new work, the band it is in
-(ok, warning, held: work is held back for its sake, over), and when the latest shedding is complied with.`,
+		Long: `Show the power tree: of every area the limit in force, the draw, the headroom for new work, of a site what it
+makes and what its battery gives (below 0: takes) and holds, the band it is in (ok, warning, held: work is held back
+for its sake, over), and when the latest shedding is complied with.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.showPower(c, r) },
 	})
 	return c
@@ -34,7 +35,7 @@ func (p *program) showPower(c *cobra.Command, r *remote) error {
 	if err != nil {
 		return err
 	}
-	t := &table{header: []string{"AREA", "LEVEL", "NODES", "LIMIT", "IN FORCE", "FACILITY", "IT DRAW", "HEADROOM", "BAND", "CAPPED", "SUSPENDED", "COMPLIED BY"}}
+	t := &table{header: []string{"AREA", "LEVEL", "NODES", "LIMIT", "IN FORCE", "FACILITY", "IT DRAW", "HEADROOM", "SOLAR", "BATTERY", "CHARGE", "BAND", "CAPPED", "SUSPENDED", "COMPLIED BY"}}
 	kw := func(w float64) string {
 		if w == 0 {
 			return "-"
@@ -43,7 +44,12 @@ func (p *program) showPower(c *cobra.Command, r *remote) error {
 	}
 	for i := range out.Areas {
 		a := &out.Areas[i]
-		t.add(strings.Repeat("  ", strings.Count(a.Area, "/"))+a.Area, a.Level, strconv.Itoa(int(a.Nodes)), kw(a.Limit), kw(a.InForce), kw(a.Facility), kw(a.Draw), kw(a.Headroom), a.Band,
+		charge := "-"
+		if a.Charge > 0 {
+			charge = fmt.Sprintf("%.3fkWh", a.Charge)
+		}
+		t.add(strings.Repeat("  ", strings.Count(a.Area, "/"))+a.Area, a.Level, strconv.Itoa(int(a.Nodes)), kw(a.Limit), kw(a.InForce), kw(a.Facility), kw(a.Draw), kw(a.Headroom),
+			kw(a.Solar), kw(a.Battery), charge, a.Band,
 			strconv.Itoa(int(a.Capped)), strconv.Itoa(int(a.Suspended)), httpapi.WholeSeconds(a.ComplyBy))
 	}
 	if len(out.Areas) == 0 {

@@ -125,7 +125,7 @@ func TestCapsOnARealCentre(t *testing.T) {
 	for _, id := range []string{low, stands, firm} {
 		s.await(id+" writes", func() bool { return s.said(id) > 0 })
 	}
-	if out := s.command("power", "show", "-o", "csv"); !strings.Contains(out, "here,site,1,1.000kW,1.000kW,0.385kW,0.385kW,0.615kW,ok,0,0,") {
+	if out := s.command("power", "show", "-o", "csv"); !strings.Contains(out, "here,site,1,1.000kW,1.000kW,0.385kW,0.385kW,0.615kW,-,-,-,ok,0,0,") {
 		t.Errorf("power show:\n%s", out)
 	}
 
@@ -331,4 +331,34 @@ func (s *capped) offline(args ...string) string {
 		s.t.Fatalf("%v: %d %s", args, code, errs)
 	}
 	return out
+}
+
+// TestBatteryOfACentreIsShown asks a real server what its battery does: the command
+// and the metrics say the same as the API, and a kill loses none of the charge.
+func TestBatteryOfACentreIsShown(t *testing.T) {
+	world := filepath.Join(t.TempDir(), "world.yaml")
+	stored := strings.Replace(powerWorld, "power: 1kW}", "power: 1kW, battery: {capacity: 100Wh, power: 20W, efficiency: 80%, charge: 50%}}", 1)
+	if err := os.WriteFile(world, []byte(stored), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &capped{startServer(t, "--node", "one", "--world", world), t, t.Context(), nil}
+	s.c = s.client()
+	t.Setenv("TIANFU_TOKEN", s.token)
+	see := func() {
+		t.Helper()
+		if out := s.command("power", "show", "-o", "csv"); !strings.Contains(out, "here,site,1,1.000kW,1.000kW,0.190kW,0.190kW,0.790kW,-,-0.020kW,0.05") {
+			t.Errorf("power show:\n%s", out)
+		}
+		out := s.command("api", "GET", "/metrics")
+		for _, line := range []string{`tianfu_power_solar_watts{area="here",level="site"} 0`, `tianfu_power_battery_watts{area="here",level="site"} -20`, `tianfu_power_battery_charge_joules{area="here",level="site"} 18`} {
+			if !strings.Contains(out, "\n"+line) {
+				t.Errorf("metrics lack %s", line)
+			}
+		}
+	}
+	see()
+	s.kill()
+	s.start()
+	s.c = s.client()
+	see()
 }
