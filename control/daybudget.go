@@ -205,7 +205,7 @@ func (s *State) budgetPage(page *meter.Page) {
 	if page.Hour.CarbonLocation == energy.NoData {
 		known := carbonBefore(s.SiteHours(page.Site), page.From)
 		carbon = func(p *meter.Part) unit.Micrograms {
-			return unit.Micrograms(mulDiv(int64(p.Energy()+p.Facility), known, 3_600_000))
+			return unit.Micrograms(mulDiv(int64(p.Energy()), known, 3_600_000))
 		}
 	}
 	byTenant := map[job.Tenant]sched.Drawn{}
@@ -213,7 +213,7 @@ func (s *State) budgetPage(page *meter.Page) {
 	for i := range page.Nodes {
 		for k := range page.Nodes[i].Parts {
 			p := &page.Nodes[i].Parts[k]
-			d := sched.Drawn{Energy: p.Energy() + p.Facility, Carbon: carbon(p)}
+			d := sched.Drawn{Energy: p.Energy(), Carbon: carbon(p)}
 			all.Energy, all.Carbon = all.Energy+d.Energy, all.Carbon+d.Carbon
 			if j := s.jobOf(p.Job); p.Line == meter.TaskLine && j != nil {
 				sum := byTenant[j.spec.Tenant]

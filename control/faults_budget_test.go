@@ -169,7 +169,7 @@ func (b *budgetBook) page(p *meter.Page) {
 				if x.Tenant != "" && (part.Line != meter.TaskLine || b.tenants[part.Job] != x.Tenant) {
 					continue
 				}
-				d := comesTo{float64((part.Energy() + part.Facility).KWh()), part.CarbonLocation.Kilograms()}
+				d := comesTo{float64(part.Energy().KWh()), part.CarbonLocation.Kilograms()}
 				if p.Hour.CarbonLocation == energy.NoData {
 					d.kg = d.kwh * known
 				}

@@ -294,7 +294,7 @@ func (site *siteLedger) loss(page *meter.Page) (meter.NodePart, bool) {
 	for i := range page.Nodes {
 		for k := range page.Nodes[i].Parts {
 			p := &page.Nodes[i].Parts[k]
-			sum += p.Energy() + p.Facility
+			sum += p.Energy()
 		}
 	}
 	return meter.Loss(total, sum, basis, &page.Hour, site.carry), true

@@ -84,7 +84,7 @@ func (d *reader) page() *meter.Page {
 }
 
 func (d *reader) part() meter.Part {
-	p := meter.Part{Line: meter.Line(d.byte()), CPUMicros: meter.Unknown}
+	p := meter.Part{Line: meter.Line(d.byte()), Totals: meter.Totals{CPUMicros: meter.Unknown}}
 	if p.Line == 0 || p.Line > meter.ServiceLine {
 		d.fail("line %d is not known", p.Line)
 	}

@@ -151,7 +151,7 @@ func TestAreasAreCompared(t *testing.T) {
 	c := &conserve{areas: map[string]*areaBalance{"s/r1": a}}
 	page := func(site string, from, to unit.Instant) {
 		part := func(mJ unit.Millijoules) []meter.Part {
-			return []meter.Part{{Line: meter.IdleLine, Idle: mJ, Facility: 50}}
+			return []meter.Part{{Line: meter.IdleLine, Totals: meter.Totals{Idle: mJ, Facility: 50}}}
 		}
 		c.page(&meter.Page{Site: site, From: from * second, To: to * second, Nodes: []meter.NodePart{
 			{Node: 0, Basis: meter.Measured, Parts: part(1000)}, {Node: 1, Basis: meter.Modelled, Parts: part(600)}, {Node: 2, Basis: meter.Measured, Parts: part(9999)}, {Node: -1, Parts: part(7)}}})

@@ -420,18 +420,18 @@ func (a *Attributor) build(n *Interval, unexplained int64) []Part {
 			continue
 		}
 		milli := int64(h.Share) * int64(bits.OnesCount16(h.Devices))
-		p := Part{Line: TaskLine, Job: h.Job, Task: h.Task, Attempt: h.Attempt, CPUMicros: h.Used,
-			Idle: unit.Millijoules(a.parts[i]), Dynamic: unit.Millijoules(a.parts[k+i])}
+		p := Part{Line: TaskLine, Job: h.Job, Task: h.Task, Attempt: h.Attempt,
+			Totals: Totals{CPUMicros: h.Used, Idle: unit.Millijoules(a.parts[i]), Dynamic: unit.Millijoules(a.parts[k+i])}}
 		p.CPUHeld, _ = mulDiv(a.held[i], int64(h.CPU), 1000)
 		p.MemorySecs, _ = mulDiv(a.held[i], int64(h.Memory), 1e6)
 		p.DeviceMillis, _ = mulDiv(a.held[i], milli, 1e6)
 		out = append(out, p)
 	}
 	if a.parts[2*k] > 0 {
-		out = append(out, Part{Line: IdleLine, CPUMicros: Unknown, Idle: unit.Millijoules(a.parts[2*k])})
+		out = append(out, Part{Line: IdleLine, Totals: Totals{CPUMicros: Unknown, Idle: unit.Millijoules(a.parts[2*k])}})
 	}
 	if unexplained > 0 {
-		out = append(out, Part{Line: UnexplainedLine, CPUMicros: Unknown, Dynamic: unit.Millijoules(unexplained)})
+		out = append(out, Part{Line: UnexplainedLine, Totals: Totals{CPUMicros: Unknown, Dynamic: unit.Millijoules(unexplained)}})
 	}
 	return out
 }
@@ -446,7 +446,7 @@ func (a *Attributor) derive(n *Interval, parts []Part, carry *Carry) {
 	a.parts = grow(a.parts, len(parts))
 	it := int64(0)
 	for i := range parts {
-		a.weights[i] = int64(parts[i].Energy())
+		a.weights[i] = int64(parts[i].IT())
 		it += a.weights[i]
 	}
 	h := &n.Hour
@@ -477,7 +477,7 @@ func (a *Attributor) derive(n *Interval, parts []Part, carry *Carry) {
 		a.each(v, parts, func(p *Part, v int64) {
 			p.Cost = unit.NanoYuan(v)
 			if p.Idle > 0 {
-				p.IdleCost = unit.NanoYuan(int64(PartOf(unit.Millijoules(v), int64(p.Idle), int64(p.Energy()))))
+				p.IdleCost = unit.NanoYuan(int64(PartOf(unit.Millijoules(v), int64(p.Idle), int64(p.IT()))))
 			}
 		})
 	}

@@ -125,7 +125,7 @@ func (b *Book) Add(p *Page) error {
 			c.From, c.To = min(c.From, p.From), max(c.To, p.To)
 			c.missing |= missing
 			if n.Basis == Measured || n.Basis == Estimated {
-				c.Measured += int64(q.Energy())
+				c.Measured += int64(q.IT())
 			}
 			c.Totals.Add(q)
 			b.Meter.Add(q)

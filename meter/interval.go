@@ -197,30 +197,15 @@ func (n *Interval) Check() error {
 	return nil
 }
 
-// Part is one line of a node's interval.
+// Part is one line of a node's interval. Its CPUMicros are Unknown where nobody told.
 type Part struct {
 	Line    Line   `json:"line"`
 	Job     job.ID `json:"job"` // of a task line
 	Task    int32  `json:"task"`
 	Attempt int32  `json:"attempt"`
 
-	CPUHeld      int64 `json:"cpu_held_us"`    // CPU time held, µs
-	CPUMicros    int64 `json:"cpu_used_us"`    // CPU time used, µs; Unknown where nobody told
-	MemorySecs   int64 `json:"memory_mib_s"`   // MiB-seconds held
-	DeviceMillis int64 `json:"accelerator_ms"` // thousandths of a device, times seconds
-
-	Idle           unit.Millijoules `json:"idle_mj"`
-	Dynamic        unit.Millijoules `json:"dynamic_mj"`
-	Facility       unit.Millijoules `json:"facility_mj"`
-	CarbonLocation unit.Micrograms  `json:"carbon_location_ug"`
-	CarbonMarket   unit.Micrograms  `json:"carbon_market_ug"`
-	Water          unit.Microlitres `json:"water_ul"`
-	Cost           unit.NanoYuan    `json:"cost_nano_yuan"`
-	IdleCost       unit.NanoYuan    `json:"idle_cost_nano_yuan"`
+	Totals
 }
-
-// Energy returns the IT energy of the part.
-func (p *Part) Energy() unit.Millijoules { return p.Idle + p.Dynamic }
 
 // NodePart is the interval of one node, divided.
 type NodePart struct {
@@ -235,7 +220,7 @@ type NodePart struct {
 // IT returns the energy of the node.
 func (n *NodePart) IT() (sum unit.Millijoules) {
 	for i := range n.Parts {
-		sum += n.Parts[i].Energy()
+		sum += n.Parts[i].IT()
 	}
 	return sum
 }
@@ -248,12 +233,12 @@ type Page struct {
 	Nodes    []NodePart
 }
 
-// Totals are sums of parts.
+// Totals are the figures of a part, or sums of parts.
 type Totals struct {
-	CPUHeld      int64 `json:"cpu_held_us"`
-	CPUMicros    int64 `json:"cpu_used_us"`
-	MemorySecs   int64 `json:"memory_mib_s"`
-	DeviceMillis int64 `json:"accelerator_ms"`
+	CPUHeld      int64 `json:"cpu_held_us"`    // CPU time held, µs
+	CPUMicros    int64 `json:"cpu_used_us"`    // CPU time used, µs
+	MemorySecs   int64 `json:"memory_mib_s"`   // MiB-seconds held
+	DeviceMillis int64 `json:"accelerator_ms"` // thousandths of a device, times seconds
 
 	Idle           unit.Millijoules `json:"idle_mj"`
 	Dynamic        unit.Millijoules `json:"dynamic_mj"`
@@ -265,20 +250,12 @@ type Totals struct {
 	IdleCost       unit.NanoYuan    `json:"idle_cost_nano_yuan"`
 }
 
-// Add adds a part.
+// Add adds a part; what nobody told counts nothing.
 func (t *Totals) Add(p *Part) {
-	t.CPUHeld += p.CPUHeld
-	t.CPUMicros += max(p.CPUMicros, 0)
-	t.MemorySecs += p.MemorySecs
-	t.DeviceMillis += p.DeviceMillis
-	t.Idle += p.Idle
-	t.Dynamic += p.Dynamic
-	t.Facility += p.Facility
-	t.CarbonLocation += p.CarbonLocation
-	t.CarbonMarket += p.CarbonMarket
-	t.Water += p.Water
-	t.Cost += p.Cost
-	t.IdleCost += p.IdleCost
+	t.Sum(&p.Totals)
+	if p.CPUMicros == Unknown {
+		t.CPUMicros -= Unknown
+	}
 }
 
 // Sum adds other totals.
@@ -329,7 +306,7 @@ func PartOf(e unit.Millijoules, part, whole int64) unit.Millijoules {
 // own meter counted and the sum of its nodes with their overhead. It is below
 // zero where the overhead was taken too high.
 func Loss(total, sum unit.Millijoules, basis Basis, h *Factors, carry Carry) NodePart {
-	p := Part{Line: LossLine, CPUMicros: Unknown, Facility: total - sum}
+	p := Part{Line: LossLine, Totals: Totals{CPUMicros: Unknown, Facility: total - sum}}
 	figure := func(factor int64, carry *int64, each int64) (q int64) {
 		if factor != energy.NoData {
 			q, *carry = carryDiv(int64(p.Facility), factor, *carry, each)

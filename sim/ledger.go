@@ -100,9 +100,9 @@ func (l *Ledger) hour(p *meter.Page) *LedgerHour {
 func (l *Ledger) part(t *Timed, h *LedgerHour, basis meter.Basis, p *meter.Part) {
 	l.Lines[p.Line].Add(p)
 	l.Total.Add(p)
-	l.Bases[basis] += p.Energy()
+	l.Bases[basis] += p.IT()
 	h.Totals.Add(p)
-	all := p.Energy() + p.Facility
+	all := p.Energy()
 	switch p.Line {
 	case meter.IdleLine:
 		h.Idle += all
