@@ -178,11 +178,32 @@ func (s *State) relax() {
 	}
 	slices.SortFunc(list, func(a, b one) int { return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.node, b.node)) })
 	for _, x := range list {
-		p := s.cap.NodePower(x.node)
-		if draw, _ := s.cap.AtLevel(x.node, sched.Uncapped); s.cap.MayRise(x.node, draw-p.Draw) {
-			s.setLevel(x.node, sched.Uncapped, p.For)
+		if p, to := s.cap.NodePower(x.node), s.riseTo(x.node); to > p.Level {
+			s.setLevel(x.node, to, p.For)
 		}
 	}
+}
+
+// riseTo returns the highest level that a capped node may have again: all of it, or as
+// far as there is room. Waiting for room for all of it would hold work that fills its
+// limit to half its power for as long as it runs, long after the cap has ended.
+func (s *State) riseTo(n int32) int16 {
+	p := s.cap.NodePower(n)
+	level := p.Level
+	for i := len(sched.CapLevels) - 1; i >= -1; i-- { // from the lowest, so that one without room is asked once
+		l := int16(sched.Uncapped)
+		if i >= 0 {
+			l = sched.CapLevels[i]
+		}
+		if l <= p.Level {
+			continue
+		}
+		if draw, _ := s.cap.AtLevel(n, l); !s.cap.MayRise(n, draw-p.Draw) {
+			break
+		}
+		level = l
+	}
+	return level
 }
 
 // resumeJobs resumes suspended jobs and reports whether any must wait on.
