@@ -21,7 +21,8 @@ const keptSnapshots = 2
 
 // snapshots is what the centre knows of its own.
 type snapshots struct {
-	at      uint64 // record of the latest, or of the latest that was tried; the loop's
+	at      uint64   // record of the latest, or of the latest that was tried; the loop's
+	unread  []uint64 // those that the start could not read; they do not count as kept; the writer's
 	writing sync.WaitGroup
 	busy    chan struct{} // holds one token while one is written
 	// trimming is held while records are forgotten, and while a backup reads
@@ -38,7 +39,10 @@ func (c *Centre) recover(ctx context.Context) (*control.State, error) {
 		return nil, err
 	}
 	for _, at := range slices.Backward(list) {
-		if at > last || at+1 < first {
+		if at > last {
+			return nil, fault.New(fault.Invalid, "record log", fmt.Sprintf("ends with record %d, and there is a snapshot of record %d: its end is lost", last, at), "restore a backup; or go on without what is lost: tianfu store repair DIR")
+		}
+		if at+1 < first {
 			c.o.Logger.Warn("a snapshot does not fit the records and is left aside", "snapshot", at, "first", first, "last", last)
 			continue
 		}
@@ -46,6 +50,7 @@ func (c *Centre) recover(ctx context.Context) (*control.State, error) {
 		err := c.o.Store.LoadSnapshot(ctx, at, func(r io.Reader) (err error) { s, err = control.DecodeSnapshot(r); return err })
 		if err != nil {
 			c.o.Logger.Warn("a snapshot cannot be read and is left aside", "snapshot", at, "error", err)
+			c.snapshots.unread = append(c.snapshots.unread, at)
 			continue
 		}
 		c.snapshots.at = at
@@ -108,20 +113,27 @@ func (c *Centre) saveSnapshot(ctx context.Context, at uint64, frozen *control.Fr
 	if err := c.o.Store.SaveSnapshot(ctx, at, frozen.Encode); err != nil {
 		return err
 	}
+	c.snapshots.unread = slices.DeleteFunc(c.snapshots.unread, func(old uint64) bool { return old == at }) // it was replaced
 	list, err := c.o.Store.Snapshots(ctx)
 	if err != nil {
 		return err
 	}
-	for len(list) > keptSnapshots {
+	// One that cannot be read stays until two that can are newer: it must not push
+	// out the one that the start fell back to.
+	whole := slices.DeleteFunc(slices.Clone(list), func(at uint64) bool { return slices.Contains(c.snapshots.unread, at) })
+	if len(whole) < keptSnapshots {
+		return nil
+	}
+	oldest := whole[len(whole)-keptSnapshots]
+	for ; list[0] < oldest; list = list[1:] {
 		if err := c.o.Store.DropSnapshot(ctx, list[0]); err != nil {
 			return err
 		}
-		list = list[1:]
 	}
-	if c.o.KeepRecords <= 0 || len(list) < keptSnapshots {
+	if c.o.KeepRecords <= 0 {
 		return nil
 	}
-	return c.trim(ctx, list[0], frozen)
+	return c.trim(ctx, oldest, frozen)
 }
 
 // trim forgets the records that are older than they must be kept and that the

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"tianfu/httpapi"
+	"tianfu/store/bolt"
 )
 
 // TestBackupUnderLoad takes a backup while jobs are submitted, restores it into
@@ -189,4 +192,38 @@ func TestDamagedLogIsRepaired(t *testing.T) {
 	if err := c.Logs(ctx, httpapi.LogRequest{Job: made.ID, Stream: "stdout", Follow: true}, &b); err != nil || b.String() != "new\n" {
 		t.Errorf("its log holds %q, %v", b.String(), err)
 	}
+	repairAfterAnOlderLog(t, s, text)
+}
+
+// repairAfterAnOlderLog puts an older copy of the log beside a snapshot of what came
+// after it: the start refuses it, and a repair puts the engine's directory aside.
+func repairAfterAnOlderLog(t *testing.T, s *server, older []byte) {
+	t.Helper()
+	for range 2 {
+		made, err := s.client().Submit(t.Context(), shell("true"), "", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitEnd(t, s.client(), made.ID)
+	}
+	s.kill()
+	log, err := bolt.Open(s.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, end := log.Bounds()
+	err = log.SaveSnapshot(t.Context(), end, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err })
+	if err = errors.Join(err, log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.data, "records.db"), older, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := execute("serve", "--data", s.data, "--listen", s.address); code != 2 || !strings.Contains(errs, "its end is lost") || !strings.Contains(errs, "tianfu store repair") {
+		t.Errorf("start: code %d, %s", code, errs)
+	}
+	if code, _, errs := execute("store", "repair", s.data); code != 0 || !strings.Contains(errs, "snap.damaged") || !strings.Contains(errs, "engine.damaged-2") {
+		t.Errorf("repair: code %d, %s", code, errs)
+	}
+	s.start()
 }

@@ -238,6 +238,9 @@ func (p *program) openData(f *serveFlags) (d *openedData, err error) {
 			d.close()
 		}
 	}()
+	if !bolt.Exists(f.data) && engineHasTasks(f.data) {
+		return d, bolt.Missing(f.data, "tasks") // a new centre would give their IDs out again
+	}
 	if d.log, err = bolt.Open(f.data); err != nil {
 		return d, err
 	}
@@ -258,6 +261,17 @@ func (p *program) openData(f *serveFlags) (d *openedData, err error) {
 		fmt.Fprintln(p.err, "warning:", notice)
 	}
 	return d, nil
+}
+
+// engineHasTasks tells whether the engine of a data directory has tasks, or what
+// ended ones left.
+func engineHasTasks(data string) bool {
+	for _, dir := range []string{"tasks", "done"} {
+		if list, _ := os.ReadDir(filepath.Join(data, "engine", dir)); len(list) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *openedData) close() {

@@ -100,8 +100,10 @@ func findingTable(f *bolt.Finding) *table {
 		t.add(fmt.Sprintf("snapshot at %d", s.At), state)
 	}
 	switch {
-	case len(f.Damage) == 0:
+	case f.OK():
 		t.foot = "nothing is damaged"
+	case len(f.Damage) == 0:
+		t.foot = "the records are whole"
 	case f.Saved == nil:
 		t.foot = "nothing can be saved: restore a backup"
 	default:
@@ -174,6 +176,9 @@ then have to be ended: --stop.`,
 func (p *program) putEngineAside(ctx context.Context, data string, f *bolt.Finding, stop bool) ([]string, error) {
 	dir := filepath.Join(data, "engine")
 	tail := f.Saved != nil && len(f.Lost) > 0 && f.Lost[len(f.Lost)-1].Last > f.Saved.Last
+	for _, s := range f.Snapshots {
+		tail = tail || len(f.Damage) == 0 && s.At > f.Last // whole or not, it was made of records that were there
+	}
 	if _, err := os.Stat(dir); err != nil || !tail {
 		return nil, nil
 	}

@@ -69,7 +69,7 @@ func fileOf(dir string) string { return filepath.Join(dir, "records.db") }
 func (s *Store) open() error {
 	name := fileOf(s.dir)
 	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
-		if err := create(name); err != nil {
+		if err := s.begin(name); err != nil {
 			return err
 		}
 	}
@@ -134,6 +134,31 @@ func openBolt(name string) (*bbolt.DB, error) {
 		return nil, &fault.Error{Kind: fault.Invalid, Where: name, What: "open the record log", Err: err, Fix: "restore a backup"}
 	}
 	return db, nil
+}
+
+// begin makes the log of a new centre. Snapshots without a log are what is left of
+// an old one: beside a new log they would be taken for its state as soon as it is
+// as long.
+func (s *Store) begin(name string) error {
+	list, err := s.Snapshots(context.Background())
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		return Missing(s.dir, "snapshots")
+	}
+	return create(name)
+}
+
+// Missing says that a directory holds what a centre left, and not its record log.
+func Missing(dir, left string) error {
+	return fault.New(fault.Invalid, fileOf(dir), "is missing, and "+left+" of a centre that ran here are not", "put it back, or restore a backup: tianfu restore FILE --data NEWDIR; a new centre begins in an empty directory")
+}
+
+// Exists tells whether a directory has a record log.
+func Exists(dir string) bool {
+	_, err := os.Stat(fileOf(dir))
+	return !errors.Is(err, os.ErrNotExist)
 }
 
 // create makes an empty log under another name first, so that it is there whole

@@ -120,6 +120,27 @@ func TestRepairPutsSnapshotsOfALostFutureAside(t *testing.T) {
 	}
 }
 
+// TestALostLogIsNotBegunAnew: snapshots without a log would be taken for the state of
+// whatever is recorded next.
+func TestALostLogIsNotBegunAnew(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	fill(t, s, 600, 5)
+	if err := s.SaveSnapshot(context.Background(), 250, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := os.Remove(filepath.Join(dir, "records.db")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bolt.Open(dir); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "is missing") {
+		t.Errorf("opened beside a snapshot: %v", err)
+	}
+	if bolt.Exists(dir) {
+		t.Error("a log was made")
+	}
+}
+
 // TestNothingToRepair leaves a whole log as it is, and refuses one in use.
 func TestNothingToRepair(t *testing.T) {
 	dir := t.TempDir()
