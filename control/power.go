@@ -123,7 +123,8 @@ func (s *State) setCap(in *Input) error {
 	return nil
 }
 
-// CheckCap holds a cap to its bounds; idle is what the area draws with nothing
+// CheckCap holds a cap to its bounds, and to the level that its area was named with,
+// which is then forgotten; idle is what the area draws with nothing
 // running, in milliwatts of IT power.
 func CheckCap(k *sched.CapEvent, a *sched.PowerArea, idle int64) error {
 	where := "cap " + k.Area
@@ -132,7 +133,11 @@ func CheckCap(k *sched.CapEvent, a *sched.PowerArea, idle int64) error {
 		to = mulDiv(a.Limit, k.Part, sched.Million)
 	}
 	facility := mulDiv(idle, max(a.Overhead, sched.Million), sched.Million)
+	named := k.Level
+	k.Level = ""
 	switch {
+	case named != "" && named != a.Level:
+		return fault.New(fault.Invalid, where, fmt.Sprintf("is on a %s, and %s is a %s", named, a.Path, a.Level), "name it "+a.Level+"="+a.Path)
 	case k.Part < 0 || k.Part > sched.Million || k.Limit < 0 || k.Limit > maxMilliwatts || (k.Part > 0) == (k.Limit > 0):
 		return fault.New(fault.Invalid, where, "says not how much may be drawn", "give a part of the configured limit from 0.1% to 100%, or watts")
 	case k.Part > 0 && a.Limit == 0:

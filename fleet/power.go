@@ -2,10 +2,13 @@ package fleet
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"tianfu/fault"
 	"tianfu/unit"
@@ -39,6 +42,24 @@ type Cap struct {
 	To    unit.Instant
 	Every time.Duration // from one window to the next; 0 = there is only one
 	Until unit.Instant  // no window begins from then on; 0 = no end
+}
+
+// decodeNode reads a cap. A length of nothing is not the same as none said, which is
+// for ever, and is told here while both are still apart.
+func (k *Cap) decodeNode(d *decoder, n *yaml.Node) {
+	d.decodeStruct(n, reflect.ValueOf(k).Elem())
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Value != "for" && key.Value != "every" || value.Kind != yaml.ScalarNode || value.Tag == "!!null" {
+			continue
+		}
+		if length, err := unit.ParseDuration(value.Value); err == nil && length <= 0 {
+			d.fail(value.Line, "give a length above 0, or leave the key out", "cap on %s: %s: %s is no time at all", k.Area, key.Value, value.Value)
+		}
+	}
 }
 
 // PowerRules say what is done when power is short, and when idle nodes sleep.
@@ -219,8 +240,16 @@ func (b *builder) cap(k *Cap) {
 			return
 		}
 	}
-	if k.To == 0 && k.For > 0 {
+	if k.For != 0 {
+		if k.To != 0 {
+			b.fail(k.line, "give one of them", "cap on %s has for: and to:", k.Area)
+			return
+		}
 		k.To, k.For = k.From.Add(k.For), 0
+	}
+	if k.Until != 0 && k.Every == 0 {
+		b.fail(k.line, "give every: too, or to: instead", "cap on %s has until:, which ends what comes again", k.Area)
+		return
 	}
 	switch length := k.To.Sub(k.From); {
 	case k.From == 0:

@@ -68,6 +68,7 @@ type CapEvent struct {
 	To    unit.Instant  // end of the first window; Never = until it is cleared
 	Every time.Duration // from one window to the next; 0 = there is only one
 	Until unit.Instant  // no window begins from then on; 0 = no end
+	Level string        // the area was named with; empty once it is checked, and where none was said
 }
 
 // window returns whether the cap is in force and when that next changes.

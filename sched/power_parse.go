@@ -54,7 +54,9 @@ func ParseCap(text string, now unit.Instant) (CapEvent, error) {
 		var err error
 		switch key {
 		case "site", "building", "hall", "row", "rack", "node", "area":
-			k.Area = value
+			if k.Area = value; key != "area" {
+				k.Level = key
+			}
 		case "for":
 			length, err = unit.ParseDuration(value)
 		case "every":

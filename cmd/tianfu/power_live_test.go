@@ -129,6 +129,9 @@ func TestCapsOnARealCentre(t *testing.T) {
 		t.Errorf("power show:\n%s", out)
 	}
 
+	if code, _, errs := execute("cap", "set", "rack=here", "255W", "--server", "http://"+s.address); code != 2 || !strings.Contains(errs, "cap here: is on a rack, and here is a site; name it site=here") {
+		t.Errorf("a cap on a site that is called a rack: %d %s", code, errs)
+	}
 	var set httpapi.Cap
 	if err := json.Unmarshal([]byte(s.command("cap", "set", "site=here", "255W", "-o", "json")), &set); err != nil || set.ID != 1 || set.Limit != "255W" {
 		t.Fatalf("cap set: %+v, %v", set, err)
