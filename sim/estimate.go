@@ -116,7 +116,9 @@ func (e *Estimator) Start(id job.ID) (StartEstimate, bool) {
 	low := max((n+1)/10, 1)
 	early, late := s[low-1], s[n-low]
 	// Joined steps err alike in every run: between the runs that does not show.
-	early -= (early - e.now) / drawGrain
+	if early != unit.Never {
+		early -= (early - e.now) / drawGrain
+	}
 	if late != unit.Never {
 		late += (late - e.now) / drawGrain
 	}
