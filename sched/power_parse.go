@@ -54,9 +54,7 @@ func ParseCap(text string, now unit.Instant) (CapEvent, error) {
 		var err error
 		switch key {
 		case "site", "building", "hall", "row", "rack", "node", "area":
-			if k.Area = value; key != "area" {
-				k.Level = key
-			}
+			k.Area, k.Level = value, strings.TrimPrefix(key, "area")
 		case "for":
 			length, err = unit.ParseDuration(value)
 		case "every":

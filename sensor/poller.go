@@ -265,8 +265,10 @@ func (p *Poller) note(m *polled, channels int, err error) {
 	case !lost && s.Lost:
 		p.log.Info("meter is back", "meter", m.Name, "away", now.Sub(s.Since).Round(time.Second))
 		s.Since = now
-	case !lost && err != nil && s.Error != before:
+	case !lost && err != nil && before == "" && p.mayWarn(m, now): // once: what is wrong in it may read differently every time
 		p.log.Warn("meter answers in part", "meter", m.Name, "error", s.Error)
+	case !lost && err == nil && before != "" && p.mayWarn(m, now):
+		p.log.Info("meter answers in full again", "meter", m.Name)
 	}
 	if s.Lost = lost; !lost {
 		s.LastRead, s.Channels = now, channels
@@ -275,13 +277,19 @@ func (p *Poller) note(m *polled, channels int, err error) {
 
 // warn logs what a track found, so often and no more.
 func (p *Poller) warn(m *polled, s Sample, what string) {
-	if s.At.Sub(m.minute) > time.Minute {
+	if p.mayWarn(m, s.At) {
+		p.log.Warn("meter: "+what, "meter", m.Name, "channel", s.Channel)
+	}
+}
+
+// mayWarn counts a notice of a meter, and tells whether its minute has room for it.
+func (p *Poller) mayWarn(m *polled, at unit.Instant) bool {
+	if at.Sub(m.minute) > time.Minute {
 		if m.notices > maxNotices {
 			p.log.Warn("meter: more notices of a minute are left out", "meter", m.Name, "count", m.notices-maxNotices)
 		}
-		m.minute, m.notices = s.At, 0
+		m.minute, m.notices = at, 0
 	}
-	if m.notices++; m.notices <= maxNotices {
-		p.log.Warn("meter: "+what, "meter", m.Name, "channel", s.Channel)
-	}
+	m.notices++
+	return m.notices <= maxNotices
 }

@@ -124,3 +124,43 @@ func TestPollerRefuses(t *testing.T) {
 		}
 	}
 }
+
+// half answers with one channel, and for a while with an error beside it that reads
+// differently every time.
+type half struct {
+	plug
+	broken bool
+}
+
+func (h *half) Read(ctx context.Context) ([]Sample, error) {
+	s, err := h.plug.Read(ctx)
+	if h.broken {
+		err = fault.New(fault.Unavailable, "half", "rubbish "+strings.Repeat("x", h.reads%7), "")
+	}
+	return s, err
+}
+
+// TestPollerSaysOnceWhatIsInPart: a meter that sends rubbish beside what is right is
+// said to once, whatever the rubbish is, and said to be whole again.
+func TestPollerSaysOnceWhatIsInPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &half{}
+		var log bytes.Buffer
+		p, err := NewPoller([]Meter{{Name: "h", Source: h, Every: time.Second}}, func(Reading) {}, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.Run(ctx)
+		for _, h.broken = range []bool{false, true, false} {
+			time.Sleep(time.Minute + 10*time.Millisecond)
+		}
+		cancel()
+		synctest.Wait()
+		for _, want := range []string{`"meter answers in part" meter=h error="half: rubbish`, `"meter answers in full again" meter=h`} {
+			if strings.Count(log.String(), want) != 1 {
+				t.Errorf("said other than once: %s in\n%s", want, &log)
+			}
+		}
+	})
+}
