@@ -177,19 +177,20 @@ func (c *Centre) drawn(f *control.Frozen, seed uint64, until job.ID, atMost time
 		c.o.Logger.Warn("run times could not be learned", "error", err)
 	}
 	by.MaxSteps = estimateSteps
+	by.Stop = func() bool { return c.isEnding() || time.Since(began) > 2*atMost }
 	for by.Draws < sim.FullDraws {
 		spent := time.Since(began)
 		if spent > atMost || by.Draws >= sim.LeastDraws && spent > atMost/10 {
 			break
 		}
-		if c.isEnding() {
-			return nil
-		}
 		e.working.Lock()
-		by.Draw()
+		whole := by.Draw()
 		e.working.Unlock()
+		if !whole {
+			break
+		}
 	}
-	if by.Draws < sim.LeastDraws {
+	if by.Draws < sim.LeastDraws || c.isEnding() {
 		return nil
 	}
 	return by

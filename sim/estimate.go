@@ -21,7 +21,8 @@ const (
 const (
 	EstimateHorizon = 30 * 24 * time.Hour
 	maxForwardSteps = 400_000
-	drawGrain       = 100 // see Forward.Grain
+	maxForwardJobs  = 100_000 // that arrive in it: each takes up to a kilobyte until it ends
+	drawGrain       = 100     // see Forward.Grain
 )
 
 // Estimator says when the jobs that wait will start. It runs the centre forward
@@ -38,11 +39,15 @@ type Estimator struct {
 	starts  [][]unit.Instant // by row: the start in every draw; Never = not within it
 	Draws   int
 	Steps   int // made in all draws
+	Jobs    int // the most that there were at the end of a draw
 	// MaxSteps bounds one draw: what has not started by then counts as later
 	// than anything.
 	MaxSteps int
-	seed     uint64
-	until    job.ID // a draw may end when this one has started; 0 = when all have
+	// Stop is asked now and then whether to give up a draw; nil = never.
+	Stop func() bool
+
+	seed  uint64
+	until job.ID // a draw may end when this one has started; 0 = when all have
 }
 
 // StartEstimate is when a job is expected to start: with a chance of one half by the
@@ -65,10 +70,10 @@ func NewEstimator(f *control.Frozen, now unit.Instant, times *RunTimes, seed uin
 	return e
 }
 
-// Draw makes one more run forward.
-func (e *Estimator) Draw() {
-	e.Draws++
-	seed := e.seed + uint64(e.Draws)*0x9e3779b97f4a7c15
+// Draw makes one more run forward; false when it was told to stop, and nothing is
+// known of it.
+func (e *Estimator) Draw() bool {
+	seed := e.seed + uint64(e.Draws+1)*0x9e3779b97f4a7c15
 	left := len(e.row)
 	seen := make([]unit.Instant, len(e.row))
 	f := NewForward(e.frozen.Fork(), e.now, func(id job.ID, spec *job.Spec, expected, elapsed time.Duration) time.Duration {
@@ -91,15 +96,22 @@ func (e *Estimator) Draw() {
 	}
 	horizon := e.now.Add(EstimateHorizon)
 	f.Step([]control.Input{{Kind: control.Tick}})
-	for left > 0 && f.Steps < e.MaxSteps && f.Next(horizon) {
+	most := f.State.Jobs() + maxForwardJobs
+	for left > 0 && f.Steps < e.MaxSteps && f.State.Jobs() < most && f.Next(horizon) {
+		if e.Stop != nil && e.Stop() {
+			return false
+		}
 	}
+	e.Draws++
 	e.Steps += f.Steps
+	e.Jobs = max(e.Jobs, f.State.Jobs())
 	for k, at := range seen {
 		if at == 0 {
 			at = unit.Never
 		}
 		e.starts[k] = append(e.starts[k], at)
 	}
+	return true
 }
 
 // Start returns the estimate for a job; false when it did not wait.

@@ -224,3 +224,43 @@ func TestAlternativesOfADeferredJob(t *testing.T) {
 		t.Errorf("it is offered %+v; only to give up its wish would start it", list)
 	}
 }
+
+// TestEstimatesAreBounded: far more comes than can run, and goes before a job that so
+// never starts. A run forward ends when many have arrived, not after thirty days of
+// them, and says that it did not start; one that is told to stop counts for nothing.
+func TestEstimatesAreBounded(t *testing.T) {
+	f, _ := crowd(0)
+	st, err := control.Open(control.Config{Fleet: f, Policy: "tianfu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(priority int32) control.Input {
+		return control.Input{Kind: control.Submit, Spec: &job.Spec{Name: "x", Tenant: "t", Priority: priority, ExpectedRun: time.Hour,
+			Groups: []job.Group{{Name: "main", Count: 1, Request: job.Request{CPU: 8000, Memory: 1, Accelerators: 4, Share: unit.Whole}}}}}
+	}
+	at := unit.Instant(0)
+	for i := range 1000 {
+		at = at.Add(time.Millisecond)
+		in := []control.Input{ask(5)}
+		if i == 10 {
+			in[0] = ask(0)
+		}
+		st.Step(at, in)
+	}
+	e := sim.NewEstimator(st.Freeze(), at, sim.NewRunTimes(), 1, 0)
+	for range sim.LeastDraws {
+		if !e.Draw() {
+			t.Fatal("the run was not told to stop")
+		}
+	}
+	if e.Jobs < 20_000 || e.Jobs > 150_000 {
+		t.Errorf("%d jobs in one run forward", e.Jobs)
+	}
+	if s, ok := e.Start(11); !ok || s.Middle != unit.Never {
+		t.Errorf("the job that never starts: %+v, %v", s, ok)
+	}
+	e.Stop = func() bool { return true }
+	if e.Draw() || e.Draws != sim.LeastDraws {
+		t.Errorf("a run was told to stop, and %d count", e.Draws)
+	}
+}
