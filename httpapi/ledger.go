@@ -68,6 +68,8 @@ type Charges struct {
 	From    string         `json:"from"`
 	To      string         `json:"to"`
 	Charges []meter.Charge `json:"charges"`
+	// KeptFrom is set where a part of the time is not in the charges any more.
+	KeptFrom string `json:"kept_from,omitempty" format:"date-time" doc:"Records before this instant are forgotten, and what they charged is missing here"`
 	// Rates is the rate card in force; nil when none is declared.
 	Rates *meter.Rates `json:"rates,omitempty"`
 	// Whole says that the charges are all of the centre's, and so add up to its
@@ -84,11 +86,12 @@ type usageInput struct {
 
 // UsageReport is the ledger over a time, summed.
 type UsageReport struct {
-	From  string      `json:"from"`
-	To    string      `json:"to"`
-	By    string      `json:"by"`
-	Rows  []meter.Row `json:"rows"`
-	Meter *meter.Row  `json:"meter,omitempty" doc:"Everything, as the meters have it; only for who sees every tenant"`
+	From     string      `json:"from"`
+	To       string      `json:"to"`
+	By       string      `json:"by"`
+	Rows     []meter.Row `json:"rows"`
+	KeptFrom string      `json:"kept_from,omitempty" format:"date-time" doc:"Records before this instant are forgotten, and what they charged is missing here"`
+	Meter    *meter.Row  `json:"meter,omitempty" doc:"Everything, as the meters have it; only for who sees every tenant"`
 }
 
 type usageOutput struct{ Body UsageReport }
@@ -110,7 +113,7 @@ func (s *Server) readUsage(ctx context.Context, in *usageInput) (*usageOutput, e
 		return nil, problem(err)
 	}
 	rows, whole := meter.Sum(c.Charges, meter.Dimension(in.By))
-	out := &usageOutput{Body: UsageReport{From: c.From, To: c.To, By: in.By, Rows: rows}}
+	out := &usageOutput{Body: UsageReport{From: c.From, To: c.To, By: in.By, Rows: rows, KeptFrom: c.KeptFrom}}
 	if c.Whole {
 		out.Body.Meter = &whole
 	}
@@ -165,6 +168,13 @@ func (s *Server) charges(ctx context.Context, in *periodInput) (*Charges, error)
 		return nil, err
 	}
 	out := &Charges{From: from.String(), To: to.String(), Rates: money.Rates, Whole: identity(ctx).seesAll()}
+	kept, err := s.centre.KeptFrom(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if kept > from {
+		out.KeptFrom = kept.String()
+	}
 	err = s.centre.View(ctx, func(st *control.State) {
 		out.Charges = book.Charges(func(id job.ID) meter.Facts {
 			if j, ok := st.Summary(id); ok {

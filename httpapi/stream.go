@@ -14,6 +14,9 @@ import (
 // the memory and the disk's attention of all.
 const maxStreams = 256
 
+// tokenCheck is how often a stream's token is looked at again.
+const tokenCheck = time.Second
+
 // streams counts open streams by who has them.
 type streams struct {
 	mu sync.Mutex
@@ -52,7 +55,7 @@ func (s *Server) stream(r *http.Request) (ctx context.Context, end func(), err e
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	go func() {
-		tick := time.NewTicker(s.beat)
+		tick := time.NewTicker(min(s.beat, tokenCheck))
 		defer tick.Stop()
 		for {
 			select {

@@ -61,6 +61,30 @@ func (c *Centre) Pages(ctx context.Context, from, to unit.Instant, f func(*meter
 	return nil
 }
 
+// KeptFrom returns when the first record that is kept was written, where those before
+// it are gone, and the ledger's pages with them; 0 = none are.
+func (c *Centre) KeptFrom(ctx context.Context) (at unit.Instant, err error) {
+	for range 3 { // records may be forgotten between the two looks
+		first, last := c.o.Store.Bounds()
+		if first <= 1 || last < first {
+			return 0, nil
+		}
+		err = c.o.Store.Read(ctx, first, func(_ uint64, b []byte) (err error) {
+			if at, err = control.InstantOf(b); err == nil {
+				err = errEnough
+			}
+			return err
+		})
+		if fault.KindOf(err) != fault.NotFound {
+			break
+		}
+	}
+	if err == errEnough {
+		err = nil
+	}
+	return at, err
+}
+
 // maxPageDelay is how long after its interval a page is written at the most,
 // but for a centre that was not running.
 const maxPageDelay = control.MaxMetering

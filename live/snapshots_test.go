@@ -38,12 +38,18 @@ func TestNothingToForgetIsNoFailure(t *testing.T) {
 	if now, _ := s.Bounds(); now != first {
 		t.Errorf("records from %d on are kept, and were from %d on: they are not an hour old", now, first)
 	}
+	if at, err := c.KeptFrom(t.Context()); at != 0 || err != nil {
+		t.Errorf("records are kept from %v on, %v: none was forgotten", at, err)
+	}
 	c.o.KeepRecords = time.Nanosecond
 	if err := c.saveSnapshot(t.Context(), c.last, c.state.Freeze()); err != nil {
 		t.Error(err)
 	}
 	if now, _ := s.Bounds(); now == first {
 		t.Error("nothing was forgotten")
+	}
+	if at, err := c.KeptFrom(t.Context()); at <= 0 || err != nil {
+		t.Errorf("records are kept from %v on, %v", at, err)
 	}
 }
 

@@ -64,7 +64,9 @@ func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
 	}
 	w.Ahead, w.Room = fork.Ahead(id), fork.Room(&j.Spec.Groups[0].Request)
 	w.surroundings(fork)
-	if j.Phase == control.Pending && w.Reason.Dominant != control.CauseDependency {
+	// A job that waits for another, or for its next try, is helped by no change: another
+	// one, submitted now, would not wait for it, changed or not.
+	if j.Phase == control.Pending && w.Reason.Dominant != control.CauseDependency && w.Reason.Dominant != control.CauseBackoff {
 		began := time.Now()
 		w.Alternatives = sim.Alternatives(f, now, id, j.Spec)
 		c.o.Logger.Debug("alternatives were tried", "job", id, "took", time.Since(began))

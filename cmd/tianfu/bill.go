@@ -50,6 +50,8 @@ type billDocument struct {
 	By    string      `json:"by"`
 	Rows  []meter.Row `json:"rows"`
 	Meter *meter.Row  `json:"meter,omitempty"`
+	// KeptFrom is set where a part of the month is not in the rows any more.
+	KeptFrom string `json:"kept_from,omitempty"`
 }
 
 func (p *program) runBill(c *cobra.Command, f *billFlags) error {
@@ -92,7 +94,7 @@ func (p *program) runBill(c *cobra.Command, f *billFlags) error {
 		}
 	}
 	rows, all := meter.Sum(charges.Charges, by)
-	d := billDocument{Month: f.month, By: f.by, Rows: rows}
+	d := billDocument{Month: f.month, By: f.by, Rows: rows, KeptFrom: charges.KeptFrom}
 	if whole {
 		d.Meter = &all
 	}
@@ -124,6 +126,6 @@ func billTable(d *billDocument) *table {
 			small(float64(x.Cost.Yuan()), 4), small(float64(x.IdleCost.Yuan()), 4), small(float64(x.Resources.Yuan()), 4), small(float64((x.Cost+x.Resources).Yuan()), 4), fixed(x.Percent, 1))
 		missing = cmp.Or(missing, shown(x.Missing))
 	}
-	t.foot = footOf(missing)
+	t.foot = footOf(missing, d.KeptFrom)
 	return t
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tianfu/control"
 	"tianfu/httpapi"
 	"tianfu/unit"
 )
@@ -122,8 +123,8 @@ func jobTable(j *httpapi.Job, tasks int) *table {
 			earlierRows(t, j, x)
 		}
 		state := x.State
-		if x.NextTry != "" && state == "pending" {
-			state = "in backoff until " + httpapi.WholeSeconds(x.NextTry)
+		if until := nextTry(j, x); until != "" && state == "pending" {
+			state = "in backoff until " + httpapi.WholeSeconds(until)
 		}
 		if n := len(x.Attempts); n > 0 && state == "done" {
 			state = x.Attempts[n-1].Ending // how it is over, as its earlier attempts say it
@@ -143,6 +144,14 @@ func jobTable(j *httpapi.Job, tasks int) *table {
 		t.foot += ": " + j.Reason.Text
 	}
 	return t
+}
+
+// nextTry returns until when a backoff holds a task: one of its own, or the job's.
+func nextTry(j *httpapi.Job, x *httpapi.Task) string {
+	if x.NextTry == "" && x.Attempt > 0 && j.Resting == 0 && j.Reason != nil && j.Reason.Cause == control.CauseBackoff.String() {
+		return j.NextTry
+	}
+	return x.NextTry
 }
 
 // earlierRows adds the attempts of a task before its last.

@@ -79,6 +79,34 @@ func TestArrayRunsItsElements(t *testing.T) {
 	}
 }
 
+// TestBackoffOfAJob has a job fail its first try: until when it waits is shown, and no
+// change is said to help, for a changed job would start whatever the change is.
+func TestBackoffOfAJob(t *testing.T) {
+	s := startServer(t)
+	t.Setenv("TIANFU_TOKEN", s.token)
+	c := s.client()
+	body := shell("exit 3")
+	body.Retries, body.Backoff = 1, "1h"
+	made, err := c.Submit(t.Context(), body, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := ""
+	for end := time.Now().Add(30 * time.Second); until == ""; time.Sleep(20 * time.Millisecond) {
+		j, err := c.Job(t.Context(), made.ID)
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("it has no backoff: %+v, %v", j, err)
+		}
+		until = j.NextTry
+	}
+	for _, show := range []string{"job show", "why"} {
+		_, out, errs := execute(append(strings.Fields(show), made.ID, "--server=http://"+s.address)...)
+		if !strings.Contains(out, "until "+until[:19]) || strings.Contains(out, "starts now if") {
+			t.Errorf("tianfu %s of a job that waits until %s:\n%s%s", show, until, out, errs)
+		}
+	}
+}
+
 // TestArrayBackoffOutlivesACrash has two elements of an array fail at their first
 // try: each waits its own backoff, which the job shows and a crash does not end.
 func TestArrayBackoffOutlivesACrash(t *testing.T) {

@@ -2,15 +2,23 @@ package main
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"tianfu/store/bolt"
 )
 
 // checkTrimmed stops a server and holds its store to what its flags asked:
-// snapshots are there, and records before them are gone.
+// snapshots are there, records before them are gone, and what is made from records says
+// so.
 func checkTrimmed(t *testing.T, s *server) {
 	t.Helper()
+	t.Setenv("TIANFU_TOKEN", s.token)
+	for _, sums := range []string{"usage", "bill"} {
+		if code, out, errs := execute(sums, "--server=http://"+s.address); code != 0 || !strings.Contains(out, "are forgotten") {
+			t.Errorf("%s does not say that a part is gone: code %d, %s%s", sums, code, out, errs)
+		}
+	}
 	s.kill()
 	log, err := bolt.Open(s.data)
 	if err != nil {

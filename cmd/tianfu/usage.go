@@ -142,7 +142,7 @@ func (f *ledgerFlags) usage(ctx context.Context, by meter.Dimension) (*httpapi.U
 		return nil, err
 	}
 	rows, whole := meter.Sum(c.Charges, by)
-	r := &httpapi.UsageReport{From: c.From, To: c.To, By: string(by), Rows: rows}
+	r := &httpapi.UsageReport{From: c.From, To: c.To, By: string(by), Rows: rows, KeptFrom: c.KeptFrom}
 	if c.Whole {
 		r.Meter = &whole
 	}
@@ -192,7 +192,7 @@ func usageTable(r *httpapi.UsageReport) *table {
 			small(x.CarbonLocation.Kilograms(), 4), small(x.Water.Litres(), 2), small(float64((x.Cost+x.Resources).Yuan()), 4), fixed(x.Percent, 1))
 		missing = cmp.Or(missing, shown(x.Missing))
 	}
-	t.foot = footOf(missing)
+	t.foot = footOf(missing, r.KeptFrom)
 	return t
 }
 
@@ -202,11 +202,16 @@ func shown(missing string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == meter.NoCarbonMarket.String() }), ", ")
 }
 
-func footOf(missing string) string {
-	if missing == "" {
-		return ""
+// footOf says what the figures do not hold.
+func footOf(missing, keptFrom string) string {
+	var notes []string
+	if keptFrom != "" {
+		notes = append(notes, "Records before "+httpapi.WholeSeconds(keptFrom)+" are forgotten: what was used until then is not in these figures.")
 	}
-	return "For a part of the time nobody knew: " + missing + ". The figures that follow from it are zero there."
+	if missing != "" {
+		notes = append(notes, "For a part of the time nobody knew: "+missing+". The figures that follow from it are zero there.")
+	}
+	return strings.Join(notes, "\n")
 }
 
 func kwh(e unit.Millijoules) string { return small(float64(e.KWh()), 4) }

@@ -215,7 +215,7 @@ func startFrom(s *httpapi.Start) string {
 const shownAlternatives = 6
 
 func alternativeRows(t *table, why *httpapi.Reason, list []httpapi.Alternative) {
-	if why != nil && why.Cause == control.CauseDependency.String() {
+	if why != nil && (why.Cause == control.CauseDependency.String() || why.Cause == control.CauseBackoff.String()) {
 		return // nothing was tried
 	}
 	for i := range list {
