@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"cmp"
 
 	"tianfu/energy"
@@ -169,6 +170,9 @@ func (s *State) submit(in *Input) error {
 	}
 	if k := (submitKey{in.Spec.Tenant, in.Spec.Key}); k.key != "" {
 		if id, twice := s.keys[k]; twice {
+			if !repeats(in.Spec, s.jobOf(id).spec) {
+				return fault.New(fault.Conflict, "job "+in.Spec.Name, "its key was used for "+id.String()+", which is another job", "give every job a key of its own")
+			}
 			s.out.Accepted = append(s.out.Accepted, Accepted{Tag: in.Tag, Job: id})
 			return nil
 		}
@@ -202,6 +206,16 @@ func (s *State) submit(in *Input) error {
 		}
 	}
 	return nil
+}
+
+// repeats tells whether a submission is one that was taken before, which then had a
+// queue chosen for it if it named none.
+func repeats(again, taken *job.Spec) bool {
+	named := *again
+	if named.Queue == "" {
+		named.Queue = taken.Queue
+	}
+	return bytes.Equal(appendSpec(nil, &named), appendSpec(nil, taken))
 }
 
 // exited takes the report that an attempt ended. A late or repeated report is

@@ -184,14 +184,14 @@ func (w *Want) name(units int64) string {
 func (w *Want) portion(n *Node, from, count int64) Portion {
 	want, has, units, b := w.amounts(), WholeOf(n).amounts(), w.units(), w.base()
 	var out [3]int64
+	out[b] = min((from+count)*unitSize[b], want[b]) - from*unitSize[b]
 	for d := range out {
 		switch {
 		case d == b:
-			out[d] = min((from+count)*unitSize[d], want[d]) - from*unitSize[d]
 		case want[d] > 0:
 			out[d] = want[d]*(from+count)/units - want[d]*from/units
 		case d != 2 && has[b] > 0:
-			out[d] = (has[d]*unitSize[b]*count + has[b] - 1) / has[b]
+			out[d] = (has[d]*out[b] + has[b] - 1) / has[b] // the last unit may be a part of one
 		}
 	}
 	return Portion{unit.MilliCPU(out[0]), unit.MiB(out[1]), int(out[2])}

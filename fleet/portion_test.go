@@ -67,6 +67,18 @@ func TestSpreadKeepsWhatIsAsked(t *testing.T) {
 	}
 }
 
+// TestALastPartOfAUnitIsInProportion keeps three quarters of a node's CPUs, or of its
+// memory: the same part of the other goes with it, and no more.
+func TestALastPartOfAUnitIsInProportion(t *testing.T) {
+	n := &Node{ID: "n", CPU: 2000, Memory: 8000}
+	for _, w := range []*Want{{CPU: 1500}, {Memory: 6000}} {
+		kept, err := w.Spread([]Room{{n, WholeOf(n), WholeOf(n)}})
+		if err != nil || len(kept) != 1 || kept[0].Portion != (Portion{CPU: 1500, Memory: 6000}) {
+			t.Errorf("of %+v is kept %+v, %v", w, kept, err)
+		}
+	}
+}
+
 // TestBetweenFindsTheMost adds what bookings keep of a node where they overlap, and
 // only within the windows that are asked about.
 func TestBetweenFindsTheMost(t *testing.T) {

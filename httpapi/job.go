@@ -141,7 +141,7 @@ func reasonOf(st *control.State, who Caller, r *control.Reason) *Reason {
 }
 
 type submitInput struct {
-	Key    string `header:"Idempotency-Key" maxLength:"128" doc:"A repeated submission with the same key is the first one"`
+	Key    string `header:"Idempotency-Key" maxLength:"128" doc:"A repeated submission of the same job with the same key is the first one; another job is refused with 409"`
 	DryRun string `query:"dry_run" enum:"server" doc:"server: say whether it would start now, and why not, without submitting"`
 	Body   JobBody
 }

@@ -121,8 +121,8 @@ type Spec struct {
 	Parallel int32
 	// After names jobs that must end before this one enters the line.
 	After []Dependency
-	// Key makes a submission idempotent: a second one with the same tenant and
-	// key is the first. Empty = none.
+	// Key makes a submission idempotent: a second one of the same job with the
+	// same tenant and key is the first, and of another job a conflict. Empty = none.
 	Key string
 	// Work says what to run. It is the engine's business: the core keeps it and
 	// never looks inside.
