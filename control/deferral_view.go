@@ -18,10 +18,12 @@ type Deferral struct {
 	Plan      sched.Deferral
 	Held      unit.Instant  // it is held back until then; 0 = it is not
 	Done      time.Duration // work that pauses have kept
+	Begun     unit.Instant  // all of it runs since then; 0 = it does not
 	Pausing   bool          // it was told to leave until the next span
 	AtRisk    bool
 	Missed    bool
-	Risk      Reason // why it had not started when it had to, or missed its deadline
+	Risk      Reason        // why it had not started when it had to, or missed its deadline
+	Late      time.Duration // how long after its deadline it ends at the earliest, by its run time; 0 = in time, or nobody knows
 }
 
 // Deferral returns what is planned for a job; false when it has neither a
@@ -32,8 +34,25 @@ func (s *State) Deferral(id job.ID) (Deferral, bool) {
 		return Deferral{}, false
 	}
 	sh := j.shift
-	return Deferral{Due: sh.due, Planned: sh.planned, PlannedAt: sh.plannedAt, Plan: sh.plan, Held: sh.latest, Done: sh.done, Pausing: sh.pausing,
-		AtRisk: sh.atRisk, Missed: sh.missed, Risk: sh.risk}, true
+	return Deferral{Due: sh.due, Planned: sh.planned, PlannedAt: sh.plannedAt, Plan: sh.plan, Held: sh.latest, Done: sh.done, Begun: sh.begun, Pausing: sh.pausing,
+		AtRisk: sh.atRisk, Missed: sh.missed, Risk: sh.risk, Late: s.lateBy(j)}, true
+}
+
+// lateBy returns how long after its deadline a job ends at the earliest: what has
+// not started begins now. Of a job of which a part has ended and the rest runs nobody
+// knows.
+func (s *State) lateBy(j *jobState) time.Duration {
+	if j.spec.Deadline == 0 || j.phase > Running || j.spec.Run() <= 0 {
+		return 0
+	}
+	begun := s.now
+	switch {
+	case j.shift.begun > 0:
+		begun = j.shift.begun
+	case j.running > 0 && j.running == j.open:
+		return 0
+	}
+	return max(begun.Add(j.left()).Sub(j.spec.Deadline), 0)
 }
 
 // Deferrable lists the jobs with a wish that have not ended, by ID.

@@ -154,12 +154,13 @@ type submitOutput struct {
 
 // Submitted is the answer to a submission, or to a dry run.
 type Submitted struct {
-	ID     string   `json:"id,omitempty"`
-	DryRun bool     `json:"dry_run,omitempty"`
-	Starts bool     `json:"starts_now,omitempty" doc:"Of a dry run: it would start now"`
-	Nodes  []string `json:"nodes,omitempty" doc:"Of a dry run: where"`
-	Leave  int      `json:"preempts,omitempty" doc:"Of a dry run: tasks of others that would leave for it first"`
-	Reason *Reason  `json:"reason,omitempty" doc:"Of a dry run: why it would wait"`
+	ID      string   `json:"id,omitempty"`
+	Warning string   `json:"warning,omitempty" doc:"It will miss its deadline by its run time, and by how much; it is accepted"`
+	DryRun  bool     `json:"dry_run,omitempty"`
+	Starts  bool     `json:"starts_now,omitempty" doc:"Of a dry run: it would start now"`
+	Nodes   []string `json:"nodes,omitempty" doc:"Of a dry run: where"`
+	Leave   int      `json:"preempts,omitempty" doc:"Of a dry run: tasks of others that would leave for it first"`
+	Reason  *Reason  `json:"reason,omitempty" doc:"Of a dry run: why it would wait"`
 	// What follows is of a dry run of a job that would wait.
 	Asked        string        `json:"asked,omitempty" format:"date-time" doc:"Of a dry run: when this was worked out"`
 	Says         string        `json:"says,omitempty" doc:"Of a dry run: why it would wait, or never start, in a sentence"`
@@ -252,7 +253,16 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*submitOutput, er
 	case err != nil:
 		return nil, problem(err)
 	}
-	return &submitOutput{Status: http.StatusCreated, Location: "/v1/jobs/" + id.String(), Body: Submitted{ID: id.String()}}, nil
+	out := Submitted{ID: id.String()}
+	if spec.Deadline != 0 {
+		// It is in: a centre that stops before it is asked again costs only the warning.
+		s.centre.View(ctx, func(st *control.State) {
+			if d, ok := st.Deferral(id); ok {
+				out.Warning = lateness(&d, spec, st.Now())
+			}
+		})
+	}
+	return &submitOutput{Status: http.StatusCreated, Location: "/v1/jobs/" + id.String(), Body: out}, nil
 }
 
 func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, error) {
@@ -260,7 +270,7 @@ func (s *Server) dryRun(ctx context.Context, spec *job.Spec) (*submitOutput, err
 	if err != nil {
 		return nil, problem(err)
 	}
-	out := Submitted{DryRun: true, Starts: r.Starts}
+	out := Submitted{DryRun: true, Starts: r.Starts, Warning: lateness(r.Deferral, spec, r.Now)}
 	if r.Starts {
 		out.Leave = r.Leave
 	}

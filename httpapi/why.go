@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -24,6 +25,7 @@ type Why struct {
 	Asks         string        `json:"asks" doc:"What the job asks for, in words"`
 	Says         string        `json:"says" doc:"The answer in a sentence"`
 	Waits        bool          `json:"waits"`
+	Warning      string        `json:"warning,omitempty" doc:"It will miss its deadline by its run time, and by how much"`
 	Reason       *Reason       `json:"reason,omitempty" doc:"Of a cycle made for this answer"`
 	Ahead        *Ahead        `json:"ahead,omitempty" doc:"What stands before it in the line"`
 	Free         *Free         `json:"free,omitempty" doc:"What lies free on nodes that could take one of its tasks"`
@@ -117,6 +119,7 @@ func (s *Server) why(ctx context.Context, in *idInput) (*whyOutput, error) {
 	}
 	spec := w.Job.Spec
 	out := Why{Job: shown, Asked: instant(w.Now), Asks: asks(spec), Waits: w.Waits}
+	out.Warning = lateness(w.Deferral, spec, w.Now)
 	if !w.Waits {
 		out.Says = stands(&shown, w)
 		if err := s.stillFor(ctx, w, &out); err != nil {
@@ -173,6 +176,28 @@ func (s *Server) stillFor(ctx context.Context, w *live.Why, out *Why) error {
 			out.Says += ": " + c.String()
 		}
 	})
+}
+
+// lateness warns of a job that ends after its deadline by its run time, whatever
+// the centre does from now on; "" of others.
+func lateness(d *control.Deferral, spec *job.Spec, now unit.Instant) string {
+	if d == nil || d.Late <= 0 {
+		return ""
+	}
+	whole := func(d time.Duration) string { return d.Round(time.Second).String() }
+	due, run := WholeSeconds(instant(spec.Deadline)), whole(spec.Run())
+	if d.Begun > 0 {
+		return fmt.Sprintf("it is expected to end %s after its deadline of %s: its expected run is %s", whole(d.Late), due, run)
+	}
+	left := "which has passed"
+	if spec.Deadline > now {
+		left = "which is in " + whole(spec.Deadline.Sub(now))
+	}
+	rest := ""
+	if d.Done > 0 {
+		rest = ", of which pauses have kept " + whole(d.Done)
+	}
+	return fmt.Sprintf("even if it started now it would end %s after its deadline of %s, %s: its expected run is %s%s", whole(d.Late), due, left, run, rest)
 }
 
 func plannedOf(d *control.Deferral) *Planned {

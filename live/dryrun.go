@@ -15,10 +15,11 @@ import (
 
 // DryRunResult says what a submission would do now.
 type DryRunResult struct {
-	Starts bool
-	Nodes  []fleet.NodeID // by task, when it starts
-	Leave  int            // tasks of others that would leave for it first
-	Now    unit.Instant
+	Starts   bool
+	Nodes    []fleet.NodeID // by task, when it starts
+	Leave    int            // tasks of others that would leave for it first
+	Now      unit.Instant
+	Deferral *control.Deferral // how it would stand with its deadline, and what would be planned for it; nil = it has neither deadline nor wish
 	// What follows is about a job that would wait.
 	Reason       control.Reason
 	Ahead        control.Ahead
@@ -26,8 +27,7 @@ type DryRunResult struct {
 	Expected     bool // there is an estimate of the start
 	Start        sim.StartEstimate
 	Alternatives []sim.Alternative
-	Deferral     *control.Deferral // what would be planned for it; nil = nothing
-	Unmet        job.ID            // it would be cancelled at once, for this job did not complete; 0 = none
+	Unmet        job.ID // it would be cancelled at once, for this job did not complete; 0 = none
 }
 
 // dryRunTime bounds the runs forward of one dry run.
@@ -85,6 +85,9 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 		}
 		out.Nodes = append(out.Nodes, j.Tasks[i].Node)
 	}
+	if d, ok := fork.Deferral(id); ok {
+		out.Deferral = &d
+	}
 	if out.Starts {
 		return out, nil
 	}
@@ -93,9 +96,6 @@ func (c *Centre) DryRun(ctx context.Context, s *job.Spec) (*DryRunResult, error)
 		return out, nil
 	}
 	out.Reason, _ = fork.Why(id)
-	if d, ok := fork.Deferral(id); ok {
-		out.Deferral = &d
-	}
 	out.Ahead, out.Room = fork.Ahead(id), fork.Room(&s.Groups[0].Request)
 	if out.Reason.Dominant != control.CauseDependency {
 		out.Alternatives = sim.Alternatives(f, now, 0, j.Spec) // in the queue it was given

@@ -25,7 +25,7 @@ type Why struct {
 	StartAsOf    unit.Instant
 	Alternatives []sim.Alternative
 	Queue        *control.QueueView // it waits in; nil = none is declared
-	Deferral     *control.Deferral  // what is planned for it; nil = nothing
+	Deferral     *control.Deferral  // what is planned for it, and how it stands with its deadline; nil = it has neither deadline nor wish
 	Area         *control.Area      // whose power limit is in the way; nil = none
 	Placed       string             // of a job that runs: what the policy that placed it minds
 	Unmet        job.ID             // a job that had to complete before it and did not; 0 = none
@@ -53,6 +53,9 @@ func (c *Centre) Why(ctx context.Context, id job.ID) (*Why, error) {
 	var found bool
 	if w.Reason, found = f.State().Why(id); !found {
 		w.Unmet = unmet(f.State(), j.Spec)
+		if d, ok := f.State().Deferral(id); ok {
+			w.Deferral = &d
+		}
 		return w, nil
 	}
 	w.Waits = true

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tianfu/audit"
@@ -160,4 +162,26 @@ func TestTokensInTheDataDirectoryAreRecorded(t *testing.T) {
 	if _, err := narrow.Audit(ctx, 0, 1); err == nil {
 		t.Error("a revoked token reads the audit log")
 	}
+}
+
+// TestAStartSaysNothingOfTokens follows the tokens that a start has just read: none
+// has changed, and the log does not say so.
+func TestAStartSaysNothingOfTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := t.TempDir()
+		if _, err := resetTokens(data); err != nil {
+			t.Fatal(err)
+		}
+		tokens, err := readTokens(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log strings.Builder
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		followTokens(ctx, data, tokens, nil, slog.New(slog.NewTextHandler(&log, nil)))
+		if log.Len() > 0 {
+			t.Errorf("the log says %s", log.String())
+		}
+	})
 }

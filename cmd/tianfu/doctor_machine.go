@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -99,9 +98,14 @@ func checkCertificate(cert, key string) []finding {
 		return nil
 	}
 	f := finding{Name: "certificate"}
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	pair, err := readCertificate(cert, key)
 	if err != nil {
-		f.Detail, f.Fix = err.Error(), "give the certificate chain and its key in PEM: --tls-cert and --tls-key"
+		f.Detail = err.Error()
+		if wrong := (*fault.Error)(nil); errors.As(err, &wrong) { // the fix has a column of its own
+			said := *wrong
+			f.Fix, said.Fix = said.Fix, ""
+			f.Detail = said.Error()
+		}
 		return []finding{f}
 	}
 	leaf := pair.Leaf

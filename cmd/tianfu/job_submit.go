@@ -128,10 +128,13 @@ func (p *program) submitJob(ctx context.Context, r *remote, x submission) error 
 	if err != nil {
 		return err
 	}
-	t := &table{header: []string{"JOB"}}
 	if x.dry {
 		return p.printDryRun(s)
 	}
+	if s.Warning != "" {
+		fmt.Fprintf(p.err, "warning: %s: %s\n", s.ID, s.Warning)
+	}
+	t := &table{header: []string{"JOB"}}
 	if !x.wait {
 		t.add(s.ID)
 		if terminal(p.err) {

@@ -370,10 +370,10 @@ func (f *serveFlags) listener() (net.Listener, error) {
 	if f.cert == "" {
 		return l, nil
 	}
-	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+	pair, err := readCertificate(f.cert, f.key)
 	if err != nil {
 		l.Close()
-		return nil, &fault.Error{Kind: fault.Invalid, Where: "--tls-cert", What: "read the certificate", Err: err}
+		return nil, err
 	}
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
 }

@@ -148,7 +148,9 @@ func followTokens(ctx context.Context, data string, t *httpapi.Tokens, trail *au
 		for _, k := range ended {
 			recordToken(trail, logger, "revoke token in the data directory", &k)
 		}
-		logger.Info("tokens taken over", "count", len(fresh.List()))
+		if len(made)+len(ended) > 0 { // a start finds the file that it has read
+			logger.Info("tokens were changed in the data directory", "made", len(made), "ended", len(ended))
+		}
 	}
 }
 

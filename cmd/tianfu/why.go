@@ -53,7 +53,11 @@ func whyHead(w *httpapi.Why) string {
 			head += " for " + rough(now.Sub(at))
 		}
 	}
-	return head + ". " + strings.ToUpper(w.Says[:1]) + w.Says[1:] + "."
+	head += ". " + strings.ToUpper(w.Says[:1]) + w.Says[1:] + "."
+	if w.Warning != "" {
+		head += "\nWarning: " + w.Warning + "."
+	}
+	return head
 }
 
 // whyTable is the rest of the answer, a line for each thing.
@@ -61,6 +65,7 @@ func whyTable(w *httpapi.Why) *table {
 	t := &table{header: []string{"WHAT", "ANSWER", "DETAIL"}}
 	if !w.Waits {
 		t.add(w.Job.Phase, w.Says, "")
+		warningRow(t, w.Warning)
 		return t
 	}
 	reasonRows(t, w.Reason)
@@ -154,6 +159,13 @@ func capRow(t *table, c *httpapi.CapNow) {
 		fmt.Sprintf("%.0f of %.0f W drawn, from %s %s", c.Draw, c.Watts, httpapi.WholeSeconds(c.From), c.Until()))
 }
 
+// warningRow says that a job will miss its deadline.
+func warningRow(t *table, text string) {
+	if text != "" {
+		t.add("warning", text, "")
+	}
+}
+
 func heldRow(t *table, d *httpapi.Planned) {
 	switch {
 	case d == nil || d.HeldUntil == "":
@@ -243,6 +255,7 @@ func (p *program) printDryRun(s *httpapi.Submitted) error {
 			when = "once " + unit.Count(s.Leave, "task") + " of others left, told so at once"
 		}
 		t.add("starts", when, "on "+strings.Join(s.Nodes, " "))
+		warningRow(t, s.Warning)
 		return p.print(s, t)
 	}
 	if s.Reason == nil {
@@ -250,6 +263,7 @@ func (p *program) printDryRun(s *httpapi.Submitted) error {
 		return p.print(s, t)
 	}
 	t.add("waits", s.Says, "")
+	warningRow(t, s.Warning)
 	reasonRows(t, s.Reason)
 	heldRow(t, s.Deferral)
 	aheadRow(t, s.Ahead)

@@ -163,3 +163,37 @@ func TestWhatIsTakenBackIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestALateJobIsWarnedOf submits a job that its expected run takes past its
+// deadline: it is accepted, and whoever asks is told by how much.
+func TestALateJobIsWarnedOf(t *testing.T) {
+	s := startServer(t)
+	t.Setenv("TIANFU_TOKEN", s.token)
+	at := "--server=http://" + s.address
+	file := func(name, run, command, more string) string {
+		path := filepath.Join(t.TempDir(), name+".yaml")
+		due := time.Now().Add(10 * time.Minute).UTC().Format(time.RFC3339)
+		text := "name: " + name + "\ndeadline: " + due + "\nexpected_run: " + run + "\ngroups: [{cpu: 100m, memory: 64MiB}]\ncommand: " + command + "\n" + more
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	has := func(want, not string, args ...string) {
+		t.Helper()
+		code, out, errs := execute(append(args, at)...)
+		if said := out + errs; code != 0 || !strings.Contains(said, want) || not != "" && strings.Contains(said, not) {
+			t.Errorf("tianfu %s: code %d, want %q and not %q:\n%s%s", strings.Join(args, " "), code, want, not, out, errs)
+		}
+	}
+	late := file("late", "1h", "[sleep, '300']", "")
+	has("it is expected to end 50m", "", "job", "submit", late, "--dry-run=server")
+	has("warning: j-1: it is expected to end 50m", "", "job", "submit", late)
+	has("Warning: it is expected to end 50m", "", "why", "j-1")
+	waits := file("waits", "1h", "['true']", "after: [j-1]\n")
+	has("even if it started now it would end 50m", "", "job", "submit", waits, "--dry-run=server")
+	has(": its expected run is 1h0m0s", "", "job", "submit", waits)
+	has("Warning: even if it started now it would end 50m", "", "why", "j-2")
+	has("j-3", "arning", "job", "submit", file("early", "5m", "['true']", "after: [j-1]\n"))
+	has("It waits for j-1", "arning", "why", "j-3")
+}
