@@ -23,7 +23,9 @@ type LedgerOptions struct {
 	Zones map[string]*time.Location // by site; absent = UTC
 }
 
-type periodInput struct {
+// PeriodInput is the time that is asked about. Exported, for where it is embedded the
+// library takes no parameter from what is not.
+type PeriodInput struct {
 	From string `query:"from" maxLength:"40" doc:"Intervals that begin at or after this instant, RFC 3339; default: 30 days before to"`
 	To   string `query:"to" maxLength:"40" doc:"and before this one; default: now"`
 }
@@ -46,7 +48,7 @@ func turn(ctx context.Context, of chan struct{}) (giveBack func(), err error) {
 }
 
 // period reads the two instants.
-func (in *periodInput) period(now unit.Instant) (from, to unit.Instant, err error) {
+func (in *PeriodInput) period(now unit.Instant) (from, to unit.Instant, err error) {
 	if to = now; in.To != "" {
 		if to, err = unit.ParseInstant(in.To); err != nil {
 			return 0, 0, fault.Wrap(err, "to", "read the instant")
@@ -80,7 +82,7 @@ type Charges struct {
 type chargesOutput struct{ Body Charges }
 
 type usageInput struct {
-	periodInput
+	PeriodInput
 	By string `query:"by" enum:"tenant,queue,job,service,site,day" default:"tenant" doc:"What the rows are"`
 }
 
@@ -108,7 +110,7 @@ func (s *Server) routeLedger() {
 }
 
 func (s *Server) readUsage(ctx context.Context, in *usageInput) (*usageOutput, error) {
-	c, err := s.charges(ctx, &in.periodInput)
+	c, err := s.charges(ctx, &in.PeriodInput)
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -123,7 +125,7 @@ func (s *Server) readUsage(ctx context.Context, in *usageInput) (*usageOutput, e
 	return out, nil
 }
 
-func (s *Server) readCharges(ctx context.Context, in *periodInput) (*chargesOutput, error) {
+func (s *Server) readCharges(ctx context.Context, in *PeriodInput) (*chargesOutput, error) {
 	c, err := s.charges(ctx, in)
 	if err != nil {
 		return nil, problem(err)
@@ -132,7 +134,7 @@ func (s *Server) readCharges(ctx context.Context, in *periodInput) (*chargesOutp
 }
 
 // charges adds up the pages of a time for a caller.
-func (s *Server) charges(ctx context.Context, in *periodInput) (*Charges, error) {
+func (s *Server) charges(ctx context.Context, in *PeriodInput) (*Charges, error) {
 	var now unit.Instant
 	var models []string
 	err := s.centre.View(ctx, func(st *control.State) {

@@ -47,6 +47,11 @@ func TestCommandsOfARunningCentre(t *testing.T) {
 		t.Errorf("the filter let through:\n%s", out)
 	}
 	has("[]", 0, "job", "list", "--queue", "none", "-o", "json")
+	has("--limit: -1 is no number of jobs", 2, "job", "list", "--limit", "-1")
+	has("--limit: 0 is no number of jobs", 2, "job", "list", "--limit", "0")
+	has("from: read the instant: \"junk\" is no instant", 2, "usage", "--from", "junk")
+	has(`"from": "2026-01-05T00:00:00Z"`, 0, "usage", "--from", "2026-01-05T00:00:00Z", "--to", "2026-01-06T00:00:00Z", "-o", "json")
+	has("empty or longer than 400 days", 2, "usage", "--from", "2026-01-05T00:00:00Z", "--to", "2026-01-04T00:00:00Z")
 	has("nodes: 1 ready", 0, "top") // into a pipe: once
 	var view topView
 	if err := json.Unmarshal([]byte(has("", 0, "top", "--once", "-o", "json")), &view); err != nil || len(view.Running) != 2 || len(view.Pending) != 1 || len(view.PendingByWhy) != 1 || view.Nodes.CPUUsed != "0.2" {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/control"
+	"tianfu/fault"
 	"tianfu/httpapi"
 	"tianfu/unit"
 )
@@ -41,6 +42,9 @@ func (p *program) jobList(r *remote) *cobra.Command {
 next begins.`,
 		Example: "  tianfu job list --phase pending\n  tianfu job list --queue train --name 'resnet*' --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if q.Limit < 1 { // which the client takes for: as many as the centre likes
+				return fault.New(fault.Invalid, "--limit", strconv.Itoa(q.Limit)+" is no number of jobs", "name how many to show, 1 to 1,000")
+			}
 			client, err := r.client()
 			if err != nil {
 				return err

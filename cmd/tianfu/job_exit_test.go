@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"tianfu/httpapi"
@@ -25,5 +26,13 @@ func TestTheExitThatTells(t *testing.T) {
 		if got := tellingExit(c.tasks); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.tasks, got, c.want)
 		}
+	}
+}
+
+// TestADryRunOfNoKindIsNamed writes --dry-run without its value: it takes the next
+// word, and that is what the error is about.
+func TestADryRunOfNoKindIsNamed(t *testing.T) {
+	if code, _, errs := execute("job", "submit", "--dry-run", "--", "true"); code != 2 || !strings.Contains(errs, `--dry-run: "--" is not known; write --dry-run=server`) {
+		t.Errorf("code %d: %s", code, errs)
 	}
 }

@@ -30,6 +30,9 @@ Flags go before what the file says; what a task asks for is changed in the file.
   tianfu job submit train.yaml --dry-run=server`,
 		RunE: func(c *cobra.Command, args []string) error {
 			body := b
+			if dry != "" && dry != "server" { // before anything else: it may have taken the -- or the file
+				return fault.New(fault.Invalid, "--dry-run", strconv.Quote(dry)+" is not known", "write --dry-run=server")
+			}
 			if err := arrayFlag(array, b); err != nil {
 				return err
 			}
@@ -50,9 +53,6 @@ Flags go before what the file says; what a task asks for is changed in the file.
 				}
 			default:
 				return &usageError{errors.New("give one job file, or a command after --; for example: tianfu job submit train.yaml, or: tianfu job submit --cpu 2 -- python train.py")}
-			}
-			if dry != "" && dry != "server" {
-				return fault.New(fault.Invalid, "--dry-run", strconv.Quote(dry)+" is not known", "write --dry-run=server")
 			}
 			return p.submitJob(c.Context(), r, submission{body, key, dry == "server", wait})
 		},

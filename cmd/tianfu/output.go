@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -108,20 +108,21 @@ func (p *program) checkOutput(c *cobra.Command, _ []string) error {
 	return fault.New(fault.Invalid, "--output", fmt.Sprintf("%s prints %s, not %s", c.CommandPath(), strings.Join(list, " or "), p.format), "leave -o out, or use one of these")
 }
 
-// write lays the table out in columns; columns of numbers align to the right.
+// write lays the table out in columns, as wide as a terminal shows them: a Chinese
+// character takes two. Columns of numbers align to the right.
 // (text/tabwriter aligns all columns alike.)
 func (t *table) write(out io.Writer) error {
 	widths := make([]int, len(t.header))
 	right := make([]bool, len(t.header))
 	for i, h := range t.header {
-		widths[i], right[i] = utf8.RuneCountInString(h), true
+		widths[i], right[i] = uniseg.StringWidth(h), true
 		filled := false
 		for _, r := range t.rows {
 			if i >= len(r) || r[i] == "" {
 				continue
 			}
 			filled = true
-			widths[i] = max(widths[i], utf8.RuneCountInString(r[i]))
+			widths[i] = max(widths[i], uniseg.StringWidth(r[i]))
 			right[i] = right[i] && isNumber(r[i])
 		}
 		right[i] = right[i] && filled
@@ -130,7 +131,7 @@ func (t *table) write(out io.Writer) error {
 	for _, r := range append([][]string{t.header}, t.rows...) {
 		var line strings.Builder
 		for i, cell := range r {
-			pad := strings.Repeat(" ", max(widths[min(i, len(widths)-1)]-utf8.RuneCountInString(cell), 0))
+			pad := strings.Repeat(" ", max(widths[min(i, len(widths)-1)]-uniseg.StringWidth(cell), 0))
 			if i > 0 {
 				line.WriteString("  ")
 			}

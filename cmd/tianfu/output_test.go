@@ -217,3 +217,18 @@ func notOf(format, text string) error {
 	}
 	return json.Unmarshal([]byte(text), &doc)
 }
+
+// TestColumnsOfChinese lays out names in characters that take two columns on a
+// terminal: what stands after them lines up.
+func TestColumnsOfChinese(t *testing.T) {
+	var out strings.Builder
+	list := &table{header: []string{"NAME", "PHASE"}}
+	list.add("训练-成都", "running")
+	list.add("train", "pending")
+	if err := list.write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "NAME       PHASE\n训练-成都  running\ntrain      pending\n"; out.String() != want {
+		t.Errorf("the table is\n%swant\n%s", out.String(), want)
+	}
+}
