@@ -232,3 +232,13 @@ func TestColumnsOfChinese(t *testing.T) {
 		t.Errorf("the table is\n%swant\n%s", out.String(), want)
 	}
 }
+
+// TestTopCountsWhatItShows holds top to say of a page of what waits that it is a page.
+func TestTopCountsWhatItShows(t *testing.T) {
+	for more, want := range map[bool]string{false: "  1 waiting: cordoned", true: "  1 of those shown waiting: cordoned"} {
+		v := &topView{Pending: []httpapi.Job{{ID: "j-1"}}, MorePending: more, PendingByWhy: []topCause{{Cause: "cordoned", Jobs: 1}}}
+		if foot := v.table().foot; !strings.Contains(foot, want) {
+			t.Errorf("more %v: %q, want %q", more, foot, want)
+		}
+	}
+}

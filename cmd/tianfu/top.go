@@ -174,8 +174,12 @@ func (v *topView) table() *table {
 			n.Ready, n.Cordoned, n.Failed, n.CPUUsed, n.CPU, n.MemoryUsed, n.Memory, n.AcceleratorsUsed, n.Accelerators),
 		fmt.Sprintf("jobs: %d%s running, %d%s pending", len(v.Running), more(v.MoreRunning), len(v.Pending), more(v.MorePending)),
 	}
+	shown := ""
+	if v.MorePending { // the causes of the rest were not asked for
+		shown = " of those shown"
+	}
 	for _, c := range v.PendingByWhy {
-		lines = append(lines, fmt.Sprintf("  %d waiting: %s", c.Jobs, c.Cause))
+		lines = append(lines, fmt.Sprintf("  %d%s waiting: %s", c.Jobs, shown, c.Cause))
 	}
 	t.foot = strings.Join(lines, "\n")
 	return t
