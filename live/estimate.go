@@ -177,18 +177,17 @@ func (c *Centre) drawn(f *control.Frozen, seed uint64, until job.ID, atMost time
 		c.o.Logger.Warn("run times could not be learned", "error", err)
 	}
 	by.MaxSteps = estimateSteps
-	by.Stop = func() bool { return c.isEnding() || time.Since(began) > 2*atMost }
 	for by.Draws < sim.FullDraws {
 		spent := time.Since(began)
 		if spent > atMost || by.Draws >= sim.LeastDraws && spent > atMost/10 {
 			break
 		}
 		e.working.Lock()
-		whole := by.Draw()
+		// Where more comes than can run, a run has no end of its own.
+		end := time.Now().Add(atMost / (sim.LeastDraws + 1))
+		by.Stop = func() bool { return c.isEnding() || time.Now().After(end) }
+		by.Draw()
 		e.working.Unlock()
-		if !whole {
-			break
-		}
 	}
 	if by.Draws < sim.LeastDraws || c.isEnding() {
 		return nil

@@ -40,11 +40,10 @@ type Estimator struct {
 	Draws   int
 	Steps   int // made in all draws
 	Jobs    int // the most that there were at the end of a draw
-	// MaxSteps bounds one draw: what has not started by then counts as later
-	// than anything.
+	// MaxSteps bounds one draw, and so does Stop, if any, when it says so: what has
+	// not started by then counts as later than anything.
 	MaxSteps int
-	// Stop is asked now and then whether to give up a draw; nil = never.
-	Stop func() bool
+	Stop     func() bool
 
 	seed  uint64
 	until job.ID // a draw may end when this one has started; 0 = when all have
@@ -70,10 +69,10 @@ func NewEstimator(f *control.Frozen, now unit.Instant, times *RunTimes, seed uin
 	return e
 }
 
-// Draw makes one more run forward; false when it was told to stop, and nothing is
-// known of it.
-func (e *Estimator) Draw() bool {
-	seed := e.seed + uint64(e.Draws+1)*0x9e3779b97f4a7c15
+// Draw makes one more run forward.
+func (e *Estimator) Draw() {
+	e.Draws++
+	seed := e.seed + uint64(e.Draws)*0x9e3779b97f4a7c15
 	left := len(e.row)
 	seen := make([]unit.Instant, len(e.row))
 	f := NewForward(e.frozen.Fork(), e.now, func(id job.ID, spec *job.Spec, expected, elapsed time.Duration) time.Duration {
@@ -99,10 +98,9 @@ func (e *Estimator) Draw() bool {
 	most := f.State.Jobs() + maxForwardJobs
 	for left > 0 && f.Steps < e.MaxSteps && f.State.Jobs() < most && f.Next(horizon) {
 		if e.Stop != nil && e.Stop() {
-			return false
+			break
 		}
 	}
-	e.Draws++
 	e.Steps += f.Steps
 	e.Jobs = max(e.Jobs, f.State.Jobs())
 	for k, at := range seen {
@@ -111,7 +109,6 @@ func (e *Estimator) Draw() bool {
 		}
 		e.starts[k] = append(e.starts[k], at)
 	}
-	return true
 }
 
 // Start returns the estimate for a job; false when it did not wait.
