@@ -32,6 +32,7 @@ type estimates struct {
 	copied  time.Time     // when
 	took    time.Duration // to copy
 	current *estimate     // the latest that is complete, or being worked out
+	before  *estimate     // the one before it: good for the jobs in it meanwhile
 	closed  bool          // the centre ends: nothing new is begun
 	working sync.Mutex    // held for one run forward at a time
 	times   *sim.RunTimes // under working
@@ -40,12 +41,13 @@ type estimates struct {
 
 // estimate is one set of estimates for all jobs that waited at an instant.
 type estimate struct {
-	frozen *control.Frozen
-	at     uint64
-	began  time.Time
-	took   time.Duration
-	done   chan struct{}
-	by     *sim.Estimator // read after done
+	asOf  unit.Instant
+	jobs  int // that there were
+	at    uint64
+	began time.Time
+	took  time.Duration
+	done  chan struct{}
+	by    *sim.Estimator // read after done
 }
 
 // freeze returns a copy of the state. A young one serves again, so that copying
@@ -108,14 +110,18 @@ func (c *Centre) start(ctx context.Context, f *control.Frozen, at uint64, id job
 	e := &c.estimates
 	e.mu.Lock()
 	k := e.current
-	if k == nil || k.complete() && !k.serves(at, id) {
+	switch {
+	case k != nil && k.complete() && k.serves(at, id):
+	case e.before != nil && e.before.serves(at, id):
+		k = e.before
+	case k == nil || k.complete():
 		if e.closed {
 			e.mu.Unlock()
 			return sim.StartEstimate{}, 0, false
 		}
-		k = &estimate{frozen: f, at: at, began: time.Now(), done: make(chan struct{})}
-		e.current = k
-		c.background.Go(func() { c.workOut(k) })
+		k = &estimate{asOf: f.Now(), jobs: f.State().Jobs(), at: at, began: time.Now(), done: make(chan struct{})}
+		e.before, e.current = e.current, k
+		c.background.Go(func() { c.workOut(f, k) })
 	}
 	e.mu.Unlock()
 	timer := time.NewTimer(estimateWait)
@@ -131,7 +137,7 @@ func (c *Centre) start(ctx context.Context, f *control.Frozen, at uint64, id job
 		return sim.StartEstimate{}, 0, false
 	}
 	s, ok := k.by.Start(id)
-	return s, k.frozen.Now(), ok
+	return s, k.asOf, ok
 }
 
 func (k *estimate) complete() bool {
@@ -147,7 +153,7 @@ func (k *estimate) complete() bool {
 // nothing happened since, or they are young. Those that took long to work out
 // stay good for longer, so that a busy centre does not do little else.
 func (k *estimate) serves(at uint64, id job.ID) bool {
-	if k.by == nil || int(id) > k.frozen.State().Jobs() {
+	if k.by == nil || int(id) > k.jobs {
 		return false
 	}
 	if _, waited := k.by.Start(id); !waited {
@@ -158,9 +164,9 @@ func (k *estimate) serves(at uint64, id job.ID) bool {
 }
 
 // workOut makes the runs forward of a set of estimates.
-func (c *Centre) workOut(k *estimate) {
+func (c *Centre) workOut(f *control.Frozen, k *estimate) {
 	defer close(k.done)
-	k.by = c.drawn(k.frozen, k.at, 0, estimateTime)
+	k.by = c.drawn(f, k.at, 0, estimateTime)
 	k.took = time.Since(k.began)
 }
 
@@ -192,6 +198,7 @@ func (c *Centre) drawn(f *control.Frozen, seed uint64, until job.ID, atMost time
 	if by.Draws < sim.LeastDraws || c.isEnding() {
 		return nil
 	}
+	by.Close()
 	return by
 }
 

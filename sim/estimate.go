@@ -45,8 +45,9 @@ type Estimator struct {
 	MaxSteps int
 	Stop     func() bool
 
-	seed  uint64
-	until job.ID // a draw may end when this one has started; 0 = when all have
+	seed    uint64
+	learned int    // ended attempts behind the run times
+	until   job.ID // a draw may end when this one has started; 0 = when all have
 }
 
 // StartEstimate is when a job is expected to start: with a chance of one half by the
@@ -61,7 +62,7 @@ type StartEstimate struct {
 // NewEstimator prepares estimates for what waits in a frozen state. until, if
 // any, is the only job that matters.
 func NewEstimator(f *control.Frozen, now unit.Instant, times *RunTimes, seed uint64, until job.ID) *Estimator {
-	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now, job.ID(len(times.Ages))), row: map[job.ID]int32{}, seed: seed, until: until, MaxSteps: maxForwardSteps}
+	e := &Estimator{frozen: f, now: max(now, f.Now()), times: times, outlook: NewOutlook(times, f.State(), max(now, f.Now())), recent: RecentOf(f.State(), now, job.ID(len(times.Ages))), row: map[job.ID]int32{}, learned: times.Seen, seed: seed, until: until, MaxSteps: maxForwardSteps}
 	for i, id := range f.State().Unstarted() {
 		e.row[id] = int32(i)
 	}
@@ -111,6 +112,9 @@ func (e *Estimator) Draw() {
 	}
 }
 
+// Close lets go of what only draws need, a copy of the centre's state among it.
+func (e *Estimator) Close() { e.frozen, e.times, e.outlook, e.recent = nil, nil, nil, nil }
+
 // Start returns the estimate for a job; false when it did not wait.
 func (e *Estimator) Start(id job.ID) (StartEstimate, bool) {
 	k, waits := e.row[id]
@@ -131,7 +135,7 @@ func (e *Estimator) Start(id job.ID) (StartEstimate, bool) {
 	if late != unit.Never {
 		late += (late - e.now) / drawGrain
 	}
-	return StartEstimate{Early: early, Middle: s[n/2], Late: late, Draws: n, Learned: e.times.Seen}, true
+	return StartEstimate{Early: early, Middle: s[n/2], Late: late, Draws: n, Learned: e.learned}, true
 }
 
 // fraction maps a seed and a number to [0, 1): SplitMix64. Draws of one job do
