@@ -253,6 +253,12 @@ func (s *Server) readReceipt(ctx context.Context, in *receiptInput) (*receiptOut
 	if err != nil {
 		return nil, problem(err)
 	}
+	switch kept, err := s.centre.KeptFrom(ctx); {
+	case err != nil:
+		return nil, problem(err)
+	case kept != 0:
+		return nil, problem(fault.New(fault.NotFound, "receipt of "+id.String(), "records before "+kept.String()+" are forgotten, and a receipt is made from all", "ask for receipts before records are forgotten, or keep them (tianfu serve --keep-records 0)"))
+	}
 	giveBack, err := turn(ctx, s.receipts)
 	if err != nil {
 		return nil, problem(err)

@@ -19,6 +19,9 @@ func checkTrimmed(t *testing.T, s *server) {
 			t.Errorf("%s does not say that a part is gone: code %d, %s%s", sums, code, out, errs)
 		}
 	}
+	if code, out, errs := execute("receipt", "j-1", "--server=http://"+s.address); code != 3 || !strings.Contains(errs, "are forgotten") {
+		t.Errorf("a receipt: code %d, %s%s", code, out, errs)
+	}
 	s.kill()
 	log, err := bolt.Open(s.data)
 	if err != nil {

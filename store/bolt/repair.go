@@ -98,6 +98,9 @@ func verify(dir string, each func(seq uint64, record []byte) error) (*Finding, e
 	if f.Snapshots, err = checkSnapshots(dir); err != nil {
 		return nil, err
 	}
+	if len(f.Damage) == 0 && f.First > 1 && !f.begins() {
+		f.Damage = append(f.Damage, Damage{Record: f.First, Offset: -1, What: "the log begins with it, and no snapshot that a state could begin with can be read"})
+	}
 	runs := x.runs
 	if len(f.Damage) > 0 {
 		f.extra = p.scan(1, cmp.Or(x.format, Format))
@@ -113,6 +116,11 @@ func verify(dir string, each func(seq uint64, record []byte) error) (*Finding, e
 	}
 	f.fit(runs)
 	return f, nil
+}
+
+// begins tells whether a state can begin with a snapshot among the records.
+func (f *Finding) begins() bool {
+	return slices.ContainsFunc(f.Snapshots, func(s SnapshotFile) bool { return s.Fault == "" && s.At+1 >= f.First && s.At <= f.Last })
 }
 
 func newerFormat(name string, format int) error {

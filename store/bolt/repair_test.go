@@ -120,6 +120,37 @@ func TestRepairPutsSnapshotsOfALostFutureAside(t *testing.T) {
 	}
 }
 
+// TestATrimmedLogNeedsASnapshot: of a log whose first records are forgotten nothing can
+// be made without a snapshot, and repair does not pretend.
+func TestATrimmedLogNeedsASnapshot(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	fill(t, s, 600, 5)
+	if err := s.SaveSnapshot(t.Context(), 250, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Trim(t.Context(), 200); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if f, err := bolt.Verify(dir, nil); err != nil || !f.OK() {
+		t.Errorf("with its snapshot: %+v, %v", f, err)
+	}
+	name := filepath.Join(dir, "snapshots", fmt.Sprintf("%020d.snap", 250))
+	if err := os.Truncate(name, 20); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := bolt.Verify(dir, nil); err != nil || f.OK() || len(f.Damage) != 1 || f.Saved != nil {
+		t.Errorf("without: %+v, %v", f, err)
+	}
+	if _, _, err := bolt.Repair(dir); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "restore a backup") {
+		t.Errorf("repair: %v", err)
+	}
+	if _, err := os.Stat(name); err != nil {
+		t.Errorf("the snapshot: %v", err)
+	}
+}
+
 // TestALostLogIsNotBegunAnew: snapshots without a log would be taken for the state of
 // whatever is recorded next.
 func TestALostLogIsNotBegunAnew(t *testing.T) {
