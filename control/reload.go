@@ -318,6 +318,9 @@ func (c *Config) Changes(next *Config) []string {
 	if c.Policy != next.Policy {
 		say("policy: %s becomes %s", c.Policy, next.Policy)
 	}
+	if c.Metering.Every != next.Metering.Every {
+		say("intervals of the ledger: %v become %v", c.Metering.Every, next.Metering.Every)
+	}
 	if len(out) == 0 && !c.Same(next) {
 		say("figures of hardware, places, limits or rules changed")
 	}

@@ -98,7 +98,8 @@ func value[T any](f *plantFile, key string) (T, error) {
 	t, err := f.token()
 	v, ok := t.(T)
 	if err == nil && !ok {
-		err = fault.Invalidf(f.where(), "%s is of the wrong type: %v, need a %T", key, t, v)
+		wanted := map[any]string{"": "a text in quotes", false: "true or false", json.Number(""): "a number without quotes"}[any(v)]
+		err = fault.Invalidf(f.where(), "%s is of the wrong type: %v; write %s", key, t, wanted)
 	}
 	return v, err
 }

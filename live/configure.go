@@ -71,12 +71,12 @@ func (c *Centre) takeOver() error {
 		return err
 	}
 	if r := <-a.reply; r.err != nil {
-		c.o.Logger.Error("the world file has changed and cannot be taken over; the centre goes on with the world it had", "error", r.err, "changes", lines)
+		c.o.Logger.Error("the world file or a flag has changed and cannot be taken over; the centre goes on with the world it had", "error", r.err, "changes", lines)
 		if c.o.Refused != nil {
 			c.o.Refused(r.err)
 		}
 		return nil
 	}
-	c.o.Logger.Info("the world file has changed and was taken over", "changes", lines)
+	c.o.Logger.Info("the world file or a flag has changed and was taken over", "changes", lines)
 	return nil
 }

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bytes"
+	"encoding/json"
 	"reflect"
 	"testing"
 )
@@ -55,5 +56,47 @@ func TestOldReceiptsAreReadWhole(t *testing.T) {
 	}
 	if !reflect.DeepEqual(back, r) {
 		t.Errorf("read %+v\nof %+v", back, r)
+	}
+}
+
+// TestReceiptShowsNothingUnverified adds to a receipt of either version a key that
+// nothing verifies, and gives one twice.
+func TestReceiptShowsNothingUnverified(t *testing.T) {
+	r := &Receipt{Version: ReceiptVersion, Job: "j-7", Tenant: "lab", Entries: []ReceiptEntry{{Site: "here", Node: "n1"}}}
+	next := int64(0)
+	filled(reflect.ValueOf(&r.Entries[0].Interval).Elem(), &next)
+	filled(reflect.ValueOf(&r.Entries[0].Parts).Elem(), &next)
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Version = oldReceipt
+	old, err := r.oldText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range [][]byte{text, old} {
+		if _, err := ReadWholeReceipt(text); err != nil {
+			t.Errorf("%v: %s", err, text)
+		}
+		for from, to := range map[string]string{
+			`{"version":`:      `{"paid":true,"version":`,
+			`"job":"j-7"`:      `"job":"j-8","job":"j-7"`,
+			`"totals":{`:       `"totals":{"Cost":1,`,
+			`"node":"n1"`:      `"node":"n1","Node":"n1"`,
+			`"tenant":"lab"`:   `"tenant":"lab","TENANT":"lab"`,
+			`"parts":[{`:       `"parts":[{"note":[{}],`,
+			`"site":"here"`:    `"site":"there","site":"here"`,
+			`"interval":{`:     `"interval":{"energy":{},`,
+			`,"totals":{"cpu_`: `,"totals":{},"totals":{"cpu_`,
+		} {
+			bad := bytes.Replace(text, []byte(from), []byte(to), 1)
+			if bytes.Equal(bad, text) {
+				t.Fatalf("no %s in %s", from, text)
+			}
+			if _, err := ReadWholeReceipt(bad); err == nil {
+				t.Errorf("taken: %s", to)
+			}
+		}
 	}
 }

@@ -34,8 +34,13 @@ func ReadFixedJobs(name string, r io.Reader, step time.Duration) ([]FixedJob, er
 	var out []FixedJob
 	for t.next() {
 		start, length := t.integer("start_minute", 0, 1<<31), t.integer("duration_minute", 1, 1<<31)
-		if start%minutes != 0 || length%minutes != 0 {
-			t.fail("start_minute", fmt.Sprintf("or duration_minute is not a multiple of %d minutes, the step of the series", minutes), "")
+		for _, x := range []struct {
+			column string
+			value  int64
+		}{{"start_minute", start}, {"duration_minute", length}} {
+			if x.value%minutes != 0 {
+				t.fail(x.column, fmt.Sprintf("%d is no multiple of %d, the minutes of a slot", x.value, minutes), "the protocol's jobs begin and end with its slots: round them, or take green protocol gaia or bounded")
+			}
 		}
 		out = append(out, FixedJob{int(start / minutes), int(length / minutes)})
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tianfu/fault"
+	"tianfu/httpapi"
 	"tianfu/job"
 	"tianfu/meter"
 )
@@ -54,6 +56,29 @@ type billDocument struct {
 	KeptFrom string `json:"kept_from,omitempty"`
 }
 
+// ofMonth asks for the charges of the month. Where none is said it is the one that sites
+// are in: of those that it may be by any clock of the world, the latest that has charges.
+func (f *billFlags) ofMonth(ctx context.Context, now time.Time) (*httpapi.Charges, error) {
+	const west, east = -12 * time.Hour, 14 * time.Hour
+	months := []string{f.month}
+	if f.month == "" {
+		now = now.UTC()
+		months = slices.Compact([]string{now.Add(east).Format("2006-01"), now.Add(west).Format("2006-01")})
+	}
+	for i, month := range months {
+		from, to, err := monthOf(month)
+		if err != nil {
+			return nil, err
+		}
+		charges, err := f.charges(ctx, from, to)
+		f.month = month
+		if err != nil || i == len(months)-1 || slices.ContainsFunc(charges.Charges, func(c meter.Charge) bool { return strings.HasPrefix(c.Day, month+"-") }) {
+			return charges, err
+		}
+	}
+	return nil, nil // there is a month
+}
+
 func (p *program) runBill(c *cobra.Command, f *billFlags) error {
 	by := meter.Dimension(f.by)
 	if err := checkDimension(by, []meter.Dimension{meter.ByTenant, meter.ByJob, meter.ByService}); err != nil {
@@ -65,14 +90,7 @@ func (p *program) runBill(c *cobra.Command, f *billFlags) error {
 	if f.month == "" && f.file != "" {
 		return fault.New(fault.Invalid, "--month", "it is missing, and a file of charges may be of any month", "write it as 2026-07")
 	}
-	if f.month == "" {
-		f.month = time.Now().UTC().Format("2006-01")
-	}
-	from, to, err := monthOf(f.month)
-	if err != nil {
-		return err
-	}
-	charges, err := f.charges(c.Context(), from, to)
+	charges, err := f.ofMonth(c.Context(), time.Now())
 	if err != nil {
 		return err
 	}

@@ -150,6 +150,9 @@ func instruments(w *fleet.World, own fleet.NodeID, log *slog.Logger, known func(
 		}
 		x := live.Instrument{Kind: m.Kind, Covers: sensor.Covers{Level: sensor.Level(m.Level()), Path: m.Covers}, Solar: m.Solar}
 		x.Name, x.Every, x.MaxPower = m.Name, m.Every, sensor.Milliwatts(m.MaxPower*1000)
+		if m.Kind == "csv" {
+			log.Warn("a recorded meter begins at the first row of its file, whatever was read of it before", "meter", m.Name, "file", m.Address)
+		}
 		if x.Source, x.Broken = openSource(m); x.Broken != nil {
 			log.Warn("a meter cannot be read: energies are modelled", "meter", m.Name, "error", x.Broken)
 		}

@@ -81,7 +81,7 @@ func (p *program) receiptVerify() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			x, err := meter.ReadReceipt(text)
+			x, err := meter.ReadWholeReceipt(text)
 			if err != nil {
 				return &fault.Error{Kind: fault.Invalid, Where: args[0], What: "is not a receipt", Err: err, Fix: "write one with tianfu receipt JOB --out FILE"}
 			}

@@ -84,7 +84,9 @@ func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) err
 		return p.printWhatIf(w, "permalink "+strings.TrimSuffix(f.server, "/")+"/v1/whatif/"+w.ID)
 	}
 	backup, span, isBackup := backupPeriod(f.against)
-	if _, err := os.Stat(f.against); err != nil && !isBackup {
+	if info, err := os.Stat(f.against); err == nil && info.IsDir() {
+		return fault.New(fault.Invalid, "--against", strconv.Quote(f.against)+" is a directory", "of a running centre name a period such as last-week; of a data directory take a backup first: tianfu backup --data DIR --to FILE")
+	} else if err != nil && !isBackup {
 		return fault.New(fault.Invalid, "--against", strconv.Quote(f.against)+" is neither a period nor a file", "write last-hour, last-day, last-week, last-month, a span such as 36h, or the name of a file")
 	}
 	kind := &ofFile
