@@ -163,13 +163,13 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 	if f.backfill == "none" {
 		params.Rules.Backfill = sched.Strict
 	}
-	if err := f.limitPower(params); err != nil {
-		return nil, "", err
-	}
-	if f.site.on() {
+	if f.site.on() { // first, for it moves the workload to its date, from which caps count
 		if err := f.metered(params); err != nil {
 			return nil, "", err
 		}
+	}
+	if err := f.limitPower(params); err != nil {
+		return nil, "", err
 	}
 	params.Shifting = f.shifting
 	return params, model, nil
