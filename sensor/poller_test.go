@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,19 +17,19 @@ import (
 // plug draws 100 W and can be pulled.
 type plug struct {
 	begun  time.Time
-	pulled bool
-	hangs  bool
-	reads  int
+	pulled atomic.Bool
+	hangs  atomic.Bool
+	reads  atomic.Int64
 	closed bool
 }
 
 func (p *plug) Read(ctx context.Context) ([]Sample, error) {
-	p.reads++
-	if p.hangs {
+	p.reads.Add(1)
+	if p.hangs.Load() {
 		<-ctx.Done()
 		return nil, fault.New(fault.Unavailable, "plug", ctx.Err().Error(), "")
 	}
-	if p.pulled {
+	if p.pulled.Load() {
 		return nil, fault.New(fault.Unavailable, "plug", "is pulled", "")
 	}
 	if p.begun.IsZero() {
@@ -55,19 +56,19 @@ func TestPollerOverALoss(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go p.Run(ctx)
 		time.Sleep(10*time.Second + 10*time.Millisecond)
-		a.pulled = true
-		before := a.reads
+		a.pulled.Store(true)
+		before := a.reads.Load()
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := a.reads - before; n > 25 {
+		if n := a.reads.Load() - before; n > 25 {
 			t.Errorf("a lost meter is asked %d times in ten minutes", n)
 		}
 		if s := p.Status(); len(s) != 2 || !s[0].Lost || s[0].Error != "plug: is pulled" || s[1].Lost || s[1].Channels != 1 {
 			t.Errorf("%+v", s)
 		}
-		a.pulled = false
+		a.pulled.Store(false)
 		time.Sleep(2 * time.Minute)
-		b.hangs = true
+		b.hangs.Store(true)
 		time.Sleep(time.Minute)
 		cancel()
 		synctest.Wait()
@@ -129,13 +130,13 @@ func TestPollerRefuses(t *testing.T) {
 // differently every time.
 type half struct {
 	plug
-	broken bool
+	broken atomic.Bool
 }
 
 func (h *half) Read(ctx context.Context) ([]Sample, error) {
 	s, err := h.plug.Read(ctx)
-	if h.broken {
-		err = fault.New(fault.Unavailable, "half", "rubbish "+strings.Repeat("x", h.reads%7), "")
+	if h.broken.Load() {
+		err = fault.New(fault.Unavailable, "half", "rubbish "+strings.Repeat("x", int(h.reads.Load())%7), "")
 	}
 	return s, err
 }
@@ -152,7 +153,8 @@ func TestPollerSaysOnceWhatIsInPart(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		go p.Run(ctx)
-		for _, h.broken = range []bool{false, true, false} {
+		for _, broken := range []bool{false, true, false} {
+			h.broken.Store(broken)
 			time.Sleep(time.Minute + 10*time.Millisecond)
 		}
 		cancel()
