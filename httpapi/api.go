@@ -70,7 +70,8 @@ type Server struct {
 	receipts chan struct{}
 	ledgers  chan struct{} // the same of questions to the ledger, which read a part of it
 	streams  streams
-	beat     time.Duration // heartbeat, but in tests
+	queries  map[string][]string // parameters of a route's query
+	beat     time.Duration       // heartbeat, but in tests
 }
 
 // New returns the API of a centre.
@@ -109,6 +110,7 @@ func New(c *live.Centre, o Options) *Server {
 	s.describeStreams()
 	s.describeBackup()
 	s.completeDocument()
+	s.queries = queriesOf(s.api.OpenAPI())
 	s.metrics = newMetrics()
 	s.mux.HandleFunc("GET /metrics", s.serveMetrics)
 	return s
@@ -135,6 +137,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		r = r.WithContext(withIdentity(r.Context(), who))
+	}
+	if err := s.checkQuery(x.pattern, r); err != nil {
+		writeProblem(x, fault.KindOf(err).HTTPStatus(), err)
+		return
 	}
 	s.mux.ServeHTTP(x, r)
 }

@@ -36,7 +36,8 @@ func TestWhatIsRecorded(t *testing.T) {
 		outcome, role, tenant     string // of the record; no outcome = none
 		target                    string
 	}{
-		{"POST", "/v1/jobs?dry_run=&secret=hunter2", alpha, job, 201, "allowed", "tenant-user", "alpha", "/v1/jobs/j-1"},
+		{"POST", "/v1/jobs?dry_run=", alpha, job, 201, "allowed", "tenant-user", "alpha", "/v1/jobs/j-1"},
+		{"POST", "/v1/jobs?secret=hunter2", alpha, job, 422, "failed", "tenant-user", "alpha", "/v1/jobs"},
 		{"POST", "/v1/jobs", alpha, `{"name":"x"}`, 422, "failed", "tenant-user", "alpha", "/v1/jobs"},
 		{"POST", "/v1/jobs", beta, `{"name":"x","tenant":"alpha","command":["true"]}`, 403, "denied", "tenant-user", "beta", "/v1/jobs"},
 		{"GET", "/v1/jobs/j-1", alpha, "", 200, "", "", "", ""},

@@ -430,3 +430,24 @@ func (d *document) text(s object) string {
 	plain := []string{"a", "train", "500m", "2", "1GiB", "30m", "j-1", "any:j-2", "must:rack", "0.5", "true", "SIGTERM", "/data", "here", "x y", "ü"}
 	return plain[d.rng.IntN(len(plain))]
 }
+
+// TestUnknownParametersAreRefused gives every route of the document a parameter that it
+// does not take: the answer is a problem that says which it takes, not all there is.
+func TestUnknownParametersAreRefused(t *testing.T) {
+	c := openCentre(t, httpapi.Options{})
+	token := c.token(t, httpapi.Operator, "")
+	for _, op := range c.operations(t) {
+		path := parameter.ReplaceAllString(op.path, "n1")
+		if status, body := c.send(t, op.method, path+"?pahse=running", token, "{}"); status != 422 || !strings.Contains(body, "pahse") {
+			if op.method != "POST" || !strings.HasPrefix(op.path, "/v1/login") {
+				t.Errorf("%s %s: %d %s", op.method, op.path, status, body)
+			}
+		}
+	}
+	if _, body := c.send(t, "GET", "/v1/jobs?pahse=running", token, ""); !strings.Contains(body, "phase") {
+		t.Errorf("what it takes is not said: %s", body)
+	}
+	if status, body := c.send(t, "GET", "/v1/jobs?name=%zz", token, ""); status != 422 {
+		t.Errorf("a query that cannot be read: %d %s", status, body)
+	}
+}

@@ -81,8 +81,8 @@ func (c *Centre) WhatIf(ctx context.Context, change, against string, files map[s
 	}
 	done := make(chan result, 1)
 	go func() {
-		defer c.whatIfs.busy.Unlock()
 		w, err := c.whatIf(f, &q)
+		c.whatIfs.busy.Unlock() // before the answer: who has it may ask the next
 		done <- result{w, err}
 	}()
 	select {
