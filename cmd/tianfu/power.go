@@ -78,7 +78,7 @@ func capsTable(caps []httpapi.Cap) *table {
 
 func (p *program) capList(r *remote) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the caps in force and to come", Args: cobra.NoArgs, Example: "  tianfu cap list",
+		Use: "list", Short: "List the caps that are set; one that is over stays until it is cleared", Args: cobra.NoArgs, Example: "  tianfu cap list",
 		RunE: p.asking(r, func(c *cobra.Command, client *httpapi.Client, _ []string) error {
 			out, err := client.Power(c.Context())
 			if err != nil {
@@ -86,7 +86,7 @@ func (p *program) capList(r *remote) *cobra.Command {
 			}
 			t := capsTable(out.Caps)
 			if len(out.Caps) == 0 {
-				t.foot = "no caps in force or to come"
+				t.foot = "no caps are set"
 			}
 			return p.print(out.Caps, t)
 		}),
