@@ -315,6 +315,10 @@ func (c *Config) Changes(next *Config) []string {
 	if !bytes.Equal(appendPortions(appendBookings(nil, c.Bookings), c.Bookings), appendPortions(appendBookings(nil, next.Bookings), next.Bookings)) {
 		out = append(out, "reservations are changed")
 	}
+	out = append(out, powerChanges(c.Tree, next.Tree)...)
+	if c.Deferring != next.Deferring {
+		say("allowances of deferral are changed")
+	}
 	if c.Policy != next.Policy {
 		say("policy: %s becomes %s", c.Policy, next.Policy)
 	}
@@ -376,6 +380,43 @@ func queueChanges(a, b *job.Queueing) []string {
 	}
 	if !reflect.DeepEqual(a.Tenants, b.Tenants) {
 		out = append(out, "tenants are changed")
+	}
+	if a.HalfLife != b.HalfLife {
+		out = append(out, fmt.Sprintf("half-life of fair share: %v becomes %v", a.HalfLife, b.HalfLife))
+	}
+	return out
+}
+
+// powerChanges says what of the power tree changed. An area that says nothing of
+// its own is no change: nodes that come or go are told as nodes.
+func powerChanges(a, b *sched.Power) []string {
+	if a == nil {
+		a = &sched.Power{Protect: sched.NoProtect}
+	}
+	if b == nil {
+		b = &sched.Power{Protect: sched.NoProtect}
+	}
+	var out []string
+	if !reflect.DeepEqual(ownAreas(a), ownAreas(b)) {
+		out = append(out, "limits of power, overhead or batteries are changed")
+	}
+	if !slices.Equal(a.Caps, b.Caps) {
+		out = append(out, "caps of the world file are changed")
+	}
+	if a.Protect != b.Protect || a.CapLatency != b.CapLatency || a.Grace != b.Grace || a.Sleep != b.Sleep {
+		out = append(out, "rules for short power are changed")
+	}
+	return out
+}
+
+// ownAreas are the areas with a limit, an overhead or a battery, by path.
+func ownAreas(p *sched.Power) map[string]sched.PowerArea {
+	out := map[string]sched.PowerArea{}
+	for _, area := range p.Areas {
+		area.Parent = 0 // a rank, which other areas shift
+		if area.Limit != 0 || area.Battery != (sched.Battery{}) || area.Level == "site" {
+			out[area.Path] = area
+		}
 	}
 	return out
 }

@@ -171,6 +171,9 @@ func (g *GroupBody) group(f *fields, at string) job.Group {
 		r.Models = append(r.Models, fleet.Model(m))
 	}
 	r.Capability = job.Capability{MinMemory: field(f, at+"min_memory", g.MinMemory, unit.ParseMiB), Precisions: g.Precisions, Stack: g.Stack}
+	if c := &r.Capability; r.Accelerators == 0 && f.err == nil && (c.MinMemory != 0 || len(c.Precisions) > 0 || c.Stack != "") {
+		f.err = fault.New(fault.Invalid, at+"accelerators", "is 0, but min_memory, precisions or stack say what accelerators must have", "say how many each task needs, such as accelerators: 1")
+	}
 	if out.Name == "" {
 		out.Name = "main"
 	}

@@ -264,11 +264,11 @@ func TestDatasetsAreMountedByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = fmt.Appendf(text, "datasets:\n  - {name: open, path: %s}\n  - {name: private, path: %s, tenants: [a]}\n", place, place)
+	text = fmt.Appendf(text, "datasets:\n  - {name: open, path: %s}\n  - {name: private, path: %s, tenants: [a]}\nrates: {cpu_hour: 0.05yuan}\n", place, place)
 	if err := os.WriteFile(world, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := execute("world", "reload", "--server=http://"+s.address); code != 0 || !strings.Contains(out, "data sets are changed") {
+	if code, out, errs := execute("world", "reload", "--server=http://"+s.address); code != 0 || !strings.Contains(out, "data sets are changed") || !strings.Contains(out, "rates are changed") {
 		t.Fatalf("reload: code %d, %s%s", code, out, errs)
 	}
 	a, b := s.client(), s.client()

@@ -245,6 +245,9 @@ func (k *worldKeeper) reload(ctx context.Context, dry bool) (httpapi.WorldChange
 			if !reflect.DeepEqual(bare(k.now.declared.Datasets), bare(next.declared.Datasets)) {
 				out.Changes = append(out.Changes, "data sets are changed")
 			}
+			if !reflect.DeepEqual(k.now.money.Rates, next.money.Rates) {
+				out.Changes = append(out.Changes, "rates are changed")
+			}
 			if !slices.Equal(k.now.limitBy(), next.limitBy()) {
 				out.Changes = append(out.Changes, "hardware that caps may limit is changed, from the next change of a cap on")
 			}
