@@ -31,8 +31,6 @@ type Options struct {
 	Node   fleet.NodeID // the node that the engine runs tasks on
 	Now    func() unit.Instant
 	Logger *slog.Logger
-	// Grace is given to a task that is told to leave and does not say itself.
-	Grace time.Duration
 	// SnapshotEvery is how many records lie between two snapshots of the state;
 	// 0 = DefaultSnapshotEvery.
 	SnapshotEvery uint64
@@ -50,7 +48,8 @@ type Options struct {
 	Refused func(error)
 }
 
-// DefaultGrace is the time between a stop signal and SIGKILL.
+// DefaultGrace is the time between a stop signal and SIGKILL of a job that does not
+// say.
 const DefaultGrace = 30 * time.Second
 
 // Bounds of what waits in front of the loop.
@@ -108,9 +107,6 @@ type answer struct {
 // Open recovers the centre from its store, or begins a new one, and prepares to
 // run. Recovered reports how many records there are.
 func Open(ctx context.Context, o Options) (c *Centre, recovered int, err error) {
-	if o.Grace == 0 {
-		o.Grace = DefaultGrace
-	}
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = DefaultSnapshotEvery
 	}

@@ -183,7 +183,7 @@ func (c *Centre) give(ctx context.Context, o act, k engine.Key) error {
 		}
 		return c.o.Engine.Start(ctx, order)
 	case control.Stop, control.Forget:
-		return c.o.Engine.Stop(ctx, k, c.graceOf(o.spec))
+		return c.o.Engine.Stop(ctx, k, graceOf(o.spec))
 	case control.Suspend, control.Resume, control.CapNode, control.SleepNode, control.WakeNode:
 		return c.givePower(ctx, o, k)
 	}
@@ -212,7 +212,7 @@ func orderOf(k engine.Key, a *act) (engine.Order, error) {
 	}
 	o := engine.Order{
 		Key: k, Tenant: spec.Tenant, Command: w.Command, Image: w.Image, Env: w.Env, Network: w.Network, Processes: w.Processes,
-		CPU: r.CPU, Memory: r.Memory, TimeLimit: w.TimeLimit, StopSignal: w.StopSignal, Grace: w.Grace, Stack: cmp.Or(r.Capability.Stack, a.stack),
+		CPU: r.CPU, Memory: r.Memory, TimeLimit: w.TimeLimit, StopSignal: w.StopSignal, Grace: cmp.Or(w.LeaveGrace(), DefaultGrace), Stack: cmp.Or(r.Capability.Stack, a.stack),
 	}
 	prepareArray(&o, w, spec)
 	if p := w.Checkpoint; p != nil {
@@ -220,7 +220,6 @@ func orderOf(k engine.Key, a *act) (engine.Order, error) {
 		if p.Signal != "" {
 			o.StopSignal = p.Signal
 		}
-		o.Grace = w.LeaveGrace()
 		if p.Every > 0 {
 			o.Env = with(o.Env, "TIANFU_CHECKPOINT_EVERY", strconv.FormatInt(int64(p.Every/time.Second), 10))
 		}
@@ -276,11 +275,11 @@ func with(env map[string]string, name, value string) map[string]string {
 }
 
 // graceOf is how long the tasks of a job have from the stop signal to SIGKILL.
-func (c *Centre) graceOf(spec *job.Spec) time.Duration {
+func graceOf(spec *job.Spec) time.Duration {
 	if spec != nil {
 		if w, err := job.DecodeWork(spec.Work); err == nil && w.LeaveGrace() > 0 {
 			return w.LeaveGrace()
 		}
 	}
-	return c.o.Grace
+	return DefaultGrace
 }

@@ -453,3 +453,19 @@ func TestWatchResumes(t *testing.T) {
 		t.Errorf("after a restart: %v, number %d after %d", err, w.After, seen[8])
 	}
 }
+
+// TestATimeLimitLeavesTimeToSave: a task that does not say how long it needs has a grace
+// all the same when its time is over, and what it says then is kept.
+func TestATimeLimitLeavesTimeToSave(t *testing.T) {
+	s := startServer(t)
+	b := shell("trap 'sleep 1; echo saved; exit 3' TERM; echo runs; sleep 60 & wait")
+	b.TimeLimit = "1s"
+	made, err := s.client().Submit(t.Context(), b, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := waitEnd(t, s.client(), made.ID)
+	if e := j.Tasks[0].Exit; j.Phase != "failed" || e == nil || e.Code != 3 || e.Detail != "time-limit" {
+		t.Errorf("%s, %+v; want 3 time-limit", j.Phase, e)
+	}
+}
