@@ -16,17 +16,22 @@ import (
 // Quantity is what a series file carries.
 type Quantity uint8
 
-// The quantities. A series holds carbon in kg per kWh and price in yuan per kWh.
+// The quantities. A series holds carbon in kg per kWh, price in yuan per kWh and power
+// in kW.
 const (
 	CarbonIntensity Quantity = iota
 	EnergyPrice
+	Power
 )
 
 // scales returns the units that a column name may end with, and what a value
 // is multiplied with to become the series' unit.
 func (q Quantity) scales() map[string]float64 {
-	if q == EnergyPrice {
+	switch q {
+	case EnergyPrice:
 		return map[string]float64{"yuan_per_kwh": 1, "yuan_per_mwh": 1e-3}
+	case Power:
+		return map[string]float64{"w": 1e-3, "kw": 1, "mw": 1e3}
 	}
 	return map[string]float64{"g_per_kwh": 1e-3, "kg_per_kwh": 1, "kg_per_mwh": 1e-3, "t_per_mwh": 1}
 }
@@ -34,8 +39,11 @@ func (q Quantity) scales() map[string]float64 {
 // limits returns the largest value that can be true and the largest of a whole
 // series that hints at a unit too large, in the series' unit.
 func (q Quantity) limits() (value, suspicious float64) {
-	if q == EnergyPrice {
+	switch q {
+	case EnergyPrice:
 		return 100, 0
+	case Power:
+		return 1e6, 0
 	}
 	return maxKgPerKWh, 0.002
 }
@@ -189,6 +197,9 @@ func unitOf(column string, scales map[string]float64) (float64, bool) {
 func unitNames(scales map[string]float64) string {
 	if _, price := scales["yuan_per_kwh"]; price {
 		return "yuan_per_kwh, yuan_per_mwh"
+	}
+	if _, power := scales["kw"]; power {
+		return "w, kw, mw"
 	}
 	return "g_per_kwh, kg_per_kwh, kg_per_mwh, t_per_mwh"
 }

@@ -21,6 +21,7 @@ type Attempt struct {
 type Arriving struct {
 	At    unit.Instant
 	Input control.Input
+	Aside bool // it keeps no replay alive whose work has ended
 }
 
 // prepareInputs orders the inputs by time; those of one instant stay in order.

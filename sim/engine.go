@@ -312,13 +312,16 @@ func (t *Timed) nextInstant() unit.Instant {
 		at = t.p.Workload.Jobs[t.order[t.next]].Submit
 	}
 	at = min(at, t.hands.next())
-	if len(t.inputs) > 0 {
+	if len(t.inputs) > 0 && !t.inputs[0].Aside {
 		at = min(at, t.inputs[0].At)
 	}
 	at = min(at, t.periodDue())
 	alone := at == unit.Never
 	if alone && t.state.Pending()+t.state.Delayed()+t.hands.paces.still == 0 {
 		return unit.Never // faults and windows alone do not keep a replay alive
+	}
+	if len(t.inputs) > 0 {
+		at = min(at, t.inputs[0].At)
 	}
 	if len(t.faults) > 0 {
 		at = min(at, t.faults[0].event.At)

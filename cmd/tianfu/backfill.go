@@ -36,13 +36,8 @@ func (p *program) replayBackfill(f *replayFlags) error {
 		return err
 	}
 	params := sim.BackfillParams{Processors: f.processors, Scale: f.scale, Estimate: estimate, Draw: f.html != ""}
-	switch f.backfill {
-	case "none":
-		params.Backfill = sched.Strict
-	case "easy":
-		params.Backfill = sched.Easy
-	default:
-		return fault.New(fault.Invalid, "--backfill", strconv.Quote(f.backfill)+" is not a rule", "use none or easy")
+	if params.Backfill, err = f.rule(); err != nil {
+		return err
 	}
 	if params.Workload, err = f.workload(); err != nil {
 		return err
@@ -71,6 +66,16 @@ func (p *program) replayBackfill(f *replayFlags) error {
 	t.add(strconv.Itoa(d.Jobs), fmt.Sprintf("%.3fs", d.MeanWait), fmt.Sprintf("%ds", d.P50), fmt.Sprintf("%ds", d.P90), fmt.Sprintf("%ds", d.Max),
 		fmt.Sprintf("%.4f", d.MeanBoundedSlowdown), fmt.Sprintf("%.4f%%", d.Utilisation), fmt.Sprintf("%ds", d.Makespan))
 	return p.print(d, t)
+}
+
+func (f *replayFlags) rule() (sched.Backfill, error) {
+	switch f.backfill {
+	case "none":
+		return sched.Strict, nil
+	case "easy":
+		return sched.Easy, nil
+	}
+	return 0, fault.New(fault.Invalid, "--backfill", strconv.Quote(f.backfill)+" is not a rule", "use none or easy")
 }
 
 func (f *replayFlags) estimate() (sim.Estimate, error) {

@@ -47,6 +47,16 @@ by the file's ending, with x_kwh, x_kgco2e, x_litres and x_idle_cost.`,
 	return c
 }
 
+// check refuses flags that would have no effect.
+func (f *billFlags) check(c *cobra.Command) error {
+	for _, name := range []string{"issuer", "account"} {
+		if f.focus == "" && c.Flags().Changed(name) {
+			return fault.New(fault.Invalid, "--"+name, "would have no effect", "it stands in FOCUS; add --focus FILE")
+		}
+	}
+	return f.ledgerFlags.check(c)
+}
+
 type billDocument struct {
 	Month string      `json:"month"`
 	By    string      `json:"by"`
@@ -80,6 +90,9 @@ func (f *billFlags) ofMonth(ctx context.Context, now time.Time) (*httpapi.Charge
 }
 
 func (p *program) runBill(c *cobra.Command, f *billFlags) error {
+	if err := f.check(c); err != nil {
+		return err
+	}
 	by := meter.Dimension(f.by)
 	if err := checkDimension(by, []meter.Dimension{meter.ByTenant, meter.ByJob, meter.ByService}); err != nil {
 		return err

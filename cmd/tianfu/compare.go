@@ -57,6 +57,11 @@ alone would show such a difference. With --protocol time every seed draws its ow
   tianfu compare fgd tianfu --protocol time --nodes nodes.csv --tasks tasks.csv --load 0.95 --days 2 --seeds 1-8`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.protocol != "backfill" {
+				if err := f.checkFlags(c, f.takesToCompare); err != nil {
+					return err
+				}
+			}
 			return p.runCompare(c.Context(), f, args)
 		},
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -26,8 +27,8 @@ func TestCompareRunsPoliciesSideBySide(t *testing.T) {
 		t.Fatal(errs)
 	}
 	files := []string{"--nodes", filepath.Join(dir, "nodes.csv"), "--tasks", filepath.Join(dir, "jobs.csv"), "--seeds", "1-3"}
-	for _, protocol := range []string{"inflate", "time"} {
-		d := decode[comparison](t, append([]string{"compare", "random", "tianfu", "--protocol", protocol, "--days", "0.5"}, files...)...)
+	for protocol, more := range map[string][]string{"inflate": nil, "time": {"--days", "0.5"}} {
+		d := decode[comparison](t, slices.Concat([]string{"compare", "random", "tianfu", "--protocol", protocol}, more, files)...)
 		if d.Baseline != "random" || len(d.Seeds) != 3 || len(d.Metrics) < 5 {
 			t.Fatalf("%s: %+v", protocol, d)
 		}

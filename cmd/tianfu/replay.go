@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,7 +76,7 @@ func (p *program) replay() *cobra.Command {
   tianfu replay --nodes nodes.csv --tasks tasks.csv --load 0.95 --warm --estimates x1to5 --calibrate-start
   tianfu replay --world site.yaml --jobs jobs.csv --carbon grid.csv:ci_direct_g_per_kwh --weather site.epw --tariff sichuan-2025`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return p.runReplay(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error { return p.runReplay(c, f) },
 	}
 	f.register(c)
 	return c
@@ -118,16 +117,20 @@ func (f *replayFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.parquet, "parquet", "", "write per-task and per-interval results into this directory (time)")
 }
 
-func (p *program) runReplay(ctx context.Context, f *replayFlags) error {
+func (p *program) runReplay(c *cobra.Command, f *replayFlags) error {
+	if !slices.Contains([]string{"inflate", "backfill", "time"}, f.protocol) {
+		return fault.New(fault.Invalid, "--protocol", strconv.Quote(f.protocol)+" is not a protocol", "use inflate, backfill or time")
+	}
+	if err := f.checkFlags(c, f.takes); err != nil {
+		return err
+	}
 	switch f.protocol {
 	case "inflate":
-		return p.replayInflate(ctx, f)
+		return p.replayInflate(c.Context(), f)
 	case "backfill":
 		return p.replayBackfill(f)
-	case "time":
-		return p.replayTime(ctx, f)
 	}
-	return fault.New(fault.Invalid, "--protocol", strconv.Quote(f.protocol)+" is not a protocol", "use inflate, backfill or time")
+	return p.replayTime(c.Context(), f)
 }
 
 // maxSeeds bounds the runs of one command.

@@ -25,6 +25,7 @@ type powerFlags struct {
 	overhead float64
 	protect  int32
 	tiers    bool
+	solar    []string // FILE, FILE:COLUMN or SITE=FILE[:COLUMN]
 }
 
 func (f *powerFlags) register(c *cobra.Command) {
@@ -34,6 +35,7 @@ func (f *powerFlags) register(c *cobra.Command) {
 	fl.Float64Var(&f.overhead, "overhead", 1.25, "facility power over IT power of that site (time)")
 	fl.Int32Var(&f.protect, "protect", worldProtect, "priority from which work is never shed for power (time; default: what the world says, else 100)")
 	fl.Lookup("protect").DefValue = "0" // its words say the default
+	fl.StringArrayVar(&f.solar, "solar", nil, "power that is made on a site: CSV series as FILE or FILE:column, of one of several sites SITE=FILE (time; needs a limit of power, and a date as --carbon and --tariff have); may be given again")
 	fl.BoolVar(&f.tiers, "tiers", false, "take priorities from the QoS column of the tasks: LS and Guaranteed 100, Burstable 50, BE 0; the last two may be suspended (time)")
 }
 
@@ -51,6 +53,9 @@ func (f *replayFlags) limitPower(p *sim.TimedParams) error {
 	}
 	declared := p.Tree
 	if p.Tree == nil && len(x.caps) == 0 && x.limit == "" {
+		if len(x.solar) > 0 {
+			return fault.New(fault.Invalid, "--solar", "would have no effect: nothing limits what a site draws", "add --power-limit or --cap, or limits to the world file")
+		}
 		return nil
 	}
 	if p.Power == nil {
@@ -98,7 +103,7 @@ func (f *replayFlags) limitPower(p *sim.TimedParams) error {
 		}
 		p.Tree.Caps = append(p.Tree.Caps, caps[i])
 	}
-	return nil
+	return x.makeSolar(p, begin)
 }
 
 // worldLimits gives a replay the budgets and the power tree of its world.

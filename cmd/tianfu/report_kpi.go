@@ -99,6 +99,9 @@ type kpiIndicator struct {
 
 // report gathers the charges of the site and works the indicators out.
 func (f *kpiFlags) report(c *cobra.Command) (*kpiDocument, error) {
+	if err := f.check(c); err != nil {
+		return nil, err
+	}
 	if c := energy.Category(f.category); c < energy.AtUPS || c > energy.AtIT {
 		return nil, fault.New(fault.Invalid, "--category", strconv.Itoa(f.category)+" is none of ISO/IEC 30134-2", "say where IT energy is measured: 1 at the UPS, 2 at the PDUs, 3 at the IT equipment")
 	}

@@ -160,8 +160,8 @@ func (f *replayFlags) timedWorkload() (*sim.TimedParams, string, error) {
 		Failures: sim.Failures{MTBF: f.mtbf, MTTR: f.mttr, Seed: f.seed},
 		Params:   sched.Config{Seed: f.seed, Typical: sim.TypicalClasses(w)},
 	}
-	if f.backfill == "none" {
-		params.Rules.Backfill = sched.Strict
+	if params.Rules.Backfill, err = f.rule(); err != nil {
+		return nil, "", err
 	}
 	if f.site.on() { // first, for it moves the workload to its date, from which caps count
 		if err := f.metered(params); err != nil {

@@ -33,9 +33,12 @@ jobs.csv is written.`,
 		Example: `  tianfu trace generate --nodes 1200 --tasks 20000 --load 0.95 --out out/demo
   tianfu trace generate --world examples/chengdu.yaml --tasks 30000 --named 0.3 --out out/demo`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if world != "" {
+				if c.Flags().Changed("nodes") {
+					return fault.New(fault.Invalid, "--nodes", "would have no effect: --world has nodes of its own", "leave one of both out")
+				}
 				if g.Fleet, err = readWorld(world); err != nil {
 					return err
 				}

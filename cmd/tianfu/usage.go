@@ -31,6 +31,16 @@ func (f *ledgerFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.file, "charges", "", "file of charges instead of a running centre: replay --charges writes one, and so does GET /v1/charges")
 }
 
+// check refuses flags of a running centre beside a file.
+func (f *ledgerFlags) check(c *cobra.Command) error {
+	for _, name := range centreFlags {
+		if f.file != "" && c.Flags().Changed(name) {
+			return fault.New(fault.Invalid, "--"+name, "would have no effect: --charges names a file", "leave one of both out")
+		}
+	}
+	return nil
+}
+
 // maxCharges bounds a file of charges.
 const maxChargesBytes = 1 << 30
 
@@ -93,6 +103,9 @@ exactly. A tenant sees its own rows only.`,
 		Example: "  tianfu usage --by tenant\n  tianfu usage --by job --from 2026-07-01T00:00:00+08:00 --to 2026-08-01T00:00:00+08:00\n  tianfu usage --charges replayed.json --by queue -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := f.check(c); err != nil {
+				return err
+			}
 			r, err := f.usage(c.Context(), meter.Dimension(by))
 			if err != nil {
 				return err
@@ -102,8 +115,8 @@ exactly. A tenant sees its own rows only.`,
 	}
 	f.register(c)
 	c.Flags().StringVar(&by, "by", by, "tenant, queue, job, service, site or day")
-	c.Flags().StringVar(&f.from, "from", "", "intervals that begin at or after this instant (default: 30 days ago)")
-	c.Flags().StringVar(&f.to, "to", "", "and before this one (default: now)")
+	c.Flags().StringVar(&f.from, "from", "", "intervals that begin at or after this instant (default: 30 days ago; of a file its beginning)")
+	c.Flags().StringVar(&f.to, "to", "", "and before this one (default: now; of a file its end)")
 	return c
 }
 

@@ -96,6 +96,9 @@ func (p *program) runWhatIf(c *cobra.Command, f *whatIfFlags, change string) err
 	if err := kind.check(c); err != nil {
 		return err
 	}
+	if err := f.checkNeeds(c); err != nil {
+		return err
+	}
 	store, err := f.store()
 	if err != nil {
 		return err
