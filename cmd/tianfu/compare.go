@@ -57,17 +57,12 @@ alone would show such a difference. With --protocol time every seed draws its ow
   tianfu compare fgd tianfu --protocol time --nodes nodes.csv --tasks tasks.csv --load 0.95 --days 2 --seeds 1-8`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			if f.protocol != "backfill" {
-				if err := f.checkFlags(c, f.takesToCompare); err != nil {
-					return err
-				}
-			}
-			return p.runCompare(c.Context(), f, args)
+			return p.runCompare(c, f, args)
 		},
 	}
 	f.register(c)
 	fl := c.Flags()
-	for _, unused := range []string{"policy", "seed", "html", "parquet", "jobs", "processors", "scale"} {
+	for _, unused := range append([]string{"jobs", "processors"}, notCompareFlags...) {
 		fl.MarkHidden(unused)
 	}
 	fl.Lookup("protocol").Usage, fl.Lookup("protocol").DefValue, f.protocol = "inflate or time", "inflate", "inflate"
@@ -76,7 +71,13 @@ alone would show such a difference. With --protocol time every seed draws its ow
 	return c
 }
 
-func (p *program) runCompare(ctx context.Context, f *replayFlags, policies []string) error {
+func (p *program) runCompare(c *cobra.Command, f *replayFlags, policies []string) error {
+	if f.protocol != "inflate" && f.protocol != "time" {
+		return fault.New(fault.Invalid, "--protocol", strconv.Quote(f.protocol)+" cannot be compared over seeds", "use inflate or time")
+	}
+	if err := f.checkFlags(c, f.takesToCompare); err != nil {
+		return err
+	}
 	for i, name := range policies {
 		if slices.Contains(policies[:i], name) {
 			return fault.New(fault.Invalid, "compare", "policy "+name+" is named twice", "name each once")
@@ -87,13 +88,10 @@ func (p *program) runCompare(ctx context.Context, f *replayFlags, policies []str
 		return err
 	}
 	doc := comparison{Protocol: f.protocol, Baseline: policies[0], Seeds: seeds}
-	switch f.protocol {
-	case "inflate":
-		doc.Metrics, err = p.compareInflate(ctx, f, policies)
-	case "time":
-		doc.Metrics, err = p.compareTime(ctx, f, policies, seeds)
-	default:
-		err = fault.New(fault.Invalid, "--protocol", strconv.Quote(f.protocol)+" cannot be compared over seeds", "use inflate or time")
+	if f.protocol == "inflate" {
+		doc.Metrics, err = p.compareInflate(c.Context(), f, policies)
+	} else {
+		doc.Metrics, err = p.compareTime(c.Context(), f, policies, seeds)
 	}
 	if err != nil {
 		return err

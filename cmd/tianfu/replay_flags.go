@@ -2,10 +2,8 @@ package main
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"tianfu/fault"
 )
@@ -16,22 +14,21 @@ var (
 	inflateFlags  = []string{"nodes", "world", "fleet-copies", "tasks", "jobs", "policy", "power", "seeds", "html"}
 	backfillFlags = []string{"tasks", "jobs", "processors", "scale", "estimates", "backfill", "html"}
 	notTimeFlags  = []string{"seeds", "scale"}
+
+	outputFlags    = []string{"html", "parquet", "charges", "receipt"}
+	calibrateFlags = []string{"calibrate-start", "calibrate-every", "calibrate-draws", "calibrate-steps"}
+	waitFlags      = []string{"shift", "forecast", "wish", "carbon-price", "slack", "pausable"}
 	// compare has figures of all seeds alone, and draws them itself.
-	notCompareFlags = []string{"policy", "seed", "scale", "html", "parquet", "charges", "receipt", "shift",
-		"calibrate-start", "calibrate-every", "calibrate-draws", "calibrate-steps"}
+	notCompareFlags = slices.Concat([]string{"policy", "seed", "scale"}, outputFlags, calibrateFlags, waitFlags)
 )
 
 // checkFlags refuses flags that the run would pass over in silence: those of another
 // protocol, and those that mean nothing without another.
 func (f *replayFlags) checkFlags(c *cobra.Command, takes func(flag string) bool) error {
-	var wrong []string
-	c.Flags().Visit(func(x *pflag.Flag) {
-		if x.Name != "protocol" && c.InheritedFlags().Lookup(x.Name) == nil && !takes(x.Name) {
-			wrong = append(wrong, "--"+x.Name)
-		}
-	})
-	if len(wrong) > 0 {
-		return fault.New(fault.Invalid, strings.Join(wrong, ", "), doesNot(len(wrong))+" not apply to "+c.Name()+" with --protocol "+f.protocol, "leave them out, or choose another protocol; --help says which is for which")
+	err := flagsOf(c, c.Name()+" with --protocol "+f.protocol, "leave them out, or choose another protocol; --help says which is for which",
+		func(flag string) bool { return flag == "protocol" || takes(flag) })
+	if err != nil {
+		return err
 	}
 	return f.checkNeeds(c)
 }
@@ -64,12 +61,12 @@ func (f *replayFlags) checkNeeds(c *cobra.Command) error {
 	}{
 		{[]string{"warm", "days"}, f.load != 0, "tasks are drawn with --load only; add it"},
 		{[]string{"mttr"}, f.mtbf != 0, "nodes fail with --mtbf only; add it"},
-		{[]string{"forecast", "wish", "carbon-price", "slack", "pausable"}, shift.policies != "", "work is put off with --shift only; add it"},
+		{waitFlags[1:], shift.policies != "", "work is put off with --shift only; add it"},
 		{[]string{"wish"}, carbon || shift.wish != "carbon", "nothing is known of carbon; add --carbon"},
 		{[]string{"carbon-price"}, carbon, "nothing is known of carbon; add --carbon"},
 		{[]string{"wish"}, priced || shift.wish == "carbon", "nothing is known of prices; add --tariff or --price"},
-		{[]string{"calibrate-every", "calibrate-draws", "calibrate-steps"}, f.calibrate, "add --calibrate-start"},
-		{[]string{"html", "parquet", "charges", "receipt", "shift"}, !f.calibrate, "--calibrate-start holds estimates to what became of them and does nothing else; leave one of both out"},
+		{calibrateFlags[1:], f.calibrate, "add --calibrate-start"},
+		{append([]string{"shift"}, outputFlags...), !f.calibrate, "--calibrate-start holds estimates to what became of them and does nothing else; leave one of both out"},
 		{[]string{"plant", "chiller"}, site.weather != "" || ofFile, "a plant is driven by --weather; add it"},
 		{[]string{"start", "meter-every"}, site.on() || ofFile, "a ledger is kept with --carbon, --carbon-market, --weather, --tariff or --price; add one"},
 		{[]string{"solar"}, site.on(), "the sun needs a date: with --carbon, --weather, --tariff or --price a replay has one; add one"},

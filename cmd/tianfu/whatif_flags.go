@@ -16,8 +16,7 @@ var (
 	centreFlags = []string{"server", "context", "token-file"}
 	backupFlags = []string{"dir", "plant", "chiller"}
 	// What a replay writes, and what its other protocols take.
-	replayAlone = []string{"protocol", "seeds", "scale", "html", "parquet", "charges", "receipt", "jobs", "tasks",
-		"calibrate-start", "calibrate-every", "calibrate-draws", "calibrate-steps"}
+	replayAlone = slices.Concat([]string{"protocol", "seeds", "scale", "jobs", "tasks"}, outputFlags, calibrateFlags)
 )
 
 // periodKind is what a period is taken from.
@@ -40,21 +39,23 @@ var (
 // check refuses flags that mean nothing for a kind of period: passed over, they
 // would leave a wrong answer.
 func (k *periodKind) check(c *cobra.Command) error {
+	return flagsOf(c, k.name, k.fix, func(flag string) bool { return flag == "against" || k.takes(flag) })
+}
+
+// flagsOf refuses flags of a command that what is asked for does not take.
+func flagsOf(c *cobra.Command, what, fix string, takes func(flag string) bool) error {
 	var wrong []string
 	c.Flags().Visit(func(x *pflag.Flag) {
-		if x.Name != "against" && c.InheritedFlags().Lookup(x.Name) == nil && !k.takes(x.Name) {
+		if c.InheritedFlags().Lookup(x.Name) == nil && !takes(x.Name) {
 			wrong = append(wrong, "--"+x.Name)
 		}
 	})
-	if len(wrong) == 0 {
+	do := "do"
+	switch len(wrong) {
+	case 0:
 		return nil
+	case 1:
+		do = "does"
 	}
-	return fault.New(fault.Invalid, strings.Join(wrong, ", "), doesNot(len(wrong))+" not apply to "+k.name, k.fix)
-}
-
-func doesNot(n int) string {
-	if n == 1 {
-		return "does"
-	}
-	return "do"
+	return fault.New(fault.Invalid, strings.Join(wrong, ", "), do+" not apply to "+what, fix)
 }
