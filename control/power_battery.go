@@ -1,6 +1,7 @@
 package control
 
 import (
+	"math"
 	"math/bits"
 	"time"
 
@@ -25,23 +26,13 @@ func (b *battery) chargeAt(p *sched.Battery, now unit.Instant) unit.Millijoules 
 
 // energyOf returns the energy of drawing milliwatts for a time.
 func energyOf(milliwatts int64, d time.Duration) unit.Millijoules {
-	hi, lo := bits.Mul64(uint64(milliwatts), uint64(d))
-	if hi >= 1e9 {
-		return 1<<63 - 1
-	}
-	q, _ := bits.Div64(hi, lo, 1e9)
-	return unit.Millijoules(min(q, 1<<63-1))
+	return unit.Millijoules(mulDiv(milliwatts, int64(d), int64(time.Second)))
 }
 
 // powerFor returns the power that a store of energy lasts a time at, at the most
 // what may be told of any area.
 func powerFor(e unit.Millijoules, d time.Duration) int64 {
-	hi, lo := bits.Mul64(uint64(max(e, 0)), uint64(time.Second))
-	if hi >= uint64(max(d, 1)) {
-		return maxMilliwatts
-	}
-	q, _ := bits.Div64(hi, lo, uint64(max(d, 1)))
-	return int64(min(q, maxMilliwatts))
+	return min(mulDiv(int64(e), int64(time.Second), int64(max(d, 1))), maxMilliwatts)
 }
 
 // chargeOrGive decides what the battery of a site does until the next full
@@ -91,10 +82,15 @@ func usableOf(a *sched.PowerArea, limit int64) int64 {
 	return max(limit, 0)
 }
 
+// mulDiv returns a*b/c rounded down, or the greatest integer where that is beyond it; 0
+// of an a below 0.
 func mulDiv(a, b, c int64) int64 {
 	hi, lo := bits.Mul64(uint64(max(a, 0)), uint64(b))
+	if hi >= uint64(c) {
+		return math.MaxInt64
+	}
 	q, _ := bits.Div64(hi, lo, uint64(c))
-	return int64(q)
+	return int64(min(q, math.MaxInt64))
 }
 
 // trim asks batteries again that give more than their sites draw: nothing takes what

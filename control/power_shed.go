@@ -190,11 +190,7 @@ func (s *State) relax() {
 func (s *State) riseTo(n int32) int16 {
 	p := s.cap.NodePower(n)
 	level := p.Level
-	for i := len(sched.CapLevels) - 1; i >= -1; i-- { // from the lowest, so that one without room is asked once
-		l := int16(sched.Uncapped)
-		if i >= 0 {
-			l = sched.CapLevels[i]
-		}
+	for _, l := range risingLevels { // from the lowest, so that one without room is asked once
 		if l <= p.Level {
 			continue
 		}
@@ -205,6 +201,9 @@ func (s *State) riseTo(n int32) int16 {
 	}
 	return level
 }
+
+// risingLevels are the levels of a node from the lowest on.
+var risingLevels = append(slices.Sorted(slices.Values(sched.CapLevels[:])), sched.Uncapped)
 
 // resumeJobs resumes suspended jobs and reports whether any must wait on.
 func (s *State) resumeJobs() (blocked bool) {
