@@ -108,7 +108,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	q, err := readEventQuery(r)
 	for i := 0; err == nil && i < len(q.jobs); i++ {
-		err = s.seen(r.Context(), q.jobs[i])
+		err = s.mayWatch(r.Context(), q.jobs[i])
 	}
 	var ctx context.Context
 	var end func()
@@ -147,32 +147,29 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// seen tells whether a job may be watched by who asks.
-func (s *Server) seen(ctx context.Context, id job.ID) error {
-	there, may := false, false
+// mayWatch is the error of a job that the caller may not see.
+func (s *Server) mayWatch(ctx context.Context, id job.ID) error {
+	found, tenant := false, job.Tenant("")
 	err := s.centre.View(ctx, func(st *control.State) {
 		var j control.Job
-		if j, there = st.Summary(id); there {
-			may = identity(ctx).maySee(j.Spec.Tenant)
+		if j, found = st.Summary(id); found {
+			tenant = j.Spec.Tenant
 		}
 	})
-	if err == nil && !may {
-		exchangeOf(ctx).hidden = there
-		err = fault.New(fault.NotFound, id.String(), "no such job", "")
+	if err == nil {
+		err = seen(ctx, id, found, tenant)
 	}
 	return err
 }
 
 // begin sends what comes before the first change.
 func (e *eventStream) begin(ctx context.Context) error {
-	switch {
-	case e.resume:
-		_, err := fmt.Fprintf(e.w, "id: %d\nevent: hello\ndata: {}\n\n", e.after)
-		return err
-	case e.snapshot:
-		return e.writeStanding(ctx)
+	if !e.resume {
+		if e.snapshot {
+			return e.writeStanding(ctx)
+		}
+		e.after = e.centre.LastEvent()
 	}
-	e.after = e.centre.LastEvent()
 	_, err := fmt.Fprintf(e.w, "id: %d\nevent: hello\ndata: {}\n\n", e.after)
 	return err
 }

@@ -313,14 +313,19 @@ func (s *Server) visible(ctx context.Context, id job.ID) (Job, error) {
 		found, tenant = true, j.Spec.Tenant
 		out = s.jobOf(st, identity(ctx), &j)
 	})
-	if err != nil {
-		return out, problem(err)
+	if err == nil {
+		err = seen(ctx, id, found, tenant)
 	}
-	if !found || !identity(ctx).maySee(tenant) {
-		exchangeOf(ctx).hidden = found
-		return out, problem(fault.New(fault.NotFound, id.String(), "no such job", ""))
+	return out, problem(err)
+}
+
+// seen is the error of a job that the caller may not see, or that is not there.
+func seen(ctx context.Context, id job.ID, found bool, tenant job.Tenant) error {
+	if found && identity(ctx).maySee(tenant) {
+		return nil
 	}
-	return out, nil
+	exchangeOf(ctx).hidden = found
+	return fault.New(fault.NotFound, id.String(), "no such job", "")
 }
 
 func (s *Server) get(ctx context.Context, in *getInput) (*jobOutput, error) {

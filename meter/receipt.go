@@ -82,15 +82,20 @@ func (r *Receipt) Seal() error {
 func (r *Receipt) sum() (string, error) {
 	bare := *r
 	bare.Hash = ""
-	text, err := json.Marshal(&bare)
-	if err == nil && r.Version == oldReceipt {
-		text, err = bare.oldText()
-	}
+	text, err := bare.text()
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// text is the receipt as its version writes it.
+func (r *Receipt) text() ([]byte, error) {
+	if r.Version == oldReceipt {
+		return r.oldText()
+	}
+	return json.Marshal(r)
 }
 
 // Verify recomputes every interval and every sum, to the last integer, and names

@@ -15,11 +15,7 @@ func ReadWholeReceipt(text []byte) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	write := func() ([]byte, error) { return json.Marshal(r) }
-	if r.Version == oldReceipt {
-		write = r.oldText
-	}
-	own, err := write()
+	own, err := r.text()
 	if err != nil {
 		return nil, err
 	}
