@@ -16,19 +16,8 @@ import (
 // kept yet: each is made, and none is called a failure. Then all but what the older
 // snapshot needs is forgotten.
 func TestNothingToForgetIsNoFailure(t *testing.T) {
-	s := memory.New()
-	c := small(t, s, &stuck{started: make(chan engine.Key, 100), reports: make(chan engine.Report)})
+	s, c := ran(t)
 	c.o.KeepRecords = time.Hour
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	for range 3 {
-		one(t, c)
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
 	first, _ := s.Bounds()
 	for at := c.last - 2; at <= c.last; at++ {
 		if err := c.saveSnapshot(t.Context(), at, c.state.Freeze()); err != nil {

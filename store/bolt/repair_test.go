@@ -59,9 +59,7 @@ func TestRepair(t *testing.T) {
 			s := open(t, dir)
 			fill(t, s, 600, 5)
 			if c.snapshot > 0 {
-				if err := s.SaveSnapshot(context.Background(), c.snapshot, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err }); err != nil {
-					t.Fatal(err)
-				}
+				snapshotAt(t, s, c.snapshot)
 			}
 			s.Close()
 			damage(t, dir, fmt.Sprintf("record %d", c.recordAt))
@@ -102,9 +100,7 @@ func TestRepairPutsSnapshotsOfALostFutureAside(t *testing.T) {
 	s := open(t, dir)
 	fill(t, s, 600, 5)
 	for _, at := range []uint64{250, 300} {
-		if err := s.SaveSnapshot(context.Background(), at, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err }); err != nil {
-			t.Fatal(err)
-		}
+		snapshotAt(t, s, at)
 	}
 	s.Close()
 	damage(t, dir, "record 290")
@@ -120,15 +116,21 @@ func TestRepairPutsSnapshotsOfALostFutureAside(t *testing.T) {
 	}
 }
 
+// snapshotAt saves a snapshot of a record.
+func snapshotAt(t *testing.T, s *bolt.Store, at uint64) {
+	t.Helper()
+	if err := s.SaveSnapshot(t.Context(), at, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestATrimmedLogNeedsASnapshot: of a log whose first records are forgotten nothing can
 // be made without a snapshot, and repair does not pretend.
 func TestATrimmedLogNeedsASnapshot(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	fill(t, s, 600, 5)
-	if err := s.SaveSnapshot(t.Context(), 250, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err }); err != nil {
-		t.Fatal(err)
-	}
+	snapshotAt(t, s, 250)
 	if err := s.Trim(t.Context(), 200); err != nil {
 		t.Fatal(err)
 	}
@@ -157,9 +159,7 @@ func TestALostLogIsNotBegunAnew(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	fill(t, s, 600, 5)
-	if err := s.SaveSnapshot(context.Background(), 250, func(w io.Writer) error { _, err := io.WriteString(w, "state"); return err }); err != nil {
-		t.Fatal(err)
-	}
+	snapshotAt(t, s, 250)
 	s.Close()
 	if err := os.Remove(filepath.Join(dir, "records.db")); err != nil {
 		t.Fatal(err)
